@@ -1,0 +1,210 @@
+/*
+ * What the numbers in a trace mean: types, roles and privacy classes of fields,
+ * the columns of the dictionary blocks, and the special frames.  Values are
+ * part of the file format and never change; new ones are added at the end.
+ */
+#ifndef FORMAT_SCHEMA_H
+#define FORMAT_SCHEMA_H
+
+#include <stdint.h>
+
+/* What a field's number is. */
+enum field_type {
+	FIELD_UNSIGNED = 1,
+	FIELD_SIGNED = 2,	/* two's complement, 64 bits */
+	FIELD_STRING = 3,	/* an id in the string dictionary */
+	FIELD_BYTES = 4,	/* inline bytes (LAYOUT_BYTES) */
+	FIELD_TASK = 5,		/* an id in the task dictionary */
+	FIELD_STACK = 6,	/* an id in the stack dictionary */
+	FIELD_FLOAT = 7,	/* the bits of an IEEE 754 double */
+};
+
+/* What a field is for; a view works on every event that has the roles it needs. */
+enum field_role {
+	ROLE_NONE = 0,
+	ROLE_TIME = 1,		/* ns on the trace clock; every event has one */
+	ROLE_CPU = 2,
+	ROLE_TASK = 3,		/* whom the record is about */
+	ROLE_STACK = 4,
+	ROLE_WEIGHT = 5,	/* how much the record counts, in the field's unit */
+	ROLE_DURATION = 6,	/* the record is a span that ended at its time */
+	ROLE_WAKER_STACK = 7,
+	ROLE_WAKER = 8,
+	ROLE_TARGET = 9,
+	ROLE_COUNT = 10,
+	ROLE_SUM = 11,
+	ROLE_BUCKET = 12,
+	ROLE_STATE = 13,	/* thread state, an ASCII letter as in ps(1) */
+	ROLE_MAX,
+};
+
+/* How sensitive a string is: redaction works by class, on every event. */
+enum privacy_class {
+	CLASS_NONE = 0,		/* fixed words of the tools themselves */
+	CLASS_COMMAND = 1,	/* comm names */
+	CLASS_PATH = 2,
+	CLASS_ARGUMENT = 3,	/* command lines */
+	CLASS_SYMBOL = 4,
+	CLASS_HOST = 5,		/* host, kernel, hardware */
+	CLASS_USER = 6,		/* data of users: file contents, queries */
+	CLASS_CGROUP = 7,
+	CLASS_BUILD_ID = 8,	/* raw bytes, not text */
+};
+
+/* Hint for printing a number. */
+enum field_hint {
+	HINT_DECIMAL = 0,
+	HINT_HEX = 1,
+	HINT_CHAR = 2,		/* an ASCII letter */
+};
+
+/* Columns by block type; ids as in kymo-format(5). S marks a string id. */
+enum host_column { HOST_KEY = 1 /* S */, HOST_VALUE = 2 /* S */ };
+
+enum clock_column {		/* all in ns, read at the same moment */
+	CLOCK_TRACE = 1,	/* CLOCK_MONOTONIC */
+	CLOCK_WALL = 2,		/* since 1970, UTC */
+	CLOCK_BOOT = 3,
+};
+
+enum event_column {		/* one row a field, rows of one event adjacent */
+	EVENT_ID = 1,
+	EVENT_NAME = 2,		/* S */
+	EVENT_FIELD = 3,	/* column id in BLOCK_RECORDS: 1, 2 ... */
+	EVENT_FIELD_NAME = 4,	/* S */
+	EVENT_FIELD_TYPE = 5,
+	EVENT_FIELD_ROLE = 6,
+	EVENT_FIELD_UNIT = 7,	/* S: "ns", "B", "" */
+	EVENT_FIELD_HINT = 8,
+	EVENT_FIELD_CLASS = 9,	/* privacy class of its strings or bytes */
+	EVENT_FORMAT = 10,	/* S: the kernel's own format text, or 0 */
+};
+
+enum string_column { STRING_ID = 1, STRING_CLASS = 2, STRING_TEXT = 3 };
+
+enum module_kind {
+	MODULE_SPECIAL = 0,	/* only id 0: its offsets are enum special_frame */
+	MODULE_KERNEL = 1,
+	MODULE_KERNEL_MODULE = 2,
+	MODULE_BPF = 3,		/* one BPF program */
+	MODULE_ELF = 4,		/* a file mapped by a process */
+	MODULE_VDSO = 5,
+	MODULE_JIT = 6,		/* code of one process that no file holds */
+};
+
+enum module_column {
+	MODULE_ID = 1,
+	MODULE_KIND = 2,
+	MODULE_PATH = 3,	/* S */
+	MODULE_BUILD_ID = 4,	/* S, raw bytes */
+	MODULE_BIAS = 5,	/* ELF address = offset + bias */
+	MODULE_PID = 6,		/* MODULE_JIT: whose */
+};
+
+/*
+ * The offset of a frame: MODULE_ELF and MODULE_VDSO, offset in the file;
+ * kernel, from the symbol _text; kernel modules and BPF programs, from their
+ * start; MODULE_JIT, the address itself.
+ */
+enum frame_column { FRAME_ID = 1, FRAME_MODULE = 2, FRAME_OFFSET = 3 };
+
+enum special_frame {
+	FRAME_UNKNOWN = 0,	/* an address in no mapping */
+	FRAME_TRUNCATED = 1,	/* the stack goes on, deeper than was recorded */
+	FRAME_NO_STACK = 2,	/* the stack could not be read */
+};
+
+/* A trie: the stack's outermost frame has parent 0, its id names the whole. */
+enum stack_column { STACK_ID = 1, STACK_PARENT = 2, STACK_FRAME = 3 };
+
+enum task_flag {
+	TASK_KERNEL_THREAD = 1,
+	TASK_IDLE = 2,		/* the idle task of a CPU */
+	TASK_AT_START = 4,	/* was there when the recording began */
+	TASK_EXITED = 8,
+};
+
+/*
+ * One entry is one thread under one name: a new comm gives a new id that
+ * names its predecessor, so that a record says what the thread was called then.
+ */
+enum task_column {
+	TASK_ID = 1,
+	TASK_TIME = 2,		/* from when on; 0 before the recording */
+	TASK_PID = 3,		/* thread group id in the recorder's pid namespace */
+	TASK_TID = 4,
+	TASK_PARENT_PID = 5,
+	TASK_NS_PID = 6,	/* in the task's own pid namespace */
+	TASK_COMM = 7,		/* S */
+	TASK_CMDLINE = 8,	/* S, arguments separated by NUL */
+	TASK_CGROUP = 9,	/* S */
+	TASK_FLAGS = 10,
+	TASK_EXIT_TIME = 11,	/* 0 while it lives */
+	TASK_PREVIOUS = 12,	/* the same thread's entry before, or 0 */
+};
+
+enum mapping_column {
+	MAPPING_TIME = 1,	/* from when on */
+	MAPPING_PID = 2,
+	MAPPING_START = 3,
+	MAPPING_BYTES = 4,
+	MAPPING_OFFSET = 5,	/* in the file */
+	MAPPING_MODULE = 6,
+	MAPPING_PROT = 7,	/* PROT_ bits: 1 read, 2 write, 4 execute */
+};
+
+enum symbol_column {
+	SYMBOL_MODULE = 1,
+	SYMBOL_START = 2,	/* offset in the same space as frames */
+	SYMBOL_BYTES = 3,
+	SYMBOL_NAME = 4,	/* S, demangled */
+};
+
+enum loss_cause {
+	LOSS_RING = 1,		/* the kernel's ring buffer was full */
+	LOSS_OUTPUT = 2,	/* the output was slower than the events */
+	LOSS_SIDEBAND = 3,	/* mmap, comm, fork, exit notes */
+	LOSS_THROTTLED = 4,	/* the kernel slowed the sampling down */
+};
+
+enum loss_column {
+	LOSS_FIRST = 1,		/* the interval, ns */
+	LOSS_LAST = 2,
+	LOSS_CPU = 3,
+	LOSS_EVENT = 4,
+	LOSS_CAUSE = 5,
+	LOSS_COUNT = 6,
+};
+
+enum cost_column {		/* running totals of the recorder */
+	COST_TIME = 1,
+	COST_USER_NS = 2,
+	COST_SYSTEM_NS = 3,
+	COST_BYTES = 4,		/* written to the file so far */
+};
+
+enum index_column {		/* the block headers, in file order */
+	INDEX_OFFSET = 1,
+	INDEX_TYPE = 2,
+	INDEX_PAYLOAD_BYTES = 3,
+	INDEX_RECORDS = 4,
+	INDEX_EVENT = 5,
+	INDEX_FIRST = 6,
+	INDEX_LAST = 7,
+	INDEX_SAFE = 8,
+};
+
+struct field_desc {
+	const char *name;
+	uint8_t type, role, hint, class;
+	const char *unit;
+};
+
+struct event_desc {
+	const char *name;
+	uint32_t nr_fields;
+	const struct field_desc *fields;	/* field i is column i + 1 */
+	const char *format;			/* or NULL */
+};
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * A table is the payload of every block: nr rows of columns, each column a
+ * transform, a layout and its own compressed units, so that a reader unpacks
+ * only the columns it looks at.  Numbers are 64 bits wide, modulo 2^64.
+ *
+ *   payload := varint nr_columns, nr_columns x column
+ *   column  := varint id, u8 transform, u8 layout, varint base,
+ *              varint first (TRANSFORM_DELTA only), varint data_bytes, data
+ *
+ *   TRANSFORM_NONE   x[i] = base + v[i]
+ *   TRANSFORM_DELTA  x[0] = first, x[i] = x[i-1] + unzigzag(base) + unzigzag(v[i-1])
+ *                    (one v fewer than rows)
+ *
+ *   LAYOUT_ZERO      no data; every v is 0 (a constant, or a plain count)
+ *   LAYOUT_VARINT    one unit: v as varints
+ *   LAYOUT_PLANES    u8 width 1..8, then `width` units: byte k of every v
+ *   LAYOUT_RUNS      one unit: varint v, varint run length, repeated
+ *   LAYOUT_BYTES     two units: lengths as varints, then the bytes (strings);
+ *                    transform must be NONE and base 0
+ *
+ *   unit := u8 codec, varint raw_bytes, varint stored_bytes (CODEC_ZSTD only), bytes
+ *
+ * A column that a reader does not know is skipped; one that is not there reads
+ * as 0 (or as empty strings) in every row.
+ */
+#ifndef FORMAT_TABLE_H
+#define FORMAT_TABLE_H
+
+#include "format/bytebuf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum table_transform { TRANSFORM_NONE = 0, TRANSFORM_DELTA = 1 };
+
+enum table_layout {
+	LAYOUT_ZERO = 0,
+	LAYOUT_VARINT = 1,
+	LAYOUT_PLANES = 2,
+	LAYOUT_RUNS = 3,
+	LAYOUT_BYTES = 4,
+};
+
+enum table_codec { CODEC_RAW = 0, CODEC_ZSTD = 1 };
+
+#define TABLE_MAX_COLUMNS 256
+
+/* --- writing -------------------------------------------------------------- */
+
+/* Says what shape to expect; the encoder may do better, never differently. */
+enum table_hint {
+	TABLE_PLAIN,		/* small numbers in no order */
+	TABLE_ASCENDING,	/* times, offsets: deltas are small */
+	TABLE_IDS,		/* dictionary ids: byte planes compress best */
+};
+
+struct table_encoder;		/* owns a zstd context and scratch memory */
+
+int table_encoder_new(struct table_encoder **out, int zstd_level);
+void table_encoder_free(struct table_encoder *e);
+/* Starts a table of nr rows with nr_columns columns, appended to `to`. */
+void table_begin(struct table_encoder *e, struct bytebuf *to, size_t nr, size_t nr_columns);
+void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
+		   const uint64_t *values);
+void table_strings(struct table_encoder *e, uint32_t id,
+		   const uint32_t *len_bytes, const void *bytes);
+/* 0, or the first error of any call since table_begin(). */
+int table_end(struct table_encoder *e);
+
+/* --- reading -------------------------------------------------------------- */
+
+struct table_column {
+	uint32_t id;
+	uint8_t transform, layout;
+	uint64_t base, first;
+	const uint8_t *data;	/* borrowed from the payload */
+	size_t data_bytes;
+};
+
+struct table {
+	size_t nr, nr_columns;
+	struct table_column columns[TABLE_MAX_COLUMNS];
+};
+
+struct table_decoder;		/* owns a zstd context and scratch memory */
+
+int table_decoder_new(struct table_decoder **out);
+void table_decoder_free(struct table_decoder *d);
+/*
+ * Parses the column headers.  `payload` must live as long as `t` is used.
+ * 0, or -EBADMSG; nothing is decompressed yet.
+ */
+int table_parse(struct table *t, const void *payload, size_t payload_bytes, size_t nr);
+/* The column of that id, or NULL. */
+const struct table_column *table_find(const struct table *t, uint32_t id);
+/* out[0..nr): zeros when c is NULL.  0, -EBADMSG or -ENOMEM. */
+int table_read_numbers(struct table_decoder *d, const struct table *t,
+		       const struct table_column *c, uint64_t *out);
+/* If the column is one number in every row, that number, without decoding. */
+bool table_is_constant(const struct table *t, const struct table_column *c, uint64_t *value);
+/*
+ * lens[0..nr) and the concatenated bytes, borrowed from the decoder until its
+ * next call.  Zero lengths when c is NULL.
+ */
+int table_read_strings(struct table_decoder *d, const struct table *t,
+		       const struct table_column *c, uint32_t *lens,
+		       const uint8_t **bytes, size_t *total_bytes);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * Where kernel code lies: the kernel proper, modules, BPF programs.  Reads
+ * only the head of /proc/kallsyms and /proc/modules at opening; the names come
+ * later, through record/symbolize.h.
+ */
+#ifndef RECORD_KERNELMAP_H
+#define RECORD_KERNELMAP_H
+
+#include "record/modules.h"
+
+struct kernelmap;
+
+/* kptr_restrict or missing rights: works, and finds nothing. */
+int kernelmap_open(struct kernelmap **out, struct modules *modules);
+void kernelmap_close(struct kernelmap *k);
+/* True when the kernel hides its addresses from us. */
+bool kernelmap_hidden(const struct kernelmap *k);
+/* Kernel code that came or went at run time (NOTE_KSYMBOL). */
+void kernelmap_add(struct kernelmap *k, const char *name, uint64_t start, uint64_t size_bytes);
+void kernelmap_remove(struct kernelmap *k, uint64_t start);
+/*
+ * The module of a kernel address and the offset in it; 0 and the address when
+ * nothing is known of it.  Asks the kernel again about modules and BPF programs
+ * when the address is new to it, at most once a second.
+ */
+uint32_t kernelmap_find(struct kernelmap *k, uint64_t address, uint64_t *offset);
+
+#endif

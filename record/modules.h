@@ -1,0 +1,81 @@
+/*
+ * Modules: every piece of code that a mapping or a kernel address can belong
+ * to, once, however many processes map it.  Identity is the build-id where it
+ * is known, else device, inode and path.  Ids count from 1 and are the ids in
+ * the file.
+ *
+ * One thread at a time.
+ */
+#ifndef RECORD_MODULES_H
+#define RECORD_MODULES_H
+
+#include "format/schema.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct module {
+	uint32_t id;
+	enum module_kind kind;
+	char *path;		/* as the kernel names it, without " (deleted)" */
+	uint8_t build_id[20];
+	uint8_t build_id_bytes;	/* 0: not known (yet) */
+	bool deleted;
+	uint32_t dev_major, dev_minor;
+	uint64_t inode;
+	uint64_t bias;		/* ELF address = file offset + bias */
+	uint32_t pid;		/* MODULE_JIT: whose; else who mapped it first */
+	uint64_t start;		/* where the first mapping of it lies */
+	uint64_t map_start, map_end;	/* of that mapping, for /proc/PID/map_files */
+	uint64_t size_bytes;	/* BPF programs and kernel modules */
+	bool changed;		/* to be written (again); the caller clears it */
+	bool opened;		/* private: open was tried */
+	int fd;			/* private: the file, kept from the first touch on */
+	struct symtab *symtab;	/* private to record/symbolize.c */
+};
+
+struct modules;
+
+int modules_new(struct modules **out);
+void modules_free(struct modules *m);
+size_t modules_nr(const struct modules *m);
+/* Borrowed; ids from 1 to modules_nr(); NULL past it. */
+struct module *modules_get(struct modules *m, uint32_t id);
+
+struct modules_file {
+	const char *path;
+	uint32_t pid;			/* who maps it */
+	uint64_t start, size_bytes;	/* where */
+	const uint8_t *build_id;	/* or NULL */
+	uint8_t build_id_bytes;
+	uint32_t dev_major, dev_minor;	/* 0, 0 when not known */
+	uint64_t inode;
+};
+
+/*
+ * Finds or makes the module of a mapped file.  By path it tells ELF files,
+ * [vdso], anonymous code ("", "//anon", "[anon:..]", "[heap]", "[stack]",
+ * "/memfd:", ... : MODULE_JIT of that pid) and "[vsyscall]" apart.  NULL when
+ * out of memory.
+ */
+struct module *modules_file(struct modules *m, const struct modules_file *f);
+/* The kernel, a kernel module or a BPF program by name and start address. */
+struct module *modules_kernel(struct modules *m, enum module_kind kind,
+			      const char *name, uint64_t start, uint64_t size_bytes);
+/*
+ * Called when an address in the module was hit for the first time: opens the
+ * file (through /proc/PID/root, /proc/PID/map_files, the plain path; it must
+ * have the same build-id or inode) and keeps it open, so that it is there when
+ * the process is not.  Fills in build_id and bias when they were not known.
+ */
+void modules_touch(struct modules *m, struct module *mod);
+/*
+ * Reads the build-ids of modules that were not touched, so that all mappings
+ * in the file have one.  Call it after the snapshot and at each flush; it looks
+ * at every module once.
+ */
+void modules_identify(struct modules *m);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * The sampler takes samples with their stacks through a BPF program on perf
+ * events and hands them over as struct message_sample (bpf/sample.h).  Where
+ * BPF may not be loaded it samples through perf mmap buffers instead and
+ * delivers the same messages, user stacks only unless the kernel allows more.
+ *
+ * One thread at a time.
+ */
+#ifndef RECORD_SAMPLER_H
+#define RECORD_SAMPLER_H
+
+#include "bpf/sample.h"
+#include "format/diag.h"
+#include "record/target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sampler_transport {
+	SAMPLER_AUTO,		/* ring buffer, else perf buffer, else perf mmap */
+	SAMPLER_RING_BUFFER,
+	SAMPLER_PERF_BUFFER,
+	SAMPLER_PERF_MMAP,	/* no BPF at all */
+};
+
+/* One row of the table of sampled events (record/sampled.def). */
+struct sampled_event {
+	const char *name;	/* "cpu-clock", "cycles", ... */
+	uint32_t perf_type;
+	uint64_t perf_config;
+	uint64_t default_frequency;	/* 0: default_period counts */
+	uint64_t default_period;
+	const char *unit;	/* of the weight: "ns" for clocks, else "" */
+};
+
+/*
+ * By name as in perf list; "cpu" is cycles where the machine counts them,
+ * else cpu-clock.  NULL for an unknown name.
+ */
+const struct sampled_event *sampler_find_event(const char *name);
+/* Row i, or NULL past the last: for messages and completion. */
+const struct sampled_event *sampler_event_at(size_t i);
+
+struct sampler_opts {
+	const struct sampled_event **events;	/* message_sample.event indexes it */
+	size_t nr_events;
+	uint64_t frequency_hz, period;	/* 0: the event's default */
+	bool kernel_stack, user_stack;
+	bool idle;			/* sample the idle tasks, too */
+	enum sampler_transport transport;
+	size_t buffer_bytes;		/* 0: a default that suits the rate */
+};
+
+struct sampler;
+
+/*
+ * Loads and attaches, everything switched off.  With SAMPLER_AUTO and no right
+ * to load BPF falls back to perf mmap; sampler_transport() tells.
+ */
+int sampler_open(struct sampler **out, const struct sampler_opts *opts,
+		 struct target *target, struct diag *d);
+enum sampler_transport sampler_transport(const struct sampler *s);
+/* True when kernel addresses are not sampled for want of rights. */
+bool sampler_user_only(const struct sampler *s);
+/*
+ * A sentence to tell the user once, or NULL: fallback taken, frequency
+ * lowered to the kernel's limit, ...
+ */
+const char *sampler_note(const struct sampler *s);
+/* With a command, its events start by themselves at exec unless delayed. */
+int sampler_enable(struct sampler *s, struct diag *d);
+int sampler_disable(struct sampler *s);
+
+/* fds to poll for reading; at most max of them; returns how many there are. */
+size_t sampler_fds(const struct sampler *s, int *fds, size_t max);
+/*
+ * Hands every waiting message to fn, roughly in time order (exactly, per CPU).
+ * The message is valid during the call only.  fn must not fail.
+ */
+int sampler_drain(struct sampler *s,
+		  void (*fn)(void *ctx, const struct message *m, size_t size_bytes),
+		  void *ctx);
+/* How full the fullest buffer is, 0..100: when to drain sooner. */
+unsigned int sampler_fill_percent(const struct sampler *s);
+/*
+ * Samples that found no room, of one event on one CPU, since the start.
+ * cpu < libbpf_num_possible_cpus().
+ */
+uint64_t sampler_lost(struct sampler *s, uint32_t event, uint32_t cpu);
+uint32_t sampler_nr_cpus(const struct sampler *s);
+/* What a record of this event weighs when the message says 0: for notes. */
+uint64_t sampler_period(const struct sampler *s, uint32_t event);
+void sampler_close(struct sampler *s);
+
+#endif

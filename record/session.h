@@ -1,0 +1,56 @@
+/*
+ * One recording, from options to a finished file.  Linux only.
+ */
+#ifndef RECORD_SESSION_H
+#define RECORD_SESSION_H
+
+#include "format/diag.h"
+#include "record/sampler.h"
+#include "record/target.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session_opts {
+	struct target_opts target;
+	const char *events;		/* -e, comma-separated names; NULL: "cpu" */
+	uint64_t frequency_hz, period;
+	bool kernel_stack, user_stack, idle;
+	enum sampler_transport transport;
+	size_t buffer_bytes;
+	uint64_t delay_ns, duration_ns;	/* 0: none, no limit */
+	int output_fd;			/* taken over */
+	bool output_is_pipe;
+	int argc;			/* the command line, to be kept in the file */
+	char **argv;
+};
+
+struct session_summary {
+	uint64_t events, lost, bytes;
+	uint64_t wall_ns;		/* of the recording proper */
+	uint64_t user_ns, system_ns;	/* of the recorder, whole life */
+	uint64_t unresolved_frames, frames;
+	bool has_status;
+	int wait_status;		/* of the command */
+};
+
+/* Called at most a few times a second, for a progress line. */
+typedef void (*session_progress_fn)(void *ctx, const struct session_summary *so_far);
+
+struct session;
+
+int session_open(struct session **out, const struct session_opts *opts, struct diag *d);
+/* What the user should be told before the recording starts, one by one; NULL ends. */
+const char *session_note(struct session *s, size_t i);
+/*
+ * Records until the target ends, the duration is over or session_stop() is
+ * called.  A failing output ends it cleanly with -errno and d set; the summary
+ * is valid in any case.
+ */
+int session_run(struct session *s, session_progress_fn progress, void *ctx,
+		struct session_summary *summary, struct diag *d);
+/* From a signal handler: first call ends the recording, the second gives up output. */
+void session_stop(struct session *s);
+void session_close(struct session *s);
+
+#endif

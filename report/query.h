@@ -1,0 +1,79 @@
+/*
+ * A query is an opened trace plus what the user left out: time, pid, tid, comm,
+ * CPU, event.  Every view gets its records through it, so every view takes the
+ * same options and tells the same losses.
+ */
+#ifndef REPORT_QUERY_H
+#define REPORT_QUERY_H
+
+#include "format/diag.h"
+#include "format/trace.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct query_opts {
+	const char *input;	/* path, "-" or NULL for trace.kymo */
+	const char *time;	/* "A,B": seconds, +relative or percent; either empty */
+	const char *pids, *tids, *comms, *cpus, *events;	/* lists, or NULL */
+};
+
+struct query;
+
+int query_open(struct query **out, const struct query_opts *opts, struct diag *d);
+void query_close(struct query *q);
+struct trace *query_trace(struct query *q);
+
+/*
+ * The records of one block that passed the filters.  row[i] is the index of a
+ * record in the columns of trace_column(); ascending unless ordered.
+ */
+struct query_batch {
+	struct trace_batch *batch;
+	const struct trace_event *event;
+	const uint32_t *rows;	/* NULL: every row 0..nr-1 passed */
+	size_t nr;
+};
+
+/* fn returns 0 to go on, else its value is returned. */
+typedef int (*query_batch_fn)(void *ctx, struct query_batch *b);
+
+/* Record blocks in file order: the fast way, for sums. */
+int query_each_batch(struct query *q, query_batch_fn fn, void *ctx, struct diag *d);
+
+/* One record with all its fields, by field index. */
+struct query_record {
+	const struct trace_event *event;
+	uint64_t time_ns;
+	uint32_t cpu, task, stack;
+	const uint64_t *values;	/* nr_fields of them; FIELD_BYTES ones are 0 */
+};
+
+typedef int (*query_record_fn)(void *ctx, const struct query_record *r);
+
+/* Single records of all events in time order, in bounded memory. */
+int query_each_record(struct query *q, query_record_fn fn, void *ctx, struct diag *d);
+
+/* Sums for the line that every view ends with. */
+struct query_quality {
+	uint64_t records;		/* that passed the filters */
+	uint64_t lost;			/* within the time range, CPUs and events asked for */
+	uint64_t frames, unresolved;	/* counted by the view through query_count_frame() */
+	uint64_t truncated_stacks;
+	struct trace_health health;
+};
+
+void query_get_quality(struct query *q, struct query_quality *out);
+/* For views: a frame was shown, and whether it had a name. */
+void query_count_frames(struct query *q, uint64_t frames, uint64_t unresolved);
+/*
+ * One line without newline: "214003 samples, 0 lost (0.00 %), 0.1 % of frames
+ * without a name", and what is damaged.  Returns true when the file was cut or
+ * damaged (exit status 3).
+ */
+bool query_quality_line(struct query *q, char *to, size_t size_bytes);
+/* Start of the trace in trace time, for relative times. */
+uint64_t query_start_ns(struct query *q);
+
+#endif
