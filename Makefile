@@ -1,0 +1,302 @@
+# kymo: a recorder and an analyser of what a Linux machine does.
+#
+#   make            build/kymo                make help       all targets
+#
+# Sources are found by wildcard: a new file needs no row here.
+#
+# O=FOLDER        where everything that is built goes (default: build)
+# RECORD=0        the analyser alone: no libbpf, libelf, libiberty, no clang
+# STATIC=1        one static binary
+# SAN=LIST        sanitizers (address,undefined or thread), in a folder of their own
+# DEV=1           more warnings, all of them errors
+
+RECORD ?= 1
+STATIC ?= 0
+DEV ?= 0
+SAN ?=
+comma := ,
+O ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DESTDIR ?=
+
+CC ?= cc
+CLANG ?= clang
+MANDOC ?= mandoc
+BPFTOOL ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool),bpftool)
+NR_CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+# --- flags -------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wvla
+ifeq ($(DEV),1)
+WARNINGS += -Werror -Wundef -Wcast-qual -Wwrite-strings -Wold-style-definition
+endif
+
+CFLAGS ?= -O2 -g
+SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+ALL_CFLAGS := -std=gnu11 $(WARNINGS) -iquote . -iquote $(O) -pthread \
+	-DKYMO_RECORD=$(RECORD) $(SAN_FLAGS) $(CFLAGS) $(CPPFLAGS)
+ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(if $(filter 1,$(STATIC)),-static) $(LDFLAGS)
+
+ANALYSER_LIBS := -lzstd -lz -lm
+RECORD_LIBS := -lbpf -lelf -liberty
+LIBS := $(if $(filter 1,$(RECORD)),$(RECORD_LIBS)) $(ANALYSER_LIBS)
+
+ARCH := $(shell uname -m)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -D__TARGET_ARCH_$(BPF_ARCH) -iquote . \
+	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH))
+
+# --- sources -----------------------------------------------------------------
+
+FOLDERS := format report cmd $(if $(filter 1,$(RECORD)),record)
+ifeq ($(RECORD),1)
+CMD_SRC := $(wildcard cmd/*.c)
+else
+CMD_SRC := $(filter-out cmd/cmd_record.c,$(wildcard cmd/*.c))
+endif
+SRC := $(wildcard format/*.c report/*.c) $(CMD_SRC) \
+	$(if $(filter 1,$(RECORD)),$(wildcard record/*.c))
+OBJ := $(SRC:%.c=$(O)/%.o)
+objects = $(filter $(O)/$(1)/%,$(OBJ))
+
+# kymo.o holds main(); the rest of cmd/ is a library so that tests can link it.
+LIB_FORMAT := $(O)/libformat.a
+LIB_REPORT := $(O)/libreport.a
+LIB_RECORD := $(if $(filter 1,$(RECORD)),$(O)/librecord.a)
+LIB_CMD := $(O)/libcmd.a
+PROJECT_LIBS := $(LIB_CMD) $(LIB_RECORD) $(LIB_REPORT) $(LIB_FORMAT)
+
+SKELETONS := $(patsubst %.bpf.c,$(O)/%.skel.h,$(wildcard bpf/*.bpf.c))
+ASSETS := $(wildcard report/*.js report/*.css)
+ASSET_HEADERS := $(ASSETS:%=$(O)/%.h)
+MAN1 := $(wildcard Documentation/*.1)
+MAN5 := $(wildcard Documentation/*.5)
+PAGES := $(MAN1) $(MAN5)
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+ifneq ($(RECORD),1)
+UNIT_SRC := $(if $(UNIT_SRC),$(shell grep -L '#include "record/' $(UNIT_SRC)))
+endif
+UNIT_TESTS := $(UNIT_SRC:%.c=$(O)/%)
+TEST_TOOLS := $(patsubst %.c,$(O)/%,$(wildcard tests/*.c))
+
+# --- building ----------------------------------------------------------------
+
+.PHONY: all
+all: $(PROJECT_LIBS) $(if $(wildcard cmd/kymo.c),$(O)/kymo)
+
+$(O)/kymo: $(O)/cmd/kymo.o $(PROJECT_LIBS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# `ar` only ever adds: the archive is made anew, without objects whose source is gone.
+$(LIB_FORMAT): $(call objects,format)
+$(LIB_REPORT): $(call objects,report)
+$(LIB_CMD): $(filter-out %/kymo.o,$(call objects,cmd))
+ifeq ($(RECORD),1)
+$(LIB_RECORD): $(call objects,record)
+endif
+$(PROJECT_LIBS): $(O)/sources
+	@rm -f $@
+	@$(AR) rcs $@ $(filter %.o,$^)
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(call objects,record): | $(SKELETONS)
+$(call objects,report): | $(ASSET_HEADERS)
+$(call objects,cmd): | $(O)/version.h $(O)/Documentation/pages.h
+
+# A change of flags or of the list of files builds anew what depends on it.
+write_if_changed = mkdir -p $(@D) && printf '%s\n' $(1) >$@.new && \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+.PHONY: FORCE
+FORCE:
+$(O)/flags: FORCE
+	@$(call write_if_changed,'$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)')
+$(O)/sources: FORCE
+	@$(call write_if_changed,'$(SRC) $(PAGES)')
+GIT_VERSION := $(shell git -c safe.directory='*' describe --always --dirty 2>/dev/null)
+$(O)/version.h: FORCE
+	@$(call write_if_changed,'#define KYMO_VERSION "$(strip $(file <VERSION))$(GIT_VERSION:%= (%))"')
+
+# BPF programs: record/ says #include "bpf/NAME.skel.h" and gets struct NAME_bpf.
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@.full $<
+	@$(BPFTOOL) gen object $@ $@.full
+$(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
+	@$(BPFTOOL) gen skeleton $< name $*_bpf >$@.new && mv $@.new $@
+.PRECIOUS: $(O)/bpf/%.bpf.o
+
+# Text as C: FOLDER/NAME.EXT becomes $(O)/FOLDER/NAME.EXT.h with the array
+# `static const char NAME_EXT[]` (other characters than letters and digits are
+# underscores), ended by a NUL.  report/flamegraph.c says
+# #include "report/flamegraph.js.h" and uses flamegraph_js.
+embed = mkdir -p $(@D) && { \
+	echo 'static const char $(shell echo '$(1)' | tr -c 'A-Za-z0-9\n' _)[] = {'; \
+	od -An -v -tx1 $(2) | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g'; \
+	echo '0};'; } >$@.new && mv $@.new $@
+
+$(O)/%.js.h: %.js
+	@$(call embed,$(*F).js,$<)
+$(O)/%.css.h: %.css
+	@$(call embed,$(*F).css,$<)
+
+# Manual pages, formatted here so that `kymo help` needs no man(1); bold and
+# underlined characters are overstruck, as a terminal's pager expects.
+$(O)/Documentation/%.txt: Documentation/%
+	@mkdir -p $(@D)
+	@$(MANDOC) -T utf8 -O width=78 -I os=kymo $< >$@.new && mv $@.new $@
+$(O)/Documentation/%.h: $(O)/Documentation/%.txt
+	@$(call embed,$*,$<)
+# pages.h: all of them, and a table of rows PAGE(name, section, text).
+$(O)/Documentation/pages.h: $(PAGES:%=$(O)/%.h) $(O)/sources
+	@{ for page in $(notdir $(PAGES)); do \
+		echo "#include \"Documentation/$$page.h\""; \
+	done; \
+	printf '#define PAGES(PAGE)'; \
+	for page in $(notdir $(PAGES)); do \
+		printf ' \\\n\tPAGE("%s", %s, %s)' "$${page%.*}" "$${page##*.}" \
+			"$$(echo $$page | tr -c 'A-Za-z0-9\n' _)"; \
+	done; echo; } >$@.new && mv $@.new $@
+.PRECIOUS: $(O)/Documentation/%.txt $(O)/Documentation/%.h
+
+-include $(OBJ:.o=.d) $(SKELETONS:.skel.h=.bpf.d) \
+	$(UNIT_TESTS:=.d) $(TEST_TOOLS:=.d)
+
+# --- tests -------------------------------------------------------------------
+#
+#   make check                        everything
+#   make check T=tests/e2e/pipe.t     only that (several: T='a b')
+#   make check SAN=address,undefined  the same tests on a sanitized build
+#
+# A unit test is tests/unit/test_NAME.c (cmocka), named here tests/unit/test_NAME.
+
+TESTS_UNIT := $(UNIT_TESTS)
+TESTS_GOLDEN := $(wildcard tests/golden/*.t)
+TESTS_HOUSE := $(wildcard tests/house/*.t)
+TESTS_LIVE := $(if $(filter 1,$(RECORD)),$(wildcard tests/e2e/*.t))
+T ?= $(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_HOUSE) $(TESTS_LIVE)
+CHOSEN := $(patsubst tests/unit/%,$(O)/tests/unit/%,$(T:tests/unit/%.c=tests/unit/%))
+
+UNIT_LDFLAGS := $(PROJECT_LIBS) -lcmocka $(LIBS)
+$(O)/tests/unit/%: tests/unit/%.c $(PROJECT_LIBS) $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_LDFLAGS)
+# tests/NAME.c: programs that tests use, such as the trace generator.
+$(O)/tests/%: tests/%.c $(PROJECT_LIBS) $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(PROJECT_LIBS) $(LIBS)
+
+.PHONY: test-programs check check-run check-headers
+test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
+
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(NR_CPUS))
+
+check:
+	@scripts/install-packages.sh $(BUILD_PACKAGES) scripts/packages/tests.txt
+	@+$(MAKE) --no-print-directory $(JOBS) all test-programs
+	@+$(MAKE) --no-print-directory check-run
+
+# What records on the live machine runs alone; the rest shares the CPUs.
+check-run:
+	@KYMO=$(abspath $(O)/kymo) BUILD=$(abspath $(O)) CC='$(CC)' RECORD=$(RECORD) \
+	SAN='$(SAN)' CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 \
+	ASAN_OPTIONS=halt_on_error=1:abort_on_error=0:detect_leaks=1:exitcode=99 \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	TSAN_OPTIONS=halt_on_error=1 MAKEFLAGS= \
+	prove -e '' -j$(NR_CPUS) --timer --rules='seq=tests/e2e/**' --rules='par=**' $(CHOSEN)
+
+check-headers:
+	@+$(MAKE) --no-print-directory check-run T=tests/house/headers.t
+
+# --- packages ----------------------------------------------------------------
+
+BUILD_PACKAGES := scripts/packages/analyser.txt \
+	$(if $(filter 1,$(RECORD)),scripts/packages/recorder.txt)
+
+.PHONY: deps deps-test
+deps:
+	@scripts/install-packages.sh $(BUILD_PACKAGES)
+deps-test:
+	@scripts/install-packages.sh scripts/packages/tests.txt
+
+# --- trying it, measuring it, attacking it -----------------------------------
+
+.PHONY: demo bench fuzz
+demo: deps
+	@+$(MAKE) --no-print-directory $(JOBS) all
+	@KYMO=$(O)/kymo BUILD=$(O) CC='$(CC)' scripts/demo.sh
+
+# BENCH='--json FILE' and other options of scripts/bench/bench.py.
+bench: deps
+	@scripts/install-packages.sh scripts/packages/bench.txt
+	@+$(MAKE) --no-print-directory $(JOBS) all $(TEST_TOOLS)
+	@KYMO=$(abspath $(O)/kymo) BUILD=$(abspath $(O)) CC='$(CC)' scripts/bench/bench.py $(BENCH)
+
+# Each tests/fuzz/NAME.c is one libFuzzer target; it starts from the golden
+# files, from tests/fuzz/corpus/NAME and from what it found itself before.
+FUZZ_SECONDS ?= 60
+FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_O := $(O)/fuzz
+FUZZ_SAN := fuzzer-no-link,address,undefined
+fuzz:
+	@scripts/install-packages.sh $(BUILD_PACKAGES) scripts/packages/fuzz.txt
+	@+$(MAKE) --no-print-directory $(JOBS) O=$(FUZZ_O) CC=$(CLANG) RECORD=0 SAN=$(FUZZ_SAN) \
+		$(FUZZ_O)/libreport.a $(FUZZ_O)/libformat.a
+	@+$(MAKE) --no-print-directory $(JOBS) $(FUZZ_NAMES:%=$(FUZZ_O)/%)
+	@for name in $(FUZZ_NAMES); do \
+		seeds=; \
+		for folder in tests/golden tests/fuzz/corpus/$$name; do \
+			[ ! -d $$folder ] || seeds="$$seeds $$folder"; \
+		done; \
+		mkdir -p $(FUZZ_O)/corpus/$$name; \
+		echo "fuzz: $$name"; \
+		$(FUZZ_O)/$$name -max_total_time=$$(( $(FUZZ_SECONDS) / $(words $(FUZZ_NAMES)) + 1 )) \
+			-rss_limit_mb=1024 -timeout=10 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=$(FUZZ_O)/$$name- $(FUZZ_O)/corpus/$$name $$seeds || exit 1; \
+	done
+$(FUZZ_O)/%: tests/fuzz/%.c $(FUZZ_O)/libreport.a $(FUZZ_O)/libformat.a
+	$(CLANG) -std=gnu11 $(WARNINGS) $(CFLAGS) -iquote . -iquote $(FUZZ_O) \
+		-fsanitize=fuzzer,address,undefined -o $@ $^ $(ANALYSER_LIBS)
+
+# --- installing --------------------------------------------------------------
+
+.PHONY: install uninstall clean help
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
+	install -m 755 $(O)/kymo $(DESTDIR)$(BINDIR)/kymo
+	install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/kymo
+	rm -f $(MAN1:Documentation/%=$(DESTDIR)$(MANDIR)/man1/%)
+	rm -f $(MAN5:Documentation/%=$(DESTDIR)$(MANDIR)/man5/%)
+
+clean:
+	rm -rf $(O)
+
+help:
+	@echo 'make              build $(O)/kymo'
+	@echo 'make demo         install what is missing, build, record, draw a flame graph'
+	@echo 'make check        install what is missing, build, run all tests (T=FILE: one)'
+	@echo 'make bench        measure against perf (BENCH=--help)'
+	@echo 'make fuzz         attack the reader (FUZZ_SECONDS=60)'
+	@echo 'make install      to PREFIX=$(PREFIX), below DESTDIR'
+	@echo 'make uninstall    take it away again'
+	@echo 'make deps         install the packages a build needs'
+	@echo 'make deps-test    install the packages the tests need'
+	@echo 'make clean        remove $(O)'
+	@echo
+	@echo 'RECORD=0  the analyser alone       SAN=address,undefined  sanitizers'
+	@echo 'STATIC=1  one static binary        DEV=1                  warnings are errors'
+	@echo 'O=FOLDER  build there              T=tests/e2e/NAME.t     run that test'
