@@ -22,6 +22,21 @@
 #define TRAILER_BYTES 24		/* the last bytes of a finished file */
 #define TRAILER_MAGIC "\xb7KYMOEND"	/* ends the trailer */
 
+/*
+ * Byte layouts, all little-endian.
+ *
+ *   file header  0 magic, 8 u16 version, 10 u16 header bytes (32),
+ *                12 u32 incompat, 16 u32 compat, 20 u64 trace id,
+ *                28 u32 CRC of bytes 0..27
+ *   block header 0 sync, 4 u16 type, 6 u16 reserved (0, else refused),
+ *                8 u32 payload bytes, 12 u32 records, 16 u32 event,
+ *                20 u64 first, 28 u64 last, 36 u64 safe, 44 u32 seq,
+ *                48 u32 CRC of the payload, 52 8 unused bytes (ignored),
+ *                60 u32 CRC of bytes 0..59
+ *   trailer      0 u64 offset of the first index block, 8 u32 unused,
+ *                12 u32 CRC of bytes 0..11, 16 magic
+ */
+
 /* Feature bits this version knows; unknown incompatible ones are refused. */
 #define FEATURES_INCOMPAT_KNOWN 0u
 #define FEATURES_COMPAT_KNOWN 0u
