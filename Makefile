@@ -9,6 +9,7 @@
 # STATIC=1        one static binary
 # SAN=LIST        sanitizers (address,undefined or thread), in a folder of their own
 # DEV=1           more warnings, all of them errors
+# V=1             show whole command lines
 
 RECORD ?= 1
 STATIC ?= 0
@@ -26,6 +27,8 @@ CC ?= cc
 CLANG ?= clang
 MANDOC ?= mandoc
 BPFTOOL ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool),bpftool)
+V ?= 0
+say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' $(1) '$(@:$(CURDIR)/%=%)';)
 NR_CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # --- flags -------------------------------------------------------------------
@@ -49,7 +52,8 @@ LIBS := $(if $(filter 1,$(RECORD)),$(RECORD_LIBS)) $(ANALYSER_LIBS)
 ARCH := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -D__TARGET_ARCH_$(BPF_ARCH) -iquote . \
+BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -Wno-unused-parameter \
+	-D__TARGET_ARCH_$(BPF_ARCH) -iquote . \
 	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH))
 
 # --- sources -----------------------------------------------------------------
@@ -92,7 +96,7 @@ TEST_TOOLS := $(patsubst %.c,$(O)/%,$(wildcard tests/*.c))
 all: $(PROJECT_LIBS) $(if $(wildcard cmd/kymo.c),$(O)/kymo)
 
 $(O)/kymo: $(O)/cmd/kymo.o $(PROJECT_LIBS)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # `ar` only ever adds: the archive is made anew, without objects whose source is gone.
 $(LIB_FORMAT): $(call objects,format)
@@ -107,7 +111,7 @@ $(PROJECT_LIBS): $(O)/sources
 
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(call objects,record): | $(SKELETONS)
 $(call objects,report): | $(ASSET_HEADERS)
@@ -130,10 +134,11 @@ $(O)/version.h: FORCE
 # BPF programs: record/ says #include "bpf/NAME.skel.h" and gets struct NAME_bpf.
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@.full $<
+	$(call say,BPF)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@.full $<
 	@$(BPFTOOL) gen object $@ $@.full
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
-	@$(BPFTOOL) gen skeleton $< name $*_bpf >$@.new && mv $@.new $@
+	@{ echo '#pragma GCC system_header'; $(BPFTOOL) gen skeleton $< name $*_bpf; } \
+		>$@.new && mv $@.new $@
 .PRECIOUS: $(O)/bpf/%.bpf.o
 
 # Text as C: FOLDER/NAME.EXT becomes $(O)/FOLDER/NAME.EXT.h with the array
@@ -190,11 +195,11 @@ CHOSEN := $(patsubst tests/unit/%,$(O)/tests/unit/%,$(T:tests/unit/%.c=tests/uni
 UNIT_LDFLAGS := $(PROJECT_LIBS) -lcmocka $(LIBS)
 $(O)/tests/unit/%: tests/unit/%.c $(PROJECT_LIBS) $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_LDFLAGS)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_LDFLAGS)
 # tests/NAME.c: programs that tests use, such as the trace generator.
 $(O)/tests/%: tests/%.c $(PROJECT_LIBS) $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(PROJECT_LIBS) $(LIBS)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(PROJECT_LIBS) $(LIBS)
 
 .PHONY: test-programs check check-run check-headers
 test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
@@ -206,14 +211,13 @@ check:
 	@+$(MAKE) --no-print-directory $(JOBS) all test-programs
 	@+$(MAKE) --no-print-directory check-run
 
-# What records on the live machine runs alone; the rest shares the CPUs.
 check-run:
 	@KYMO=$(abspath $(O)/kymo) BUILD=$(abspath $(O)) CC='$(CC)' RECORD=$(RECORD) \
 	SAN='$(SAN)' CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 \
 	ASAN_OPTIONS=halt_on_error=1:abort_on_error=0:detect_leaks=1:exitcode=99 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	TSAN_OPTIONS=halt_on_error=1 MAKEFLAGS= \
-	prove -e '' -j$(NR_CPUS) --timer --rules='seq=tests/e2e/**' --rules='par=**' $(CHOSEN)
+	TSAN_OPTIONS=halt_on_error=1 MAKEFLAGS= HARNESS_RULESFILE=tests/testrules.yml \
+	prove -e '' -j$(NR_CPUS) --timer $(CHOSEN)
 
 check-headers:
 	@+$(MAKE) --no-print-directory check-run T=tests/house/headers.t
@@ -265,7 +269,7 @@ fuzz:
 			-artifact_prefix=$(FUZZ_O)/$$name- $(FUZZ_O)/corpus/$$name $$seeds || exit 1; \
 	done
 $(FUZZ_O)/%: tests/fuzz/%.c $(FUZZ_O)/libreport.a $(FUZZ_O)/libformat.a
-	$(CLANG) -std=gnu11 $(WARNINGS) $(CFLAGS) -iquote . -iquote $(FUZZ_O) \
+	$(call say,FUZZ)$(CLANG) -std=gnu11 $(WARNINGS) $(CFLAGS) -iquote . -iquote $(FUZZ_O) \
 		-fsanitize=fuzzer,address,undefined -o $@ $^ $(ANALYSER_LIBS)
 
 # --- installing --------------------------------------------------------------
