@@ -11,6 +11,7 @@
 
 #define SAMPLE_MAX_STACK 127		/* frames of each of the two stacks */
 #define SAMPLE_ARGS_BYTES 4096		/* command line kept at exec */
+#define SAMPLE_MAX_EVENTS 16		/* sampled at a time */
 
 enum message_kind {
 	MESSAGE_SAMPLE = 1,
@@ -41,7 +42,11 @@ struct message_sample {
 	__u64 ips[];
 };
 
-/* About m.pid, m.tid: the new task (fork) or the one that ran exec. */
+/*
+ * About m.pid, m.tid: the new task (fork) or the one that ran exec.  parent_pid
+ * is what ps shows as PPID; ns_pid is the task's number (of a thread: its tid)
+ * in its innermost pid namespace.
+ */
 struct message_task {
 	struct message m;
 	__u32 parent_pid, ns_pid;

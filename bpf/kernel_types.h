@@ -1,0 +1,65 @@
+/*
+ * The few members of kernel structures that the BPF programs read.  Offsets
+ * are fixed up at load time from the running kernel's BTF, so that neither
+ * order nor omissions matter here.  A name after ___ marks another kernel
+ * version's shape of the same structure.
+ */
+#ifndef BPF_KERNEL_TYPES_H
+#define BPF_KERNEL_TYPES_H
+
+#include <linux/types.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;	/* in the cgroup v2 hierarchy */
+};
+
+struct upid {
+	int nr;
+	void *ns;
+};
+
+struct pid {
+	unsigned int level;		/* depth of the innermost namespace */
+	struct upid numbers[1];		/* one for each level */
+};
+
+struct mm_struct {
+	unsigned long arg_start, arg_end;
+};
+
+struct atomic_counter {
+	int counter;
+};
+
+struct signal_struct {
+	struct atomic_counter live;	/* threads that have not exited */
+};
+
+struct task_struct {
+	unsigned int __state;		/* from 5.14 on */
+	int pid, tgid;
+	struct task_struct *real_parent;
+	struct pid *thread_pid;
+	struct signal_struct *signal;
+	struct mm_struct *mm;
+	struct css_set *cgroups;
+	char comm[16];
+};
+
+struct task_struct___before_5_14 {
+	long state;
+};
+
+#pragma clang attribute pop
+
+#endif
