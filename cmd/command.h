@@ -37,9 +37,21 @@ struct command {
 	void *(*opts_new)(void);	/* zeroed and with defaults; freed by free() */
 };
 
+/* Each row of the table is the descriptor of cmd/cmd_NAME.c. */
+#define COMMAND(name) extern const struct command cmd_##name;
+#include "cmd/commands.def"
+#undef COMMAND
+
+/* By name, or NULL. */
+const struct command *command_find(const char *name);
+/* The i-th row of the table; NULL ends. */
+const struct command *command_at(unsigned int i);
+
 /* "kymo CMD: text" on stderr; newline added; control characters made harmless. */
 void command_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The whole command line as given, for record. */
 void command_line(int *argc, char ***argv);
+/* What the two above tell: main() sets it. */
+void command_begin(int argc, char **argv, const char *name);
 
 #endif

@@ -1,0 +1,62 @@
+#include "cmd/query_options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "format/diag.h"
+
+#define SETTER(member) \
+	static int set_##member(void *opts, const char *arg) \
+	{ \
+		((struct view_opts *)opts)->query.member = arg; \
+		return 0; \
+	}
+
+SETTER(input)
+SETTER(time)
+SETTER(pids)
+SETTER(tids)
+SETTER(comms)
+SETTER(cpus)
+SETTER(events)
+
+const struct option_row query_options_rows[] = {
+	{ 'i', "input", "FILE", "the trace, - for standard input (trace.kymo)", set_input },
+	{ 0, "time", "A,B", "only from A to B: seconds, +seconds or percent", set_time },
+	{ 0, "pid", "LIST", "only these processes", set_pids },
+	{ 0, "tid", "LIST", "only these threads", set_tids },
+	{ 0, "comm", "LIST", "only threads of these names", set_comms },
+	{ 'C', "cpu", "LIST", "only these CPUs: 0,2-3", set_cpus },
+	{ 'e', "event", "LIST", "only these events", set_events },
+	{ 0, NULL, NULL, NULL, NULL },
+};
+
+int query_options_open(struct query **out, const struct view_opts *opts)
+{
+	struct diag d = { "" };
+	int err;
+
+	err = query_open(out, &opts->query, &d);
+	if (!err)
+		return EXIT_OK;
+	command_complain("%s", d.text);
+	return err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
+}
+
+int query_options_finish(struct query *q)
+{
+	char line[512];
+	bool damaged = query_quality_line(q, line, sizeof(line));
+
+	command_complain("%s", line);
+	return damaged ? EXIT_DAMAGED : EXIT_OK;
+}
+
+int query_options_no_args(int nr_args, char **args)
+{
+	if (!nr_args)
+		return EXIT_OK;
+	command_complain("unexpected argument '%s' (a trace is named with -i)", args[0]);
+	return EXIT_USAGE;
+}

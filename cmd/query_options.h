@@ -1,0 +1,29 @@
+/*
+ * What every view has in common: the options that choose records, opening the
+ * trace, and the line at the end.  The option struct of a view starts with a
+ * struct view_opts, so that the rows here can fill it in.
+ */
+#ifndef CMD_QUERY_OPTIONS_H
+#define CMD_QUERY_OPTIONS_H
+
+#include "cmd/command.h"
+#include "report/query.h"
+
+struct view_opts {
+	struct query_opts query;
+};
+
+/* -i, --time, --pid, --tid, --comm, -C, -e: for the options of a descriptor. */
+extern const struct option_row query_options_rows[];
+
+/* 0, or the exit status after a complaint. */
+int query_options_open(struct query **out, const struct view_opts *opts);
+/*
+ * Tells on stderr what share of the records was lost or has no name.  The
+ * exit status: EXIT_OK, or EXIT_DAMAGED when the file was cut or damaged.
+ */
+int query_options_finish(struct query *q);
+/* Complains that the view takes no arguments when there are some: EXIT_USAGE. */
+int query_options_no_args(int nr_args, char **args);
+
+#endif
