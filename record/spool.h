@@ -25,7 +25,10 @@ int spool_put(void *spool, const void *bytes, size_t size_bytes, bool droppable)
 unsigned int spool_fill_percent(struct spool *s);
 /* 0, or the first error of the output (-ENOSPC, -EPIPE). */
 int spool_error(struct spool *s);
-/* Stop waiting for a stuck output: what is not written yet is lost. */
+/*
+ * Stop waiting for a stuck output: what is not written yet is lost, and
+ * spool_error() is -ECANCELED.  May be called from a signal handler.
+ */
 void spool_give_up(struct spool *s);
 /* Writes what is left, closes the fd, ends the thread.  The first error. */
 int spool_close(struct spool *s, uint64_t *written_bytes);

@@ -1,0 +1,27 @@
+/*
+ * What was lost, by CPU, event and cause: asked of the sampler and the side
+ * band, or counted here, and written as intervals between two flushes.
+ */
+#ifndef RECORD_LOSSES_H
+#define RECORD_LOSSES_H
+
+#include "format/writer.h"
+#include "record/sampler.h"
+#include "record/sideband.h"
+
+#include <stdint.h>
+
+struct losses;
+
+/* event_ids[i] is the id in the file of the sampler's event i. */
+int losses_new(struct losses **out, struct sampler *sampler, struct sideband *sideband,
+	       const uint32_t *event_ids, size_t nr_events);
+void losses_free(struct losses *l);
+/* A record of the sampler's event was received and the output was too slow for it. */
+void losses_output(struct losses *l, uint32_t cpu, uint32_t event);
+/* Writes what was lost since the last call. */
+void losses_write(struct losses *l, struct writer *w, uint64_t now_ns);
+/* Records lost so far, side band notes left out. */
+uint64_t losses_total(const struct losses *l);
+
+#endif
