@@ -29,5 +29,7 @@ void output_settle(struct output *o);
 int output_error(const struct output *o);
 /* Flushes, closes, renames into place.  0 or -errno with d set. */
 int output_close(struct output *o, struct diag *d);
+/* Closes without putting the file in place: its view failed half way. */
+void output_abandon(struct output *o);
 
 #endif
