@@ -22,6 +22,8 @@ struct procfs_task {
 
 /* pid == tid for a process; cmdline and cgroup are those of the process. */
 int procfs_read_task(struct procfs_task *t, uint32_t pid, uint32_t tid);
+/* The name of one thread alone. */
+int procfs_read_comm(char *to, size_t size_bytes, uint32_t pid, uint32_t tid);
 /* cgroup path alone. */
 int procfs_read_cgroup(char *to, size_t size_bytes, uint32_t pid);
 /* Calls fn for each process number, or each thread of one. */

@@ -48,6 +48,7 @@ struct sampler_opts {
 	uint64_t frequency_hz, period;	/* 0: the event's default */
 	bool kernel_stack, user_stack;
 	bool idle;			/* sample the idle tasks, too */
+	bool delayed;			/* not even at the command's exec: sampler_enable() */
 	enum sampler_transport transport;
 	size_t buffer_bytes;		/* 0: a default that suits the rate */
 };

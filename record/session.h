@@ -20,12 +20,13 @@ struct session_opts {
 	size_t buffer_bytes;
 	uint64_t delay_ns, duration_ns;	/* 0: none, no limit */
 	int output_fd;			/* taken over */
-	bool output_is_pipe;
 	int argc;			/* the command line, to be kept in the file */
 	char **argv;
+	const char *version;		/* of kymo, likewise */
 };
 
 struct session_summary {
+	bool started;			/* false: it failed before anything was recorded */
 	uint64_t events, lost, bytes;
 	uint64_t wall_ns;		/* of the recording proper */
 	uint64_t user_ns, system_ns;	/* of the recorder, whole life */
@@ -49,7 +50,10 @@ const char *session_note(struct session *s, size_t i);
  */
 int session_run(struct session *s, session_progress_fn progress, void *ctx,
 		struct session_summary *summary, struct diag *d);
-/* From a signal handler: first call ends the recording, the second gives up output. */
+/*
+ * Async-signal-safe.  The first call ends the recording; the second gives up an
+ * output that does not take what is left.
+ */
 void session_stop(struct session *s);
 void session_close(struct session *s);
 

@@ -1,0 +1,340 @@
+#include "record/drain.h"
+#include "record/hostinfo.h"
+#include "record/kernelmap.h"
+#include "record/losses.h"
+#include "record/modules.h"
+#include "record/stacks.h"
+#include "record/symbolize.h"
+#include "record/tasks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A BPF program reads the clock, walks the stack and only then hands the
+ * message over: what is later than this before "now" may still be under way.
+ */
+#define SETTLE_NS UINT64_C(20000000)
+/* Exited tasks are kept that long for samples that come late. */
+#define LINGER_NS UINT64_C(2000000000)
+#define HELD_LIMIT_BYTES (4u << 20)
+/* Above this the output is too slow, and samples are counted instead of kept. */
+#define SPOOL_BUSY_PERCENT 50
+
+enum { FIELD_TIME, FIELD_CPU, FIELD_TASK_ID, FIELD_STACK_ID, FIELD_PERIOD, FIELD_STATE, NR_FIELDS };
+
+/* Messages later than the round, for the next one; each padded to 8 bytes. */
+struct held {
+	uint8_t *bytes;
+	size_t len, cap;
+};
+
+struct drain {
+	struct drain_opts opts;
+	struct modules *modules;
+	struct kernelmap *kernel;
+	struct symbolizer *symbolizer;
+	struct tasks *tasks;
+	struct stacks *stacks;
+	struct losses *losses;
+	uint32_t *event_ids;
+	struct held held, holding;
+	uint64_t round_ns;		/* notes are complete up to here */
+	uint64_t nr_records;
+	bool output_busy;
+};
+
+/* --- notes ------------------------------------------------------------------------ */
+
+static void take_note(struct drain *dr, const struct note *n)
+{
+	if (n->kind == NOTE_KSYMBOL) {
+		if (n->ksymbol.gone)
+			kernelmap_remove(dr->kernel, n->ksymbol.start);
+		else
+			kernelmap_add(dr->kernel, n->text, n->ksymbol.start,
+				      n->ksymbol.size_bytes);
+		stacks_kernel_changed(dr->stacks);
+		return;
+	}
+	tasks_note(dr->tasks, n);
+	if (n->kind == NOTE_EXIT && n->pid == n->tid)
+		symbolizer_process_exit(dr->symbolizer, n->pid);
+}
+
+static void take_notes(struct drain *dr, uint64_t until_ns)
+{
+	const struct note *n;
+
+	while ((n = sideband_next(dr->opts.sideband, until_ns)))
+		take_note(dr, n);
+}
+
+/* --- messages ----------------------------------------------------------------------- */
+
+static void take_sample(struct drain *dr, const struct message_sample *m)
+{
+	uint64_t values[NR_FIELDS];
+	struct task *task;
+
+	if (m->event >= dr->opts.nr_events)
+		return;
+	if (dr->output_busy) {
+		losses_output(dr->losses, m->m.cpu, m->event);
+		return;
+	}
+	task = tasks_of_sample(dr->tasks, m->m.pid, m->m.tid, m->m.time_ns);
+	if (!task)
+		return;
+	values[FIELD_TIME] = m->m.time_ns;
+	values[FIELD_CPU] = m->m.cpu;
+	values[FIELD_TASK_ID] = task->id;
+	values[FIELD_STACK_ID] = stacks_intern(dr->stacks, task->process, m);
+	values[FIELD_PERIOD] = m->period;
+	values[FIELD_STATE] = m->state;
+	writer_record(dr->opts.writer, dr->event_ids[m->event], values);
+	dr->nr_records++;
+}
+
+static void take_message(struct drain *dr, const struct message *m)
+{
+	take_notes(dr, m->time_ns);
+	if (m->kind == MESSAGE_SAMPLE)
+		take_sample(dr, (const struct message_sample *)m);
+	else
+		tasks_message(dr->tasks, (const struct message_task *)m);
+}
+
+/* False when it does not fit: the message is taken at once then. */
+static bool hold(struct held *h, const struct message *m, size_t size_bytes)
+{
+	size_t padded = (size_bytes + 7) & ~(size_t)7;
+	uint64_t head = size_bytes;
+
+	if (h->len + sizeof(head) + padded > HELD_LIMIT_BYTES)
+		return false;
+	if (h->len + sizeof(head) + padded > h->cap) {
+		size_t cap = (h->cap ? h->cap * 2 : 65536) + padded;
+		uint8_t *bytes = realloc(h->bytes, cap);
+
+		if (!bytes)
+			return false;
+		h->bytes = bytes;
+		h->cap = cap;
+	}
+	memcpy(h->bytes + h->len, &head, sizeof(head));
+	memcpy(h->bytes + h->len + sizeof(head), m, size_bytes);
+	h->len += sizeof(head) + padded;
+	return true;
+}
+
+static void on_message(void *ctx, const struct message *m, size_t size_bytes)
+{
+	struct drain *dr = ctx;
+
+	if (m->time_ns > dr->round_ns && hold(&dr->holding, m, size_bytes))
+		return;
+	take_message(dr, m);
+}
+
+/* What the last round put aside, unless it is still too early for it. */
+static void take_held(struct drain *dr)
+{
+	struct held now = dr->holding;
+
+	dr->holding = dr->held;
+	dr->holding.len = 0;
+	dr->held = now;
+	for (size_t at = 0; at < now.len;) {
+		uint64_t size_bytes;
+
+		memcpy(&size_bytes, now.bytes + at, sizeof(size_bytes));
+		at += sizeof(size_bytes);
+		on_message(dr, (const struct message *)(const void *)(now.bytes + at),
+			   size_bytes);
+		at += (size_bytes + 7) & ~(size_t)7;
+	}
+}
+
+int drain_run(struct drain *dr, struct diag *d)
+{
+	int err;
+
+	dr->round_ns = hostinfo_now_ns();
+	dr->output_busy = spool_fill_percent(dr->opts.spool) >= SPOOL_BUSY_PERCENT;
+	err = sideband_drain(dr->opts.sideband);
+	if (err)
+		return diag_set(d, err, "cannot read the side band: %s", strerror(-err));
+	take_held(dr);
+	err = sampler_drain(dr->opts.sampler, on_message, dr);
+	if (err)
+		return diag_set(d, err, "cannot read the samples: %s", strerror(-err));
+	take_notes(dr, dr->round_ns);
+	return 0;
+}
+
+/* --- rounds ---------------------------------------------------------------------------- */
+
+static void write_modules(struct drain *dr)
+{
+	struct writer *w = dr->opts.writer;
+
+	modules_identify(dr->modules);
+	for (uint32_t id = 1; id <= modules_nr(dr->modules); id++) {
+		struct module *m = modules_get(dr->modules, id);
+
+		if (!m->changed)
+			continue;
+		m->changed = false;
+		writer_module(w, &(struct writer_module){
+			.id = id, .kind = m->kind, .bias = m->bias,
+			.pid = m->kind == MODULE_JIT ? m->pid : 0,
+			.path = writer_string(w, CLASS_PATH, m->path, strlen(m->path)),
+			.build_id = m->build_id_bytes ?
+				    writer_string(w, CLASS_BUILD_ID, m->build_id,
+						  m->build_id_bytes) : 0,
+		});
+	}
+}
+
+int drain_flush(struct drain *dr, uint64_t now_ns)
+{
+	uint64_t safe_ns = dr->round_ns > SETTLE_NS ? dr->round_ns - SETTLE_NS : 0;
+
+	stacks_name_frames(dr->stacks);
+	write_modules(dr);
+	losses_write(dr->losses, dr->opts.writer, now_ns);
+	tasks_reap(dr->tasks, now_ns > LINGER_NS ? now_ns - LINGER_NS : 0);
+	return writer_flush(dr->opts.writer, safe_ns);
+}
+
+/* Two rounds: the second takes what the first held back as too early. */
+int drain_finish(struct drain *dr)
+{
+	int err = drain_run(dr, NULL);
+
+	if (!err)
+		err = drain_run(dr, NULL);
+	tasks_finish(dr->tasks);
+	return err ? err : drain_flush(dr, hostinfo_now_ns());
+}
+
+int drain_snapshot(struct drain *dr, struct diag *d)
+{
+	const struct target *t = dr->opts.target;
+	int err = 0;
+
+	if (t->all)
+		err = tasks_snapshot_all(dr->tasks);
+	for (size_t i = 0; !err && i < t->nr_pids; i++)
+		err = tasks_snapshot_pid(dr->tasks, (uint32_t)t->pids[i]);
+	if (err)
+		return diag_set(d, err, "cannot read /proc: %s", strerror(-err));
+	return 0;
+}
+
+void drain_get_counts(const struct drain *dr, struct drain_counts *counts)
+{
+	counts->records = dr->nr_records;
+	counts->lost = losses_total(dr->losses);
+	stacks_count(dr->stacks, &counts->frames, &counts->unresolved_frames);
+}
+
+const char *drain_note(const struct drain *dr)
+{
+	if (!sampler_user_only(dr->opts.sampler) && kernelmap_hidden(dr->kernel))
+		return "the kernel hides its addresses: no kernel names "
+		       "(set kernel.kptr_restrict to 0 or 1 and run as root)";
+	return NULL;
+}
+
+/* --- life -------------------------------------------------------------------------------- */
+
+static uint32_t announce(struct writer *w, const struct sampled_event *e)
+{
+	const struct field_desc fields[NR_FIELDS] = {
+		[FIELD_TIME] = { "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
+		[FIELD_CPU] = { "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "" },
+		[FIELD_TASK_ID] = { "task", FIELD_TASK, ROLE_TASK, 0, 0, "" },
+		[FIELD_STACK_ID] = { "stack", FIELD_STACK, ROLE_STACK, 0, 0, "" },
+		[FIELD_PERIOD] = { "period", FIELD_UNSIGNED, ROLE_WEIGHT, 0, 0, e->unit },
+		[FIELD_STATE] = { "state", FIELD_UNSIGNED, ROLE_STATE, HINT_CHAR, 0, "" },
+	};
+	struct event_desc desc = { .name = e->name, .nr_fields = NR_FIELDS, .fields = fields };
+
+	return writer_event(w, &desc);
+}
+
+static int announce_all(struct drain *dr)
+{
+	dr->event_ids = calloc(dr->opts.nr_events, sizeof(*dr->event_ids));
+	if (!dr->event_ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < dr->opts.nr_events; i++)
+		dr->event_ids[i] = announce(dr->opts.writer, dr->opts.events[i]);
+	return losses_new(&dr->losses, dr->opts.sampler, dr->opts.sideband, dr->event_ids,
+			  dr->opts.nr_events);
+}
+
+static int open_parts(struct drain *dr)
+{
+	struct tasks_opts to = {
+		.writer = dr->opts.writer, .all = dr->opts.target->all,
+		.ask_proc = sampler_transport(dr->opts.sampler) == SAMPLER_PERF_MMAP,
+	};
+	struct stacks_opts so = { .writer = dr->opts.writer };
+	int err;
+
+	err = modules_new(&dr->modules);
+	if (err)
+		return err;
+	err = kernelmap_open(&dr->kernel, dr->modules);
+	if (err)
+		return err;
+	err = symbolizer_open(&dr->symbolizer, dr->modules, dr->kernel);
+	if (err)
+		return err;
+	to.modules = so.modules = dr->modules;
+	so.kernel = dr->kernel;
+	so.symbolizer = dr->symbolizer;
+	err = tasks_new(&dr->tasks, &to);
+	if (err)
+		return err;
+	return stacks_new(&dr->stacks, &so);
+}
+
+int drain_open(struct drain **out, const struct drain_opts *opts, struct diag *d)
+{
+	struct drain *dr = calloc(1, sizeof(*dr));
+	int err;
+
+	if (!dr)
+		return diag_set(d, -ENOMEM, "out of memory");
+	dr->opts = *opts;
+	err = open_parts(dr);
+	if (!err)
+		err = announce_all(dr);
+	if (err) {
+		drain_close(dr);
+		return diag_set(d, err, "cannot start recording: %s", strerror(-err));
+	}
+	*out = dr;
+	return 0;
+}
+
+void drain_close(struct drain *dr)
+{
+	if (!dr)
+		return;
+	losses_free(dr->losses);
+	stacks_free(dr->stacks);
+	tasks_free(dr->tasks);
+	symbolizer_close(dr->symbolizer);
+	kernelmap_close(dr->kernel);
+	modules_free(dr->modules);
+	free(dr->event_ids);
+	free(dr->held.bytes);
+	free(dr->holding.bytes);
+	free(dr);
+}

@@ -1,0 +1,382 @@
+#include "record/session.h"
+#include "record/drain.h"
+#include "record/hostinfo.h"
+#include "record/procfs.h"
+#include "record/spool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define SPOOL_LIMIT_BYTES (64u << 20)
+#define DRAIN_INTERVAL_MS 200
+#define FLUSH_INTERVAL_NS UINT64_C(800000000)	/* and a drain: below one second */
+#define CLOCK_INTERVAL_NS UINT64_C(10000000000)
+#define MAX_EVENTS 32
+#define ZSTD_LEVEL 3
+
+struct session {
+	struct session_opts opts;
+	struct target target;
+	struct sampler *sampler;
+	struct sideband *sideband;
+	struct spool *spool;
+	struct writer *writer;
+	struct drain *drain;
+	const struct sampled_event *events[MAX_EVENTS];
+	size_t nr_events;
+	struct pollfd *fds;
+	size_t nr_fds;
+	int stop_fd;
+	atomic_int stops;
+	uint64_t bytes;
+	uint64_t next_flush_ns, next_clock_ns, start_ns;
+	bool started;
+};
+
+/* --- opening ------------------------------------------------------------------- */
+
+static int find_events(struct session *s, struct diag *d)
+{
+	char list[1024], *save = NULL;
+	int n = snprintf(list, sizeof(list), "%s", s->opts.events ? s->opts.events : "cpu");
+
+	if (n < 0 || (size_t)n >= sizeof(list))
+		return diag_set(d, -EINVAL, "list of events is too long");
+	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		const struct sampled_event *e = sampler_find_event(name);
+
+		if (!e)
+			return diag_set(d, -EINVAL, "unknown event '%s' (see: kymo help record)",
+					name);
+		if (s->nr_events == MAX_EVENTS)
+			return diag_set(d, -E2BIG, "more than %d events", MAX_EVENTS);
+		s->events[s->nr_events++] = e;
+	}
+	if (!s->nr_events)
+		return diag_set(d, -EINVAL, "no event is named");
+	return 0;
+}
+
+/* As long as the poll set: the sampler's, the side band's, target and stop. */
+static int collect_fds(struct session *s, struct diag *d)
+{
+	size_t nr_sampler = sampler_fds(s->sampler, NULL, 0);
+	size_t nr_sideband = sideband_fds(s->sideband, NULL, 0);
+	size_t nr = nr_sampler + nr_sideband, i;
+	int *fds = calloc(nr + 1, sizeof(*fds));
+
+	s->fds = calloc(nr + 2, sizeof(*s->fds));
+	if (!fds || !s->fds) {
+		free(fds);
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	sampler_fds(s->sampler, fds, nr_sampler);
+	sideband_fds(s->sideband, fds + nr_sampler, nr_sideband);
+	for (i = 0; i < nr; i++)
+		s->fds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	s->fds[nr] = (struct pollfd){ .fd = s->stop_fd, .events = POLLIN };
+	s->fds[nr + 1] = (struct pollfd){ .fd = target_done_fd(&s->target), .events = POLLIN };
+	s->nr_fds = nr + 2;
+	free(fds);
+	return 0;
+}
+
+static int open_sources(struct session *s, struct diag *d)
+{
+	struct sampler_opts so = {
+		.events = s->events, .nr_events = s->nr_events,
+		.frequency_hz = s->opts.frequency_hz, .period = s->opts.period,
+		.kernel_stack = s->opts.kernel_stack, .user_stack = s->opts.user_stack,
+		.idle = s->opts.idle, .delayed = s->opts.delay_ns != 0,
+		.transport = s->opts.transport, .buffer_bytes = s->opts.buffer_bytes,
+	};
+	int err;
+
+	err = target_open(&s->target, &s->opts.target, d);
+	if (err)
+		return err;
+	err = sampler_open(&s->sampler, &so, &s->target, d);
+	if (err)
+		return err;
+	return sideband_open(&s->sideband, &s->target,
+			     sampler_transport(s->sampler) == SAMPLER_PERF_MMAP, d);
+}
+
+static const char *transport_name(enum sampler_transport t)
+{
+	switch (t) {
+	case SAMPLER_RING_BUFFER:
+		return "BPF ring buffer";
+	case SAMPLER_PERF_BUFFER:
+		return "BPF perf buffer";
+	default:
+		return "perf mmap buffer";
+	}
+}
+
+static void describe(struct session *s)
+{
+	char text[64];
+
+	hostinfo_write(s->writer);
+	hostinfo_write_command_line(s->writer, s->opts.argc, s->opts.argv);
+	writer_host(s->writer, "kymo version", CLASS_NONE, s->opts.version);
+	writer_host(s->writer, "target", CLASS_NONE,
+		    s->target.all ? "system" : s->target.child ? "command" : "processes");
+	writer_host(s->writer, "transport", CLASS_NONE,
+		    transport_name(sampler_transport(s->sampler)));
+	for (size_t i = 0; i < s->nr_events; i++) {
+		snprintf(text, sizeof(text), "%s period %" PRIu64, s->events[i]->name,
+			 sampler_period(s->sampler, (uint32_t)i));
+		writer_host(s->writer, "sampling", CLASS_NONE, text);
+	}
+	hostinfo_write_clock(s->writer);
+}
+
+static int open_output(struct session *s, struct diag *d)
+{
+	struct writer_output out = { .put = spool_put };
+	struct drain_opts opts = {
+		.sampler = s->sampler, .sideband = s->sideband, .target = &s->target,
+		.events = s->events, .nr_events = s->nr_events,
+	};
+	int err;
+
+	err = spool_open(&s->spool, s->opts.output_fd, SPOOL_LIMIT_BYTES);
+	s->opts.output_fd = -1;
+	if (err)
+		return diag_set(d, err, "cannot start writing: %s", strerror(-err));
+	out.ctx = s->spool;
+	err = writer_open(&s->writer, &out, 0, ZSTD_LEVEL);
+	if (err)
+		return diag_set(d, err, "cannot write the trace: %s", strerror(-err));
+	opts.writer = s->writer;
+	opts.spool = s->spool;
+	return drain_open(&s->drain, &opts, d);
+}
+
+int session_open(struct session **out, const struct session_opts *opts, struct diag *d)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s) {
+		close(opts->output_fd);
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	s->opts = *opts;
+	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = s->stop_fd < 0 ? diag_set(d, -errno, "cannot make an eventfd: %s",
+					strerror(errno)) : 0;
+	if (!err)
+		err = find_events(s, d);
+	if (!err)
+		err = open_sources(s, d);
+	if (!err)
+		err = open_output(s, d);
+	if (!err)
+		err = collect_fds(s, d);
+	if (err) {
+		session_close(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}
+
+const char *session_note(struct session *s, size_t i)
+{
+	return i == 0 ? sampler_note(s->sampler) : i == 1 ? drain_note(s->drain) : NULL;
+}
+
+/* --- running --------------------------------------------------------------------- */
+
+void session_stop(struct session *s)
+{
+	uint64_t one = 1;
+	int saved = errno;
+
+	if (atomic_fetch_add(&s->stops, 1) >= 1)
+		spool_give_up(s->spool);
+	/* A counter that cannot overflow; nothing to do about an error here. */
+	if (write(s->stop_fd, &one, sizeof(one)) < 0)
+		errno = saved;
+	errno = saved;
+}
+
+static void fill_summary(struct session *s, struct session_summary *sum)
+{
+	struct drain_counts counts;
+	struct writer_stats ws;
+
+	drain_get_counts(s->drain, &counts);
+	writer_get_stats(s->writer, &ws);
+	sum->started = s->started;
+	sum->events = counts.records - ws.refused_records;
+	sum->lost = counts.lost + ws.refused_records;
+	sum->frames = counts.frames;
+	sum->unresolved_frames = counts.unresolved_frames;
+	sum->bytes = ws.bytes;
+	sum->wall_ns = hostinfo_now_ns() - s->start_ns;
+	procfs_self_cost(&sum->user_ns, &sum->system_ns);
+}
+
+static int flush(struct session *s, uint64_t now_ns)
+{
+	struct writer_cost cost = { .time_ns = now_ns };
+
+	if (now_ns >= s->next_clock_ns) {
+		hostinfo_write_clock(s->writer);
+		procfs_self_cost(&cost.user_ns, &cost.system_ns);
+		writer_cost(s->writer, &cost);
+		s->next_clock_ns = now_ns + CLOCK_INTERVAL_NS;
+	}
+	s->next_flush_ns = now_ns + FLUSH_INTERVAL_NS;
+	return drain_flush(s->drain, now_ns);
+}
+
+/* Until when poll() may sleep: the next drain, the delay or the end. */
+static int timeout_ms(uint64_t now_ns, uint64_t delay_end_ns, uint64_t end_ns)
+{
+	uint64_t wait_ns = DRAIN_INTERVAL_MS * UINT64_C(1000000);
+
+	if (delay_end_ns > now_ns && delay_end_ns - now_ns < wait_ns)
+		wait_ns = delay_end_ns - now_ns;
+	if (end_ns && end_ns <= now_ns)
+		return 0;
+	if (end_ns && end_ns - now_ns < wait_ns)
+		wait_ns = end_ns - now_ns;
+	return (int)((wait_ns + 999999) / 1000000);
+}
+
+static int start(struct session *s, struct diag *d)
+{
+	int err = sideband_enable(s->sideband, d);
+
+	if (err)
+		return err;
+	describe(s);
+	err = drain_snapshot(s->drain, d);
+	if (err)
+		return err;
+	s->start_ns = hostinfo_now_ns();
+	s->next_flush_ns = s->start_ns + FLUSH_INTERVAL_NS;
+	s->next_clock_ns = s->start_ns + CLOCK_INTERVAL_NS;
+	if (!s->opts.delay_ns) {
+		err = sampler_enable(s->sampler, d);
+		if (err)
+			return err;
+	}
+	err = target_start(&s->target, d);
+	s->started = !err;
+	return err;
+}
+
+static int loop(struct session *s, session_progress_fn progress, void *ctx, struct diag *d)
+{
+	uint64_t now_ns = s->start_ns, delay_end_ns = 0, end_ns = 0;
+	struct session_summary so_far = { 0 };
+	bool done = false;
+	int err = 0;
+
+	if (s->opts.delay_ns)
+		delay_end_ns = now_ns + s->opts.delay_ns;
+	if (s->opts.duration_ns)
+		end_ns = now_ns + s->opts.delay_ns + s->opts.duration_ns;
+	while (!done && !err) {
+		if (poll(s->fds, s->nr_fds, timeout_ms(now_ns, delay_end_ns, end_ns)) < 0 &&
+		    errno != EINTR)
+			return diag_set(d, -errno, "cannot wait for events: %s", strerror(errno));
+		now_ns = hostinfo_now_ns();
+		if (delay_end_ns && now_ns >= delay_end_ns) {
+			delay_end_ns = 0;
+			err = sampler_enable(s->sampler, d);
+		}
+		done = atomic_load(&s->stops) || target_is_done(&s->target) ||
+		       (end_ns && now_ns >= end_ns);
+		if (!err)
+			err = drain_run(s->drain, d);
+		if (!err && now_ns >= s->next_flush_ns) {
+			err = flush(s, now_ns);
+			fill_summary(s, &so_far);
+			if (progress)
+				progress(ctx, &so_far);
+		}
+		if (!err)
+			err = spool_error(s->spool);
+	}
+	return err;
+}
+
+/* The file is ended properly even if the recording failed half way. */
+static int finish(struct session *s, struct session_summary *sum, int err)
+{
+	struct writer_cost cost = { .time_ns = hostinfo_now_ns() };
+	int first = err, spool_err;
+
+	sampler_disable(s->sampler);
+	if (!first)
+		first = drain_finish(s->drain);
+	hostinfo_write_clock(s->writer);
+	procfs_self_cost(&cost.user_ns, &cost.system_ns);
+	writer_cost(s->writer, &cost);
+	fill_summary(s, sum);
+	err = writer_flush(s->writer, cost.time_ns);
+	if (!first)
+		first = err;
+	err = writer_close(s->writer);
+	s->writer = NULL;
+	if (!first)
+		first = err;
+	spool_err = spool_close(s->spool, &sum->bytes);
+	s->spool = NULL;
+	return spool_err ? spool_err : first;
+}
+
+int session_run(struct session *s, session_progress_fn progress, void *ctx,
+		struct session_summary *summary, struct diag *d)
+{
+	int err, end_err;
+
+	memset(summary, 0, sizeof(*summary));
+	s->start_ns = hostinfo_now_ns();
+	err = start(s, d);
+	if (!err)
+		err = loop(s, progress, ctx, d);
+	end_err = finish(s, summary, err);
+	summary->has_status = target_wait(&s->target, true, &summary->wait_status);
+	procfs_self_cost(&summary->user_ns, &summary->system_ns);
+	if (end_err)
+		return diag_set(d, end_err, "cannot write the trace: %s (what was written before is readable)",
+				strerror(-end_err));
+	return err;
+}
+
+void session_close(struct session *s)
+{
+	if (!s)
+		return;
+	drain_close(s->drain);
+	if (s->writer)
+		writer_abandon(s->writer);
+	if (s->spool) {
+		spool_give_up(s->spool);
+		spool_close(s->spool, NULL);
+	}
+	if (s->opts.output_fd >= 0)
+		close(s->opts.output_fd);
+	sideband_close(s->sideband);
+	sampler_close(s->sampler);
+	target_release(&s->target);
+	if (s->stop_fd >= 0)
+		close(s->stop_fd);
+	free(s->fds);
+	free(s);
+}
