@@ -115,7 +115,7 @@ $(O)/%.o: %.c $(O)/flags
 
 $(call objects,record): | $(SKELETONS)
 $(call objects,report): | $(ASSET_HEADERS)
-$(call objects,cmd): | $(O)/version.h $(O)/Documentation/pages.h
+$(call objects,cmd): | $(O)/cmd/version_git.h $(O)/Documentation/pages.h
 
 # A change of flags or of the list of files builds anew what depends on it.
 write_if_changed = mkdir -p $(@D) && printf '%s\n' $(1) >$@.new && \
@@ -128,7 +128,7 @@ $(O)/flags: FORCE
 $(O)/sources: FORCE
 	@$(call write_if_changed,'$(SRC) $(PAGES)')
 GIT_VERSION := $(shell git -c safe.directory='*' describe --always --dirty 2>/dev/null)
-$(O)/version.h: FORCE
+$(O)/cmd/version_git.h: FORCE
 	@$(call write_if_changed,'#define KYMO_VERSION "$(strip $(file <VERSION))$(GIT_VERSION:%= (%))"')
 
 # BPF programs: record/ says #include "bpf/NAME.skel.h" and gets struct NAME_bpf.
@@ -164,7 +164,7 @@ $(O)/Documentation/%.h: $(O)/Documentation/%.txt
 	@$(call embed,$*,$<)
 # pages.h: all of them, and a table of rows PAGE(name, section, text).
 $(O)/Documentation/pages.h: $(PAGES:%=$(O)/%.h) $(O)/sources
-	@{ for page in $(notdir $(PAGES)); do \
+	@mkdir -p $(@D); { for page in $(notdir $(PAGES)); do \
 		echo "#include \"Documentation/$$page.h\""; \
 	done; \
 	printf '#define PAGES(PAGE)'; \
