@@ -6,6 +6,7 @@
 #define RECORD_TARGET_H
 
 #include "format/diag.h"
+#include "record/workload.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,44 +14,55 @@
 
 struct target {
 	bool all;		/* -a or -C: whole CPUs */
-	int *cpus;		/* online CPUs, or those of -C */
+	int *cpus;		/* online CPUs, or those of -C; sorted */
 	size_t nr_cpus;
-	int *tids;		/* -t, the threads of -p, or the command's */
+	int *tids;		/* -t, the threads of -p, or the command's; sorted */
 	size_t nr_tids;
 	pid_t *pids;		/* -p, the owners of -t, or the command's */
 	size_t nr_pids;
 	pid_t child;		/* the command, or 0 */
 	/* private */
-	int go_fd, error_fd;
-	int *pidfds;
+	bool opened;
+	bool threads_only;	/* -t */
+	struct workload workload;
+	struct target_watch *watches;
+	size_t nr_watches;
+	int done_fd;
 };
 
 struct target_opts {
 	bool all;
-	const char *cpu_list, *pid_list, *tid_list;	/* "1,3-5", or NULL */
-	char **command;		/* NULL-terminated, or NULL */
+	const char *cpu_list;			/* "1,3-5", or NULL */
+	const char *pid_list, *tid_list;	/* "12,345", or NULL */
+	char **command;				/* NULL-terminated, or NULL; outlives it */
 };
 
 /*
  * Finds the threads; forks the command, which waits for target_start().
- * -ESRCH, -EINVAL, ... with a sentence in d.
+ * -ESRCH, -EINVAL, ... with a sentence in d.  Release it in any case.
  */
 int target_open(struct target *t, const struct target_opts *opts, struct diag *d);
-/* Reads the thread lists of -p again: threads born while events were attached. */
+/*
+ * Reads the thread lists of -p again.  1 when there are threads that were not
+ * there before, which were born while events were attached, else 0.
+ */
 int target_refresh_tids(struct target *t, struct diag *d);
 /* Lets the command exec.  -ENOENT and so on, with the sentence, if it cannot. */
 int target_start(struct target *t, struct diag *d);
 /*
- * An fd that polls readable once everything that was to be recorded is gone
- * (an epoll set of pidfds), or -1 with -a/-C and no command.
+ * An fd that polls readable when something that was to be recorded has gone:
+ * target_is_done() tells whether it was the last.  -1 with -a/-C and no
+ * command.  Kernels before 6.9 cannot watch single threads (-t): there it
+ * stays silent, and target_is_done() is to be asked now and then.
  */
 int target_done_fd(const struct target *t);
 bool target_is_done(struct target *t);
 /*
  * Waits for the command, if any; true with its wait status.  With terminate,
- * sends it SIGTERM first.
+ * sends it SIGTERM first and gives up on it after some seconds.
  */
 bool target_wait(struct target *t, bool terminate, int *wait_status);
+/* Harmless on zeroed memory. */
 void target_release(struct target *t);
 
 #endif
