@@ -28,7 +28,8 @@ CLANG ?= clang
 MANDOC ?= mandoc
 BPFTOOL ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool),bpftool)
 V ?= 0
-say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' $(1) '$(@:$(CURDIR)/%=%)';)
+quiet := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(filter 0,$(V)$(quiet)),@printf '  %-7s %s\n' $(1) '$(@:$(CURDIR)/%=%)';)
 NR_CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # --- flags -------------------------------------------------------------------
