@@ -180,7 +180,6 @@ static void write_modules(struct drain *dr)
 {
 	struct writer *w = dr->opts.writer;
 
-	modules_identify(dr->modules);
 	for (uint32_t id = 1; id <= modules_nr(dr->modules); id++) {
 		struct module *m = modules_get(dr->modules, id);
 

@@ -25,15 +25,19 @@ struct module {
 	bool deleted;
 	uint32_t dev_major, dev_minor;
 	uint64_t inode;
-	uint64_t bias;		/* ELF address = file offset + bias */
+	uint64_t bias;		/* ELF address = file offset + bias; after a touch */
 	uint32_t pid;		/* MODULE_JIT: whose; else who mapped it first */
+	uint32_t ns_pid;	/* MODULE_JIT: what the process calls itself; after a touch */
 	uint64_t start;		/* where the first mapping of it lies */
 	uint64_t map_start, map_end;	/* of that mapping, for /proc/PID/map_files */
 	uint64_t size_bytes;	/* BPF programs and kernel modules */
 	bool changed;		/* to be written (again); the caller clears it */
 	bool opened;		/* private: open was tried */
-	int fd;			/* private: the file, kept from the first touch on */
-	struct symtab *symtab;	/* private to record/symbolize.c */
+	bool retired;		/* private: MODULE_JIT of a process that is gone */
+	int fd;			/* private: the file, kept from the first touch on;
+				   MODULE_JIT: /tmp of the process; or -1 */
+	struct symtab *symtab;	/* private to record/symbolize.c, as is jitmap */
+	struct jitmap *jitmap;
 };
 
 struct modules;
@@ -56,9 +60,12 @@ struct modules_file {
 
 /*
  * Finds or makes the module of a mapped file.  By path it tells ELF files,
- * [vdso], anonymous code ("", "//anon", "[anon:..]", "[heap]", "[stack]",
- * "/memfd:", ... : MODULE_JIT of that pid) and "[vsyscall]" apart.  NULL when
- * out of memory.
+ * [vdso], anonymous code ("", "//anon", "[anon:..]", "[heap]", "[stack]", ... :
+ * MODULE_JIT of that pid) and other pages of the kernel, such as "[vsyscall]"
+ * (MODULE_VDSO), apart.  A file whose build-id is not given and whose inode is
+ * new is opened and read here, so that the same binary seen once through
+ * /proc/PID/maps and once through a note with a build-id is one module.  NULL
+ * when out of memory.
  */
 struct module *modules_file(struct modules *m, const struct modules_file *f);
 /* The kernel, a kernel module or a BPF program by name and start address. */
@@ -71,11 +78,15 @@ struct module *modules_kernel(struct modules *m, enum module_kind kind,
  * the process is not.  Fills in build_id and bias when they were not known.
  */
 void modules_touch(struct modules *m, struct module *mod);
+/* The process is gone: its number may come again, with other anonymous code. */
+void modules_process_exit(struct modules *m, uint32_t pid);
 /*
- * Reads the build-ids of modules that were not touched, so that all mappings
- * in the file have one.  Call it after the snapshot and at each flush; it looks
- * at every module once.
+ * The number of files kept open is bounded.  Past the bound a touched file is
+ * given to this function and closed when it returns.
  */
-void modules_identify(struct modules *m);
+void modules_on_crowded(struct modules *m, void (*load)(void *ctx, struct module *mod),
+			void *ctx);
+/* The file is no longer needed. */
+void modules_close_file(struct modules *m, struct module *mod);
 
 #endif
