@@ -8,6 +8,9 @@
 
 #include "record/modules.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct kernelmap;
 
 /* kptr_restrict or missing rights: works, and finds nothing. */
@@ -24,5 +27,12 @@ void kernelmap_remove(struct kernelmap *k, uint64_t start);
  * when the address is new to it, at most once a second.
  */
 uint32_t kernelmap_find(struct kernelmap *k, uint64_t address, uint64_t *offset);
+/*
+ * What all of /proc/kallsyms said, once record/symbolize.h has read it: where
+ * the kernel proper ends, and modules that /proc/modules did not name.
+ */
+void kernelmap_limit(struct kernelmap *k, uint64_t end);
+void kernelmap_add_module(struct kernelmap *k, const char *name, uint64_t start,
+			  uint64_t size_bytes);
 
 #endif
