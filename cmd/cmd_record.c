@@ -1,7 +1,7 @@
 #include "cmd/command.h"
 #include "cmd/parse.h"
 #include "record/session.h"
-#include "version.h"
+#include "cmd/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,7 +202,7 @@ static const struct option_row rows[] = {
 	{ 0, "user-stack", "HOW", "user stacks: fp (frame pointers, default) or no", set_user_stack },
 	{ 0, "kernel-stack", "HOW", "kernel stacks: fp (default) or no", set_kernel_stack },
 	{ 'I', "idle", NULL, "sample idle CPUs, too (task swapper)", set_idle },
-	{ 'm', "buffer", "SIZE", "size of the kernel's buffer, such as 16M", set_buffer },
+	{ 'm', "buffer", "SIZE", "size of the kernel's buffer, such as 16M; the output queue has 4 times that", set_buffer },
 	{ 0, "transport", "HOW", "auto, ringbuf, perfbuf or perf (no BPF)", set_transport },
 	{ 'q', "quiet", NULL, "say nothing but errors", set_quiet },
 	{ 'v', "verbose", NULL, "say more", set_verbose },
@@ -422,7 +422,7 @@ static int run(int nr_args, char **args, void *opts)
 	return status ? status : record(o);
 }
 
-const struct command command_record = {
+const struct command cmd_record = {
 	.name = "record",
 	.summary = "record this machine, a process or a command",
 	.usage = "[options] [-- command [arguments]]",

@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #define SPOOL_LIMIT_BYTES (64u << 20)
+#define SPOOL_BUFFERS 4		/* with a given buffer size: as many of them */
 #define DRAIN_INTERVAL_MS 200
 #define FLUSH_INTERVAL_NS UINT64_C(800000000)	/* and a drain: below one second */
 #define CLOCK_INTERVAL_NS UINT64_C(10000000000)
-#define MAX_EVENTS 32
+#define MAX_EVENTS SAMPLE_MAX_EVENTS
 #define ZSTD_LEVEL 3
 
 struct session {
@@ -149,7 +150,9 @@ static int open_output(struct session *s, struct diag *d)
 	};
 	int err;
 
-	err = spool_open(&s->spool, s->opts.output_fd, SPOOL_LIMIT_BYTES);
+	err = spool_open(&s->spool, s->opts.output_fd,
+			 s->opts.buffer_bytes ? s->opts.buffer_bytes * SPOOL_BUFFERS :
+						SPOOL_LIMIT_BYTES);
 	s->opts.output_fd = -1;
 	if (err)
 		return diag_set(d, err, "cannot start writing: %s", strerror(-err));

@@ -1,4 +1,5 @@
 #include "record/tasks.h"
+#include "record/cgroups.h"
 #include "record/tasks_private.h"
 
 #include <errno.h>
@@ -178,6 +179,8 @@ int tasks_new(struct tasks **out, const struct tasks_opts *opts)
 	t->opts = *opts;
 	pidmap_init(&t->threads);
 	pidmap_init(&t->processes);
+	/* Without the names of cgroups, /proc is asked for each process. */
+	cgroups_each(tasks_cgroup, t);
 	*out = t;
 	return 0;
 }

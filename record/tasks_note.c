@@ -25,12 +25,13 @@ static uint32_t *cgroup_slot(struct tasks *t, uint64_t id, bool make)
 	return &t->cgroups[t->nr_cgroups++].path;
 }
 
-static void on_cgroup_note(struct tasks *t, const struct note *n)
+void tasks_cgroup(void *tasks, uint64_t id, const char *path)
 {
-	uint32_t *path = cgroup_slot(t, n->cgroup.id, true);
+	struct tasks *t = tasks;
+	uint32_t *slot = cgroup_slot(t, id, true);
 
-	if (path)
-		*path = tasks_string(t, CLASS_CGROUP, n->text);
+	if (slot)
+		*slot = tasks_string(t, CLASS_CGROUP, path);
 }
 
 /*
@@ -168,7 +169,7 @@ void tasks_note(struct tasks *t, const struct note *n)
 		on_exit_note(t, n);
 		break;
 	case NOTE_CGROUP:
-		on_cgroup_note(t, n);
+		tasks_cgroup(t, n->cgroup.id, n->text);
 		break;
 	case NOTE_KSYMBOL:
 		break;

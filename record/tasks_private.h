@@ -48,6 +48,8 @@ void tasks_free_process(struct process *p);
 /* The thread exited: it is forgotten by a later tasks_reap(). */
 int tasks_bury(struct tasks *t, struct task *k);
 
+/* What a cgroup id stands for; an fn for cgroups_each(). */
+void tasks_cgroup(void *tasks, uint64_t id, const char *path);
 /* Maps a file into the process; writes the mapping if the others are written. */
 int tasks_map(struct tasks *t, struct process *p, const struct modules_file *f,
 	      uint64_t offset, uint32_t prot, uint64_t time_ns);

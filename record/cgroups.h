@@ -1,0 +1,16 @@
+/*
+ * The cgroups (v2) that exist: what the kernel calls by number, by path.
+ */
+#ifndef RECORD_CGROUPS_H
+#define RECORD_CGROUPS_H
+
+#include <stdint.h>
+
+/*
+ * Calls fn for each cgroup below the mount of the v2 hierarchy, which on hybrid
+ * hosts is not /sys/fs/cgroup itself.  The path is as in /proc/PID/cgroup and
+ * valid during the call.  0, also when there is no such hierarchy, or -errno.
+ */
+int cgroups_each(void (*fn)(void *ctx, uint64_t id, const char *path), void *ctx);
+
+#endif
