@@ -1,8 +1,3 @@
-#include "cmd/command.h"
-#include "cmd/parse.h"
-#include "record/session.h"
-#include "cmd/version.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +9,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/parse.h"
+#include "cmd/version.h"
+#include "record/session.h"
 
 struct record_opts {
 	struct session_opts session;

@@ -1,5 +1,4 @@
 #include "cmd/parse.h"
-#include "cmd/command.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -7,6 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <strings.h>
+
+#include "cmd/command.h"
 
 static int complain_range(const char *what, uint64_t min, uint64_t max, const char *arg)
 {

@@ -1,4 +1,9 @@
 #include "record/drain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "record/hostinfo.h"
 #include "record/kernelmap.h"
 #include "record/losses.h"
@@ -6,10 +11,6 @@
 #include "record/stacks.h"
 #include "record/symbolize.h"
 #include "record/tasks.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 /*
  * A BPF program reads the clock, walks the stack and only then hands the

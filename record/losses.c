@@ -1,8 +1,9 @@
 #include "record/losses.h"
-#include "record/hostinfo.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+#include "record/hostinfo.h"
 
 struct tally {
 	uint64_t ring_total;		/* as the sampler counts, since the start */

@@ -1,8 +1,4 @@
 #include "record/session.h"
-#include "record/drain.h"
-#include "record/hostinfo.h"
-#include "record/procfs.h"
-#include "record/spool.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +9,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "record/drain.h"
+#include "record/hostinfo.h"
+#include "record/procfs.h"
+#include "record/spool.h"
 
 #define SPOOL_LIMIT_BYTES (64u << 20)
 #define SPOOL_BUFFERS 4		/* with a given buffer size: as many of them */

@@ -1,10 +1,11 @@
 #include "record/stacks.h"
 
-#define XXH_INLINE_ALL
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #define CACHE_SETS 16384	/* of CACHE_WAYS entries: 2.5 MiB */

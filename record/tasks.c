@@ -1,10 +1,11 @@
 #include "record/tasks.h"
-#include "record/cgroups.h"
-#include "record/tasks_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "record/cgroups.h"
+#include "record/tasks_private.h"
 
 uint32_t tasks_string(struct tasks *t, enum privacy_class class, const char *text)
 {
