@@ -1,11 +1,11 @@
 #include "format/block.h"
 
-#include "format/cursor.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include <zlib.h>
+
+#include "format/cursor.h"
 
 static uint8_t *put(uint8_t *to, uint64_t v, unsigned int size_bytes)
 {

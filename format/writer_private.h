@@ -1,0 +1,104 @@
+/*
+ * What the files of the writer share.  Nobody else includes this.
+ */
+#ifndef FORMAT_WRITER_PRIVATE_H
+#define FORMAT_WRITER_PRIVATE_H
+
+#include "format/block.h"
+#include "format/bytebuf.h"
+#include "format/intern.h"
+#include "format/table.h"
+#include "format/writer.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WRITER_MAX_FIELDS (TABLE_MAX_COLUMNS - 1)
+#define WRITER_MAX_EVENT_ROWS 32768		/* that wait */
+#define WRITER_MAX_STRING_BYTES (1u << 20)	/* longer ones are cut */
+
+/* Rows of numbers that wait for a block: cell (i, c) is v[i * nr_columns + c]. */
+struct writer_rows {
+	uint64_t *v;
+	size_t nr, cap;
+};
+
+/* The block types that consist of waiting rows, in the order of a flush. */
+enum writer_rows_kind {
+	ROWS_HOST,
+	ROWS_CLOCK,
+	ROWS_MODULES,
+	ROWS_TASKS,
+	ROWS_MAPPINGS,
+	ROWS_SYMBOLS,
+	ROWS_EVENTS,
+	ROWS_LOSS,
+	ROWS_COST,
+	ROWS_INDEX,
+	ROWS_MAX,
+};
+
+struct writer_source {			/* one event */
+	uint32_t nr_fields, time_field, cpu_field;	/* cpu_field may be nr_fields: none */
+	uint8_t *types, *roles;
+	uint64_t *rows;
+	size_t nr, cap;
+	size_t text_bytes;		/* of the FIELD_BYTES that wait */
+};
+
+struct writer_key {
+	uint64_t cpu, time;
+	uint32_t row;
+};
+
+struct writer {
+	struct writer_output output;
+	int err;
+	struct writer_stats stats;
+	uint32_t seq;
+	uint64_t safe_ns;
+
+	struct table_encoder *encoder;
+	struct bytebuf block;
+	uint64_t *column;		/* scratch of column_cap numbers */
+	size_t column_cap;
+
+	struct writer_rows rows[ROWS_MAX];
+	struct intern_strings strings;
+	struct intern_pairs frames, stacks;
+	uint32_t strings_written, frames_written, stacks_written;	/* one past the last */
+
+	struct writer_source *sources;	/* event id is index + 1 */
+	size_t nr_sources;
+	struct writer_key *keys;
+	struct writer_key *sorted;
+	size_t keys_cap;
+	uint32_t *lens;
+	struct bytebuf texts;
+};
+
+/* --- writer_block.c ---------------------------------------------------------- */
+
+/* A block of nr rows begins; its columns go to w->encoder. */
+void writer_block_begin(struct writer *w, size_t nr, size_t nr_columns);
+/* Completes type, payload and checksums, and hands the block out. */
+void writer_block_end(struct writer *w, struct block_header *h);
+/* Scratch for a column of nr numbers, or NULL with w->err set. */
+uint64_t *writer_block_column(struct writer *w, size_t nr);
+/* One waiting row; nr_columns numbers follow from the kind. */
+void writer_block_add_row(struct writer *w, enum writer_rows_kind kind, const uint64_t *cells);
+/* Writes and forgets what waits of that kind, in as many blocks as needed. */
+void writer_block_put_rows(struct writer *w, enum writer_rows_kind kind);
+void writer_block_trailer(struct writer *w, uint64_t index_offset);
+
+/* --- writer_dict.c ----------------------------------------------------------- */
+
+/* Everything that records may refer to. */
+void writer_dict_flush(struct writer *w);
+
+/* --- writer_records.c -------------------------------------------------------- */
+
+/* One block with the waiting records of an event. */
+void writer_records_flush(struct writer *w, uint32_t event, uint64_t safe_ns);
+
+#endif
