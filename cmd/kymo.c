@@ -55,7 +55,10 @@ static int complain_unknown(const char *name)
 	for (unsigned int i = 0; (c = command_at(i)); i++)
 		if (!(c->flags & COMMAND_HIDDEN))
 			suggest_try(&s, c->name);
-	if (s.best)
+	if (!KYMO_RECORD && !strcmp(name, "record"))
+		command_complain("cannot record: this kymo was built without the recorder "
+				 "(RECORD=0)");
+	else if (s.best)
 		command_complain("no command '%s' (did you mean %s?)", name, s.best);
 	else
 		command_complain("no command '%s' (see: kymo help)", name);
