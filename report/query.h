@@ -16,18 +16,24 @@
 struct query_opts {
 	const char *input;	/* path, "-" or NULL for trace.kymo */
 	const char *time;	/* "A,B": seconds, +relative or percent; either empty */
-	const char *pids, *tids, *comms, *cpus, *events;	/* lists, or NULL */
+	/*
+	 * Lists with commas, or NULL for everything: numbers and ranges
+	 * ("0,2-3"), or names with globs ("sched:*").
+	 */
+	const char *pids, *tids, *comms, *cpus, *events;
 };
 
 struct query;
 
+/* -EINVAL: the user's words are wrong; d says which. */
 int query_open(struct query **out, const struct query_opts *opts, struct diag *d);
 void query_close(struct query *q);
 struct trace *query_trace(struct query *q);
 
 /*
- * The records of one block that passed the filters.  row[i] is the index of a
- * record in the columns of trace_column(); ascending unless ordered.
+ * The records of one block that passed the filters.  rows[i] is the index of a
+ * record in the columns of trace_column(), ascending: by CPU, then time.  When
+ * a column is damaged, call trace_damaged(b->batch) and return 0.
  */
 struct query_batch {
 	struct trace_batch *batch;
@@ -39,7 +45,10 @@ struct query_batch {
 /* fn returns 0 to go on, else its value is returned. */
 typedef int (*query_batch_fn)(void *ctx, struct query_batch *b);
 
-/* Record blocks in file order: the fast way, for sums. */
+/*
+ * Record blocks in file order: the fast way, for sums.  A file may be gone
+ * through several times, a pipe once.
+ */
 int query_each_batch(struct query *q, query_batch_fn fn, void *ctx, struct diag *d);
 
 /* One record with all its fields, by field index. */
@@ -59,21 +68,30 @@ int query_each_record(struct query *q, query_record_fn fn, void *ctx, struct dia
 struct query_quality {
 	uint64_t records;		/* that passed the filters */
 	uint64_t lost;			/* within the time range, CPUs and events asked for */
-	uint64_t frames, unresolved;	/* counted by the view through query_count_frame() */
+	uint64_t lost_notes;		/* about tasks and mappings: names may be missing */
+	/*
+	 * Counted by the view: of every record, all frames of its stack; and
+	 * the stacks that end in FRAME_TRUNCATED.
+	 */
+	uint64_t frames, unresolved;
 	uint64_t truncated_stacks;
 	struct trace_health health;
 };
 
 void query_get_quality(struct query *q, struct query_quality *out);
-/* For views: a frame was shown, and whether it had a name. */
+/* For views; added to what was counted before. */
 void query_count_frames(struct query *q, uint64_t frames, uint64_t unresolved);
+void query_count_truncated(struct query *q, uint64_t stacks);
 /*
- * One line without newline: "214003 samples, 0 lost (0.00 %), 0.1 % of frames
+ * One line without newline: "214,003 samples, 0 lost (0.00 %), 0.10 % of frames
  * without a name", and what is damaged.  Returns true when the file was cut or
  * damaged (exit status 3).
  */
 bool query_quality_line(struct query *q, char *to, size_t size_bytes);
-/* Start of the trace in trace time, for relative times. */
+/*
+ * Start of the trace in trace time, for relative times: where its first record
+ * block starts.  On a pipe 0 until the first record was handed out.
+ */
 uint64_t query_start_ns(struct query *q);
 
 #endif

@@ -1,0 +1,77 @@
+#include "report/number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *number_grouped(char to[NUMBER_BYTES], uint64_t v)
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%" PRIu64, v);
+	char *at = to;
+
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			*at++ = ',';
+		*at++ = digits[i];
+	}
+	*at = 0;
+	return to;
+}
+
+/* Three digits of a value that is below 1000, more of a larger one. */
+static void scaled(char to[NUMBER_BYTES], double v, const char *unit)
+{
+	int decimals = v < 9.995 ? 2 : v < 99.95 ? 1 : 0;
+
+	snprintf(to, NUMBER_BYTES, "%.*f %s", decimals, v, unit);
+}
+
+const char *number_ns(char to[NUMBER_BYTES], uint64_t ns)
+{
+	if (ns < 1000)
+		snprintf(to, NUMBER_BYTES, "%" PRIu64 " ns", ns);
+	else if (ns < 1000000)
+		scaled(to, (double)ns / 1e3, "us");
+	else if (ns < 1000000000)
+		scaled(to, (double)ns / 1e6, "ms");
+	else
+		scaled(to, (double)ns / 1e9, "s");
+	return to;
+}
+
+const char *number_bytes(char to[NUMBER_BYTES], uint64_t bytes)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double v = (double)bytes / 1024;
+	size_t i = 0;
+
+	if (bytes < 1024) {
+		snprintf(to, NUMBER_BYTES, "%" PRIu64 " B", bytes);
+		return to;
+	}
+	for (; v >= 1024 && i + 1 < sizeof(units) / sizeof(units[0]); i++)
+		v /= 1024;
+	scaled(to, v, units[i]);
+	return to;
+}
+
+const char *number_unit(char to[NUMBER_BYTES], uint64_t v, const char *unit)
+{
+	size_t len;
+
+	if (!strcmp(unit, "ns"))
+		return number_ns(to, v);
+	if (!strcmp(unit, "B"))
+		return number_bytes(to, v);
+	number_grouped(to, v);
+	len = strlen(to);
+	if (*unit)
+		snprintf(to + len, NUMBER_BYTES - len, " %.16s", unit);
+	return to;
+}
+
+double number_percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * Numbers for people: grouped digits, and values with a unit of a fitting size.
+ * Each fills a buffer of NUMBER_BYTES and returns it.
+ */
+#ifndef REPORT_NUMBER_H
+#define REPORT_NUMBER_H
+
+#include <stdint.h>
+
+#define NUMBER_BYTES 48
+
+/* "1,234,567" */
+const char *number_grouped(char to[NUMBER_BYTES], uint64_t v);
+/* "1.50 s", "20.0 ms", "3.25 us", "17 ns" */
+const char *number_ns(char to[NUMBER_BYTES], uint64_t ns);
+/* "1.50 MiB", "912 B" */
+const char *number_bytes(char to[NUMBER_BYTES], uint64_t bytes);
+/* By unit: "ns" and "B" as above, else grouped digits and the unit. */
+const char *number_unit(char to[NUMBER_BYTES], uint64_t v, const char *unit);
+/* part / whole in percent; 0 of nothing is 0. */
+double number_percent(uint64_t part, uint64_t whole);
+
+#endif

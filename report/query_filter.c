@@ -1,0 +1,253 @@
+#include "report/query_filter.h"
+
+#include "format/block.h"
+#include "report/query.h"
+#include "report/query_list.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct query_filter {
+	struct query_ranges pids, tids, cpus;
+	struct query_names comms, events;
+	uint8_t *task_passes;		/* by task id */
+	uint32_t nr_tasks, tasks_cap;
+	uint64_t nr_task_blocks;	/* read when task_passes was filled */
+	uint32_t *rows;
+	size_t rows_cap;
+};
+
+int query_filter_new(struct query_filter **out, const struct query_opts *opts, struct diag *d)
+{
+	struct query_filter *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = query_list_ranges(&f->pids, opts->pids, "process id", d);
+	if (!err)
+		err = query_list_ranges(&f->tids, opts->tids, "thread id", d);
+	if (!err)
+		err = query_list_ranges(&f->cpus, opts->cpus, "CPU", d);
+	if (!err)
+		err = query_list_names(&f->comms, opts->comms, "thread name", d);
+	if (!err)
+		err = query_list_names(&f->events, opts->events, "event name", d);
+	if (err) {
+		query_filter_free(f);
+		return err;
+	}
+	*out = f;
+	return 0;
+}
+
+void query_filter_free(struct query_filter *f)
+{
+	if (!f)
+		return;
+	query_list_release_ranges(&f->pids);
+	query_list_release_ranges(&f->tids);
+	query_list_release_ranges(&f->cpus);
+	query_list_release_names(&f->comms);
+	query_list_release_names(&f->events);
+	free(f->task_passes);
+	free(f->rows);
+	free(f);
+}
+
+bool query_filter_event(struct query_filter *f, const struct trace_event *e)
+{
+	return query_list_match(&f->events, e->name);
+}
+
+bool query_filter_cpu(const struct query_filter *f, uint64_t cpu)
+{
+	return query_list_has(&f->cpus, cpu);
+}
+
+static int complain_event(const char *pattern, const struct trace *t, struct diag *d)
+{
+	char all[320] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		const char *name = trace_event_at(t, i)->name;
+		size_t name_len = strlen(name);
+
+		if (len + name_len + 8 > sizeof(all)) {
+			memcpy(all + len, ", ...", 6);
+			break;
+		}
+		if (len) {
+			memcpy(all + len, ", ", 2);
+			len += 2;
+		}
+		memcpy(all + len, name, name_len + 1);
+		len += name_len;
+	}
+	if (!trace_nr_events(t))
+		return diag_set(d, -ENOENT, "no event '%.80s' in the trace: it has none", pattern);
+	return diag_set(d, -ENOENT, "no event '%.80s' in the trace (it has: %s)", pattern, all);
+}
+
+int query_filter_check_events(const struct query_filter *f, const struct trace *t,
+			      struct diag *d)
+{
+	for (size_t p = 0; p < f->events.nr; p++) {
+		size_t i = 0;
+
+		while (i < trace_nr_events(t) &&
+		       fnmatch(f->events.names[p], trace_event_at(t, i)->name, 0))
+			i++;
+		if (i == trace_nr_events(t))
+			return complain_event(f->events.names[p], t, d);
+	}
+	return 0;
+}
+
+static bool task_passes(const struct query_filter *f, const struct trace *t, uint32_t id)
+{
+	const struct trace_task *task = trace_task(t, id);
+
+	if (!task)
+		return false;
+	return query_list_has(&f->pids, task->pid) && query_list_has(&f->tids, task->tid) &&
+	       query_list_match(&f->comms, trace_text(t, task->comm));
+}
+
+/* Tasks come as the stream goes on, and a later entry overrides an earlier. */
+static int update_tasks(struct query_filter *f, const struct trace *t)
+{
+	uint64_t nr_blocks = trace_block_stats(t)[BLOCK_TASKS].nr_blocks;
+	uint32_t nr = trace_nr_tasks(t);
+
+	if (f->task_passes && f->nr_tasks == nr && f->nr_task_blocks == nr_blocks)
+		return 0;
+	if (nr > f->tasks_cap || !f->task_passes) {
+		uint8_t *grown;
+
+		f->tasks_cap = nr + nr / 2 + 64;
+		grown = realloc(f->task_passes, f->tasks_cap);
+		if (!grown)
+			return -ENOMEM;
+		f->task_passes = grown;
+	}
+	for (uint32_t id = 0; id < nr; id++)
+		f->task_passes[id] = task_passes(f, t, id);
+	f->nr_tasks = nr;
+	f->nr_task_blocks = nr_blocks;
+	return 0;
+}
+
+static bool filters_tasks(const struct query_filter *f)
+{
+	return f->pids.nr || f->tids.nr || f->comms.nr;
+}
+
+/* Rows that passed so far, and the test of the next column. */
+struct sieve {
+	struct query_filter *f;
+	struct trace_batch *b;
+	bool all;
+	size_t nr;
+};
+
+typedef bool (*sieve_fn)(const struct sieve *s, uint64_t value, const void *arg);
+
+static bool sieve_task(const struct sieve *s, uint64_t id, const void *arg)
+{
+	(void)arg;
+	return id < s->f->nr_tasks && s->f->task_passes[id];
+}
+
+static bool sieve_cpu(const struct sieve *s, uint64_t cpu, const void *arg)
+{
+	(void)arg;
+	return query_filter_cpu(s->f, cpu);
+}
+
+static bool sieve_time(const struct sieve *s, uint64_t ns, const void *arg)
+{
+	const uint64_t *range = arg;
+
+	(void)s;
+	return ns >= range[0] && ns <= range[1];
+}
+
+/* A missing field reads as 0, as a missing column does. */
+static inline __attribute__((always_inline)) int
+sieve_column(struct sieve *s, int field, sieve_fn passes, const void *arg)
+{
+	uint32_t *rows = s->f->rows;
+	const uint64_t *values;
+	uint64_t constant = 0;
+	size_t nr = 0;
+
+	if (!s->nr)
+		return 0;
+	if (field < 0 || trace_column_constant(s->b, (uint32_t)field, &constant)) {
+		if (!passes(s, constant, arg))
+			s->nr = 0;
+		return 0;
+	}
+	values = trace_column(s->b, (uint32_t)field);
+	if (!values)
+		return -EBADMSG;
+	/* Writes without a branch: what passes alternates in no order. */
+	if (s->all) {
+		for (size_t i = 0; i < s->nr; i++) {
+			rows[nr] = (uint32_t)i;
+			nr += passes(s, values[i], arg);
+		}
+	} else {
+		for (size_t i = 0; i < s->nr; i++) {
+			uint32_t row = rows[i];
+
+			rows[nr] = row;
+			nr += passes(s, values[row], arg);
+		}
+	}
+	s->all = s->all && nr == s->nr;
+	s->nr = nr;
+	return 0;
+}
+
+static int reserve_rows(struct query_filter *f, size_t nr)
+{
+	uint32_t *rows;
+
+	if (nr <= f->rows_cap)
+		return 0;
+	rows = realloc(f->rows, nr * sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	f->rows = rows;
+	f->rows_cap = nr;
+	return 0;
+}
+
+int query_filter_rows(struct query_filter *f, struct trace_batch *b, uint64_t first_ns,
+		      uint64_t last_ns, struct query_rows *out)
+{
+	const int *by_role = b->event->by_role;
+	uint64_t range[2] = { first_ns, last_ns };
+	struct sieve s = { .f = f, .b = b, .all = true, .nr = b->nr };
+	int err = reserve_rows(f, b->nr);
+
+	if (!err && filters_tasks(f)) {
+		err = update_tasks(f, b->trace);
+		if (!err)
+			err = sieve_column(&s, by_role[ROLE_TASK], sieve_task, NULL);
+	}
+	if (!err && f->cpus.nr)
+		err = sieve_column(&s, by_role[ROLE_CPU], sieve_cpu, NULL);
+	if (!err && (b->first_ns < first_ns || b->last_ns > last_ns))
+		err = sieve_column(&s, by_role[ROLE_TIME], sieve_time, range);
+	if (err)
+		return err;
+	out->rows = s.all ? NULL : f->rows;
+	out->nr = s.nr;
+	return 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * Which records of a block a query wants, by task, CPU and time, and which
+ * events at all.  What depends on a task is decided once per task, not once
+ * per record; a column that is one number is tested once per block.
+ */
+#ifndef REPORT_QUERY_FILTER_H
+#define REPORT_QUERY_FILTER_H
+
+#include "format/diag.h"
+#include "format/trace.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct query_opts;
+struct query_filter;
+
+/* -EINVAL with d set when a list cannot be understood. */
+int query_filter_new(struct query_filter **out, const struct query_opts *opts, struct diag *d);
+void query_filter_free(struct query_filter *f);
+
+bool query_filter_event(struct query_filter *f, const struct trace_event *e);
+bool query_filter_cpu(const struct query_filter *f, uint64_t cpu);
+/*
+ * -ENOENT with a sentence that names the events of the trace when a name asked
+ * for is none of them.
+ */
+int query_filter_check_events(const struct query_filter *f, const struct trace *t,
+			      struct diag *d);
+
+struct query_rows {
+	const uint32_t *rows;	/* NULL: all of them; else borrowed until the next call */
+	size_t nr;
+};
+
+/*
+ * The rows of the block within first_ns..last_ns that pass.  0, -EBADMSG when
+ * a column is damaged, or -ENOMEM.
+ */
+int query_filter_rows(struct query_filter *f, struct trace_batch *b, uint64_t first_ns,
+		      uint64_t last_ns, struct query_rows *out);
+
+#endif

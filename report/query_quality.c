@@ -1,0 +1,91 @@
+#include "report/query_quality.h"
+
+#include "report/number.h"
+#include "report/query.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct line {
+	char *to;
+	size_t size_bytes, len;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+put(struct line *l, const char *fmt, ...)
+{
+	va_list args;
+	int len;
+
+	if (l->len >= l->size_bytes)
+		return;
+	va_start(args, fmt);
+	len = vsnprintf(l->to + l->len, l->size_bytes - l->len, fmt, args);
+	va_end(args);
+	if (len > 0)
+		l->len += (size_t)len;
+}
+
+/* Below 0.01 % but not nothing must not read as nothing. */
+static const char *percent(char to[NUMBER_BYTES], uint64_t part, uint64_t whole)
+{
+	double p = number_percent(part, whole);
+
+	if (part && p < 0.01)
+		snprintf(to, NUMBER_BYTES, "<0.01 %%");
+	else if (part < whole && p > 99.99)
+		snprintf(to, NUMBER_BYTES, ">99.99 %%");
+	else
+		snprintf(to, NUMBER_BYTES, "%.2f %%", p);
+	return to;
+}
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static bool put_health(struct line *l, const struct trace_health *h)
+{
+	char number[NUMBER_BYTES];
+	bool damaged = h->damaged_blocks || h->damaged_bytes || h->missing_blocks;
+
+	if (h->damaged_blocks)
+		put(l, "; %" PRIu64 " damaged block%s skipped", h->damaged_blocks,
+		    plural(h->damaged_blocks));
+	else if (h->damaged_bytes)
+		put(l, "; %s damaged bytes skipped", number_grouped(number, h->damaged_bytes));
+	if (h->missing_blocks)
+		put(l, "; %" PRIu64 " block%s missing", h->missing_blocks,
+		    plural(h->missing_blocks));
+	if (h->missing_records)
+		put(l, " (%s sample%s missing)", number_grouped(number, h->missing_records),
+		    plural(h->missing_records));
+	if (h->cut)
+		put(l, "; the file is cut: it ends early (recorder killed or disk full?), "
+		    "everything before is shown");
+	return damaged || h->cut;
+}
+
+bool query_quality_print(const struct query_quality *q, char *to, size_t size_bytes)
+{
+	struct line l = { .to = to, .size_bytes = size_bytes };
+	char number[NUMBER_BYTES], share[NUMBER_BYTES];
+
+	if (size_bytes)
+		*to = 0;
+	put(&l, "%s sample%s", number_grouped(number, q->records), plural(q->records));
+	put(&l, ", %s lost (%s)", number_grouped(number, q->lost),
+	    percent(share, q->lost, q->records + q->lost));
+	if (q->frames)
+		put(&l, ", %s of frames without a name",
+		    percent(share, q->unresolved, q->frames));
+	if (q->truncated_stacks)
+		put(&l, ", %s of stacks cut short",
+		    percent(share, q->truncated_stacks, q->records));
+	if (q->lost_notes)
+		put(&l, ", %s notes about tasks or mappings lost",
+		    number_grouped(number, q->lost_notes));
+	return put_health(&l, &q->health);
+}
