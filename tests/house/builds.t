@@ -54,9 +54,11 @@ result 'STATIC=1 runs with an empty environment'
 result 'install to DESTDIR'
 [ -x "$tmp/root/opt/kymo/bin/kymo" ] && "$tmp/root/opt/kymo/bin/kymo" --version >"$tmp/log"
 result 'the installed binary runs'
-for page in Documentation/*.1 Documentation/*.5; do
-	cmp "$page" "$tmp/root/opt/kymo/share/man/man${page##*.}/$(basename "$page")" || exit 1
-done >"$tmp/log" 2>&1
+(
+	for page in Documentation/*.[15]; do
+		cmp "$page" "$tmp/root/opt/kymo/share/man/man${page##*.}/${page##*/}" || exit
+	done
+) >"$tmp/log" 2>&1
 result 'the manual pages are installed'
 ! find "$tmp/root" -type f ! -path "$tmp/root/opt/kymo/*" | grep .
 result 'nothing outside PREFIX'
