@@ -90,6 +90,8 @@ UNIT_SRC := $(if $(UNIT_SRC),$(shell grep -L '#include "record/' $(UNIT_SRC)))
 endif
 UNIT_TESTS := $(UNIT_SRC:%.c=$(O)/%)
 TEST_TOOLS := $(patsubst %.c,$(O)/%,$(wildcard tests/*.c))
+PROGRAM_SRC := $(wildcard tests/programs/*.c tests/programs/*.cc)
+TEST_PROGRAMS := $(basename $(PROGRAM_SRC:%=$(O)/%))
 
 # --- building ----------------------------------------------------------------
 
@@ -202,8 +204,19 @@ $(O)/tests/%: tests/%.c $(PROJECT_LIBS) $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(PROJECT_LIBS) $(LIBS)
 
+# tests/programs/NAME.c, NAME.cc: what tests record.  Compiled with frame pointers
+# and never sanitized; a comment "Build: FLAGS" in the file adds flags.
+PROGRAM_CFLAGS := -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread
+program_flags = $(PROGRAM_CFLAGS) $$(sed -n 's|^.*Build: \([^*]*\).*|\1|p' $<)
+$(O)/tests/programs/%: tests/programs/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(program_flags) -o $@ $< -lm
+$(O)/tests/programs/%: tests/programs/%.cc
+	@mkdir -p $(@D)
+	$(call say,CXX)$(CXX) $(program_flags) -o $@ $< -lm
+
 .PHONY: test-programs check check-run check-headers
-test-programs: $(UNIT_TESTS) $(TEST_TOOLS)
+test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_PROGRAMS)
 
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(NR_CPUS))
 
