@@ -47,7 +47,7 @@ ALL_CFLAGS := -std=gnu11 $(WARNINGS) -iquote . -iquote $(O) -pthread \
 ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(if $(filter 1,$(STATIC)),-static) $(LDFLAGS)
 
 ANALYSER_LIBS := -lzstd -lz -lm
-RECORD_LIBS := -lbpf -lelf -liberty
+RECORD_LIBS := -lbpf -lelf -liberty -llzma
 LIBS := $(if $(filter 1,$(RECORD)),$(RECORD_LIBS)) $(ANALYSER_LIBS)
 
 ARCH := $(shell uname -m)

@@ -121,15 +121,27 @@ void kernelmap_add(struct kernelmap *k, const char *name, uint64_t start, uint64
 		  modules_kernel(k->modules, MODULE_BPF, name, start, size_bytes));
 }
 
+static bool is_known(const struct kernelmap *k, uint64_t address)
+{
+	size_t i = first_above(k, address);
+
+	return i < k->nr && k->ranges[i].start <= address;
+}
+
+void kernelmap_add_code(struct kernelmap *k, const char *name, uint64_t start,
+			uint64_t size_bytes)
+{
+	if (!is_known(k, start))
+		kernelmap_add(k, name, start, size_bytes);
+}
+
 void kernelmap_add_module(struct kernelmap *k, const char *name, uint64_t start,
 			  uint64_t size_bytes)
 {
-	size_t i = first_above(k, start);
-
-	if (i < k->nr && k->ranges[i].start <= start)
-		return;
-	add_range(k, start, size_bytes,
-		  modules_kernel(k->modules, MODULE_KERNEL_MODULE, name, start, size_bytes));
+	if (!is_known(k, start))
+		add_range(k, start, size_bytes,
+			  modules_kernel(k->modules, MODULE_KERNEL_MODULE, name, start,
+					 size_bytes));
 }
 
 void kernelmap_remove(struct kernelmap *k, uint64_t start)

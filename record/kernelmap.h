@@ -29,9 +29,12 @@ void kernelmap_remove(struct kernelmap *k, uint64_t start);
 uint32_t kernelmap_find(struct kernelmap *k, uint64_t address, uint64_t *offset);
 /*
  * What all of /proc/kallsyms said, once record/symbolize.h has read it: where
- * the kernel proper ends, and modules that /proc/modules did not name.
+ * the kernel proper ends, and code and modules, which count where nothing is
+ * known yet.
  */
 void kernelmap_limit(struct kernelmap *k, uint64_t end);
+void kernelmap_add_code(struct kernelmap *k, const char *name, uint64_t start,
+			uint64_t size_bytes);
 void kernelmap_add_module(struct kernelmap *k, const char *name, uint64_t start,
 			  uint64_t size_bytes);
 

@@ -5,12 +5,15 @@
 #include "record/procroot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NONE UINT32_MAX
+#define ANONYMOUS "//anon"
 
 /*
  * What leads to a module: a file seen under two inodes (two containers with
@@ -263,24 +266,34 @@ static struct module *elf_file(struct modules *m, const struct modules_file *f,
 	return add_key(m, hash, mod->id, f) < 0 ? NULL : mod;
 }
 
+static struct module *find_special(struct modules *m, enum module_kind kind,
+				   const char *path, uint32_t pid)
+{
+	uint32_t hash = hash_of(kind, path, pid);
+
+	for (uint32_t i = first_key(m, hash); i != NONE; i = m->keys[i].next) {
+		struct module *mod = modules_get(m, m->keys[i].module);
+
+		if (mod->kind == kind && !mod->retired && !strcmp(mod->path, path) &&
+		    (kind != MODULE_JIT || mod->pid == pid))
+			return mod;
+	}
+	return NULL;
+}
+
 /* One module by kind and name; for anonymous code, of that process. */
 static struct module *special_file(struct modules *m, enum module_kind kind,
 				   const char *path, const struct modules_file *f)
 {
-	uint32_t hash = hash_of(kind, path, f->pid);
-	struct module *mod;
+	struct module *mod = find_special(m, kind, path, f->pid);
 
-	for (uint32_t i = first_key(m, hash); i != NONE; i = m->keys[i].next) {
-		mod = modules_get(m, m->keys[i].module);
-		if (mod->kind == kind && !mod->retired && !strcmp(mod->path, path) &&
-		    (kind != MODULE_JIT || mod->pid == f->pid))
-			return mod;
-	}
+	if (mod)
+		return mod;
 	mod = add_module(m, kind, path);
 	if (!mod)
 		return NULL;
 	describe(mod, f, false);
-	return add_key(m, hash, mod->id, NULL) < 0 ? NULL : mod;
+	return add_key(m, hash_of(kind, path, f->pid), mod->id, NULL) < 0 ? NULL : mod;
 }
 
 static bool starts_with(const char *text, const char *prefix)
@@ -335,16 +348,16 @@ struct module *modules_file(struct modules *m, const struct modules_file *f)
 		return special_file(m, MODULE_VDSO, sizeof(void *) == 8 &&
 				    f->start <= UINT32_MAX ? "[vdso32]" : "[vdso]", f);
 	if (is_anonymous(f->path))
-		return special_file(m, MODULE_JIT, "//anon", f);
+		return special_file(m, MODULE_JIT, ANONYMOUS, f);
 	if (f->path[0] == '[')
 		return special_file(m, MODULE_VDSO, f->path, f);
 	if (!is_deleted)
-		return is_jit_memfd(f, f->path) ? special_file(m, MODULE_JIT, "//anon", f) :
+		return is_jit_memfd(f, f->path) ? special_file(m, MODULE_JIT, ANONYMOUS, f) :
 						  elf_file(m, f, f->path, false);
 	path = strndup(f->path, len - (sizeof(deleted) - 1));
 	if (!path)
 		return NULL;
-	mod = is_jit_memfd(f, path) ? special_file(m, MODULE_JIT, "//anon", f) :
+	mod = is_jit_memfd(f, path) ? special_file(m, MODULE_JIT, ANONYMOUS, f) :
 				      elf_file(m, f, path, true);
 	free(path);
 	return mod;
@@ -394,7 +407,11 @@ static void touch_elf(struct module *mod)
 static void touch_jit(struct module *mod)
 {
 	struct procfs_task task;
+	char path[32];
+	struct stat st;
 
+	snprintf(path, sizeof(path), "/proc/%u", mod->pid);
+	mod->uid = stat(path, &st) ? 0 : st.st_uid;
 	mod->ns_pid = mod->pid;
 	if (!procfs_read_task(&task, mod->pid, mod->pid))
 		mod->ns_pid = task.ns_pid;
@@ -423,16 +440,17 @@ void modules_touch(struct modules *m, struct module *mod)
 	}
 }
 
+struct module *modules_anonymous(struct modules *m, uint32_t pid)
+{
+	return find_special(m, MODULE_JIT, ANONYMOUS, pid);
+}
+
 void modules_process_exit(struct modules *m, uint32_t pid)
 {
-	uint32_t hash = hash_of(MODULE_JIT, "//anon", pid);
+	struct module *mod = modules_anonymous(m, pid);
 
-	for (uint32_t i = first_key(m, hash); i != NONE; i = m->keys[i].next) {
-		struct module *mod = modules_get(m, m->keys[i].module);
-
-		if (mod->kind == MODULE_JIT && mod->pid == pid)
-			mod->retired = true;
-	}
+	if (mod)
+		mod->retired = true;
 }
 
 void modules_on_crowded(struct modules *m, void (*load)(void *ctx, struct module *mod),

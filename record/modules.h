@@ -27,7 +27,8 @@ struct module {
 	uint64_t inode;
 	uint64_t bias;		/* ELF address = file offset + bias; after a touch */
 	uint32_t pid;		/* MODULE_JIT: whose; else who mapped it first */
-	uint32_t ns_pid;	/* MODULE_JIT: what the process calls itself; after a touch */
+	uint32_t ns_pid;	/* MODULE_JIT, after a touch: the pid it knows itself by */
+	uint32_t uid;		/* MODULE_JIT, after a touch: whose the process is */
 	uint64_t start;		/* where the first mapping of it lies */
 	uint64_t map_start, map_end;	/* of that mapping, for /proc/PID/map_files */
 	uint64_t size_bytes;	/* BPF programs and kernel modules */
@@ -38,6 +39,7 @@ struct module {
 				   MODULE_JIT: /tmp of the process; or -1 */
 	struct symtab *symtab;	/* private to record/symbolize.c, as is jitmap */
 	struct jitmap *jitmap;
+	uint64_t jitmap_refresh;	/* in which round it was read last */
 };
 
 struct modules;
@@ -78,6 +80,8 @@ struct module *modules_kernel(struct modules *m, enum module_kind kind,
  * the process is not.  Fills in build_id and bias when they were not known.
  */
 void modules_touch(struct modules *m, struct module *mod);
+/* The module of the process's anonymous code, or NULL if it has none. */
+struct module *modules_anonymous(struct modules *m, uint32_t pid);
 /* The process is gone: its number may come again, with other anonymous code. */
 void modules_process_exit(struct modules *m, uint32_t pid);
 /*
