@@ -45,10 +45,16 @@ struct {
 	__uint(max_entries, SAMPLE_MAX_EVENTS + 1);
 } lost SEC(".maps");
 
+/* A power of two: the verifier believes in masks. */
+#define SCRATCH_FRAMES 256
+
 union sample_scratch {
 	struct message_sample sample;
-	__u8 bytes[sizeof(struct message_sample) + 2 * SAMPLE_MAX_STACK * sizeof(__u64)];
+	__u8 bytes[sizeof(struct message_sample) + SCRATCH_FRAMES * sizeof(__u64)];
 };
+
+_Static_assert(SCRATCH_FRAMES > 2 * SAMPLE_MAX_STACK, "both stacks fit");
+_Static_assert((SAMPLE_MAX_STACK & (SAMPLE_MAX_STACK + 1)) == 0, "a mask, too");
 
 /* The kernel never nests programs on perf events, so one for each CPU does. */
 struct {
@@ -143,11 +149,19 @@ static __always_inline __s32 read_stack(void *ctx, __u64 *to, __u64 flags)
 	return bytes < 0 ? bytes : (__u64)bytes / sizeof(__u64);
 }
 
+/* A stack of one frame: where the CPU was. */
+static __always_inline __s32 read_address(struct bpf_perf_event_data *ctx, __u64 *to)
+{
+	*to = PT_REGS_IP(&ctx->regs);
+	return 1;
+}
+
 static __noinline int take_sample(struct bpf_perf_event_data *ctx, __u32 event)
 {
 	__u64 pid_tid = bpf_get_current_pid_tgid();
 	struct message_sample *s;
 	__u32 zero = 0, frames = 0;
+	bool in_kernel;
 
 	if (!want_idle && !(__u32)pid_tid)
 		return 0;
@@ -166,22 +180,19 @@ static __noinline int take_sample(struct bpf_perf_event_data *ctx, __u32 event)
 	s->kernel_frames = 0;
 	s->user_frames = 0;
 	/* Kernel code lies in the upper half of the address space. */
-	if (want_kernel_stack && (__s64)PT_REGS_IP(&ctx->regs) < 0) {
-		s->kernel_frames = read_stack(ctx, s->ips, 0);
+	in_kernel = (__s64)PT_REGS_IP(&ctx->regs) < 0;
+	if (in_kernel) {
+		s->kernel_frames = want_kernel_stack ? read_stack(ctx, s->ips, 0) :
+						       read_address(ctx, s->ips);
 		if (s->kernel_frames > 0)
-			frames = s->kernel_frames;
-		if (frames > SAMPLE_MAX_STACK)
-			return 0;
+			frames = s->kernel_frames & SAMPLE_MAX_STACK;
 	}
-	if (want_user_stack && (__u32)pid_tid) {
-		__s32 user = read_stack(ctx, s->ips + frames, BPF_F_USER_STACK);
-
-		s->user_frames = user;
-		if (user > 0)
-			frames += user;
-	}
-	if (frames > 2 * SAMPLE_MAX_STACK)
-		return 0;
+	if (want_user_stack && (__u32)pid_tid)
+		s->user_frames = read_stack(ctx, s->ips + frames, BPF_F_USER_STACK);
+	else if (!in_kernel)
+		s->user_frames = read_address(ctx, s->ips + frames);
+	if (s->user_frames > 0)
+		frames = (frames + s->user_frames) & (SCRATCH_FRAMES - 1);
 	deliver(ctx, s, sizeof(*s) + frames * sizeof(__u64), event);
 	return 0;
 }

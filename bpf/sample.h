@@ -30,7 +30,8 @@ struct message {
 /*
  * Followed by kernel_frames + user_frames addresses, innermost first, kernel
  * before user.  A count below 0 is the -errno of a stack that was asked for and
- * could not be read; 0 is no stack of that kind.
+ * could not be read; 0 is no stack of that kind.  Of a stack that was not asked
+ * for there is one frame if it is the one the CPU was in.
  */
 struct message_sample {
 	struct message m;

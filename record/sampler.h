@@ -44,7 +44,7 @@ const struct sampled_event *sampler_event_at(size_t i);
 
 struct sampler_opts {
 	const struct sampled_event **events;	/* message_sample.event indexes it */
-	size_t nr_events;
+	size_t nr_events;			/* SAMPLE_MAX_EVENTS at most */
 	uint64_t frequency_hz, period;	/* 0: the event's default */
 	bool kernel_stack, user_stack;
 	bool idle;			/* sample the idle tasks, too */
@@ -56,8 +56,10 @@ struct sampler_opts {
 struct sampler;
 
 /*
- * Loads and attaches, everything switched off.  With SAMPLER_AUTO and no right
- * to load BPF falls back to perf mmap; sampler_transport() tells.
+ * Loads and attaches.  Samples are off until sampler_enable(); messages about
+ * tasks flow from here on, so that none is missed that comes after a snapshot.
+ * With SAMPLER_AUTO and no right to load BPF falls back to perf mmap, which
+ * has no messages about tasks; sampler_transport() tells.
  */
 int sampler_open(struct sampler **out, const struct sampler_opts *opts,
 		 struct target *target, struct diag *d);
@@ -76,17 +78,20 @@ int sampler_disable(struct sampler *s);
 /* fds to poll for reading; at most max of them; returns how many there are. */
 size_t sampler_fds(const struct sampler *s, int *fds, size_t max);
 /*
- * Hands every waiting message to fn, roughly in time order (exactly, per CPU).
- * The message is valid during the call only.  fn must not fail.
+ * Hands every waiting message to fn, roughly in time order; the samples of one
+ * event on one CPU exactly so.  The message is aligned to 8 bytes and valid
+ * during the call only.  fn must not fail.
  */
 int sampler_drain(struct sampler *s,
 		  void (*fn)(void *ctx, const struct message *m, size_t size_bytes),
 		  void *ctx);
 /* How full the fullest buffer is, 0..100: when to drain sooner. */
 unsigned int sampler_fill_percent(const struct sampler *s);
+#define SAMPLER_TASKS SAMPLE_MAX_EVENTS
 /*
- * Samples that found no room, of one event on one CPU, since the start.
- * cpu < libbpf_num_possible_cpus().
+ * Samples that found no room, of one event on one CPU, since the start; with
+ * SAMPLER_TASKS for the event, messages about tasks.  cpu is a CPU's number,
+ * below sampler_nr_cpus().  Up to date as of the last sampler_drain().
  */
 uint64_t sampler_lost(struct sampler *s, uint32_t event, uint32_t cpu);
 uint32_t sampler_nr_cpus(const struct sampler *s);

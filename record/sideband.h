@@ -54,7 +54,7 @@ struct note {
 			uint64_t id;
 		} cgroup;			/* text: the path */
 	};
-	const char *text;	/* NUL-terminated; valid until the next drain */
+	const char *text;	/* NUL-terminated; valid as long as the note */
 };
 
 struct sideband;
@@ -69,11 +69,14 @@ int sideband_open(struct sideband **out, struct target *target, bool per_task,
 		  struct diag *d);
 int sideband_enable(struct sideband *s, struct diag *d);
 size_t sideband_fds(const struct sideband *s, int *fds, size_t max);
-/* Reads what the kernel has written so far and sorts it by time. */
+/* Looks what the kernel has written so far: all that is over by now. */
 int sideband_drain(struct sideband *s);
-/* The earliest note not yet taken with time_ns <= until_ns, or NULL. */
+/*
+ * The earliest note not yet taken with time_ns <= until_ns, or NULL; valid
+ * until the next call of this or of sideband_drain().
+ */
 const struct note *sideband_next(struct sideband *s, uint64_t until_ns);
-/* Notes that found no room since the start, on one CPU index of the target. */
+/* Notes that found no room since the start, on the CPU of that number. */
 uint64_t sideband_lost(const struct sideband *s, uint32_t cpu);
 void sideband_close(struct sideband *s);
 

@@ -1,0 +1,351 @@
+#include "record/sampler.h"
+#include "record/sampler_backend.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define MIN_BUFFER_BYTES (1u << 20)
+#define MAX_BUFFER_BYTES (64u << 20)
+/* Two stacks of some 40 frames: most messages are smaller. */
+#define BYTES_PER_SAMPLE 800
+/* What is assumed of an event that comes by count. */
+#define RATE_BY_COUNT_HZ 1000
+
+/* --- the table -------------------------------------------------------------- */
+
+#define CACHE_MISSES(cache, op)						\
+	(PERF_COUNT_HW_CACHE_##cache | PERF_COUNT_HW_CACHE_OP_##op << 8 |	\
+	 PERF_COUNT_HW_CACHE_RESULT_MISS << 16)
+
+static const struct sampled_event table[] = {
+#define SAMPLED(name, type, config, frequency, period, unit)		\
+	{ name, type, config, frequency, period, unit },
+#include "record/sampled.def"
+#undef SAMPLED
+};
+
+const struct sampled_event *sampler_event_at(size_t i)
+{
+	return i < sizeof(table) / sizeof(table[0]) ? &table[i] : NULL;
+}
+
+static const struct sampled_event *find_row(const char *name)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+	}
+	return NULL;
+}
+
+/* Virtual machines often have no counters, or some that cannot interrupt. */
+static bool can_sample(const struct sampled_event *e)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr), .type = e->perf_type, .config = e->perf_config,
+		.sample_period = 1000000, .disabled = 1, .exclude_kernel = 1,
+	};
+	int fd = perfevent_open(&attr, 0, -1);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+const struct sampled_event *sampler_find_event(const char *name)
+{
+	const struct sampled_event *cycles;
+
+	if (strcmp(name, "cpu") != 0)
+		return find_row(name);
+	cycles = find_row("cycles");
+	return can_sample(cycles) ? cycles : find_row("cpu-clock");
+}
+
+/* --- preparing the events ------------------------------------------------------ */
+
+__attribute__((format(printf, 2, 3)))
+static void add_note(struct sampler *s, const char *fmt, ...)
+{
+	size_t len = strlen(s->note);
+	va_list args;
+
+	if (len)
+		len += (size_t)snprintf(s->note + len, sizeof(s->note) - len, "; ");
+	if (len >= sizeof(s->note))
+		return;
+	va_start(args, fmt);
+	vsnprintf(s->note + len, sizeof(s->note) - len, fmt, args);
+	va_end(args);
+}
+
+static uint64_t frequency_limit_hz(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
+	uint64_t limit_hz = 0;
+
+	if (!f)
+		return UINT64_MAX;
+	if (fscanf(f, "%" SCNu64, &limit_hz) != 1 || !limit_hz)
+		limit_hz = UINT64_MAX;
+	fclose(f);
+	return limit_hz;
+}
+
+static void prepare_attr(struct sampler *s, size_t i)
+{
+	const struct sampled_event *e = s->events[i];
+	struct perf_event_attr *attr = &s->attrs[i];
+	const struct sampler_opts *o = &s->opts;
+
+	attr->size = sizeof(*attr);
+	attr->type = e->perf_type;
+	attr->config = e->perf_config;
+	attr->disabled = 1;
+	attr->inherit = !s->target->all;
+	attr->enable_on_exec = s->target->child && !s->target->all && !o->delayed;
+	/* Hardware counters mostly stand still in idle, and few know this bit. */
+	attr->exclude_idle = !o->idle && e->perf_type == PERF_TYPE_SOFTWARE;
+	if (o->period || (!o->frequency_hz && !e->default_frequency)) {
+		attr->sample_period = o->period ? o->period : e->default_period;
+	} else {
+		attr->freq = 1;
+		attr->sample_freq = o->frequency_hz ? o->frequency_hz : e->default_frequency;
+	}
+}
+
+static void limit_frequency(struct sampler *s)
+{
+	uint64_t limit_hz = frequency_limit_hz(), lowered_hz = 0;
+
+	for (size_t i = 0; i < s->opts.nr_events; i++) {
+		if (!s->attrs[i].freq || s->attrs[i].sample_freq <= limit_hz)
+			continue;
+		lowered_hz = s->attrs[i].sample_freq;
+		s->attrs[i].sample_freq = limit_hz;
+	}
+	if (lowered_hz)
+		add_note(s, "frequency lowered from %" PRIu64 " to the kernel's limit of %" PRIu64
+			 " Hz (see: sysctl kernel.perf_event_max_sample_rate)",
+			 lowered_hz, limit_hz);
+}
+
+size_t sampler_buffer_bytes(const struct sampler *s)
+{
+	size_t wanted = s->opts.buffer_bytes, bytes;
+
+	for (size_t i = 0; !s->opts.buffer_bytes && i < s->opts.nr_events; i++) {
+		uint64_t rate_hz = s->attrs[i].freq ? s->attrs[i].sample_freq : RATE_BY_COUNT_HZ;
+
+		wanted += rate_hz * s->target->nr_cpus * BYTES_PER_SAMPLE;
+	}
+	bytes = s->opts.buffer_bytes ? (size_t)sysconf(_SC_PAGESIZE) : MIN_BUFFER_BYTES;
+	while (bytes < wanted && bytes < MAX_BUFFER_BYTES)
+		bytes *= 2;
+	return bytes;
+}
+
+int sampler_open_events(struct sampler *s, bool each_cpu,
+			int (*opened)(void *ctx, const struct perfevent *e), struct diag *d)
+{
+	struct perfevent_plan plan = {
+		.attrs = s->attrs, .nr_attrs = s->opts.nr_events, .target = s->target,
+		.each_cpu = each_cpu, .opened = opened, .ctx = s,
+	};
+	size_t failed = 0;
+	int err = perfevents_open(&s->perf, &plan, &failed);
+
+	if (err)
+		perfevent_say_error(d, err, s->events[failed]->name, s->target);
+	return err;
+}
+
+/* --- opening --------------------------------------------------------------------- */
+
+static int try_backend(struct sampler *s, enum sampler_transport transport, bool *unusable,
+		       struct diag *d)
+{
+	int err;
+
+	*unusable = false;
+	s->transport = transport;
+	s->backend = transport == SAMPLER_PERF_MMAP ? sampler_perf_backend() :
+						      sampler_bpf_backend();
+	err = s->backend->open(s, unusable, d);
+	if (!err)
+		return 0;
+	perfevents_close(&s->perf);
+	s->backend->close(s);
+	s->backend = NULL;
+	return err;
+}
+
+static void note_fallback(struct sampler *s, int err)
+{
+	const char *whom = s->target->all ? "whole CPUs" :
+			   s->target->child ? "this command" : "this process";
+
+	if (err != -EPERM && err != -EACCES)
+		add_note(s, "cannot load BPF programs (%s): sampling %s through perf_event_open",
+			 strerror(-err), whom);
+	else if (s->user_only)
+		add_note(s, "not allowed to load BPF programs: sampling %s in user space through "
+			 "perf_event_open (run as root or with CAP_BPF and CAP_PERFMON for "
+			 "kernel stacks)", whom);
+	else
+		add_note(s, "not allowed to load BPF programs: sampling %s through "
+			 "perf_event_open (run as root or with CAP_BPF)", whom);
+}
+
+static int open_first_usable(struct sampler *s, struct diag *d)
+{
+	bool unusable;
+	int err, bpf_err;
+
+	if (s->opts.transport != SAMPLER_AUTO) {
+		err = try_backend(s, s->opts.transport, &unusable, d);
+		if (unusable && (err == -EPERM || err == -EACCES))
+			diag_set(d, err, "not allowed to load BPF programs (run as root or with "
+				 "CAP_BPF and CAP_PERFMON)");
+		else if (unusable)
+			diag_set(d, err, "cannot load BPF programs: %s", strerror(-err));
+		return err;
+	}
+	err = try_backend(s, SAMPLER_RING_BUFFER, &unusable, d);
+	if (!err || !unusable)
+		return err;
+	/* Without rights the other one would fail alike. */
+	if (err != -EPERM && err != -EACCES)
+		err = try_backend(s, SAMPLER_PERF_BUFFER, &unusable, d);
+	if (!err || !unusable)
+		return err;
+	bpf_err = err;
+	err = try_backend(s, SAMPLER_PERF_MMAP, &unusable, d);
+	if (!err)
+		note_fallback(s, bpf_err);
+	return err;
+}
+
+int sampler_open(struct sampler **out, const struct sampler_opts *opts, struct target *target,
+		 struct diag *d)
+{
+	struct sampler *s;
+	int err;
+
+	if (!opts->nr_events || opts->nr_events > SAMPLE_MAX_EVENTS)
+		return diag_set(d, -E2BIG, "at most %d events can be sampled at a time",
+				SAMPLE_MAX_EVENTS);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return diag_set(d, -ENOMEM, "out of memory");
+	s->opts = *opts;
+	s->target = target;
+	s->nr_cpus = (uint32_t)libbpf_num_possible_cpus();
+	for (size_t i = 0; i < opts->nr_events; i++) {
+		s->events[i] = opts->events[i];
+		prepare_attr(s, i);
+	}
+	limit_frequency(s);
+	err = open_first_usable(s, d);
+	if (err) {
+		free(s);
+		return diag_set(d, err, "cannot start sampling: %s", strerror(-err));
+	}
+	*out = s;
+	return 0;
+}
+
+void sampler_close(struct sampler *s)
+{
+	if (!s)
+		return;
+	perfevents_close(&s->perf);
+	s->backend->close(s);
+	free(s);
+}
+
+/* --- running ---------------------------------------------------------------------- */
+
+int sampler_enable(struct sampler *s, struct diag *d)
+{
+	int err;
+
+	if (s->attrs[0].enable_on_exec)
+		return 0;
+	err = perfevents_control(&s->perf, PERF_EVENT_IOC_ENABLE);
+	return err ? diag_set(d, err, "cannot start sampling: %s", strerror(-err)) : 0;
+}
+
+int sampler_disable(struct sampler *s)
+{
+	s->stopped = true;
+	return perfevents_control(&s->perf, PERF_EVENT_IOC_DISABLE);
+}
+
+size_t sampler_fds(const struct sampler *s, int *fds, size_t max)
+{
+	if (max)
+		fds[0] = s->backend->poll_fd(s);
+	return 1;
+}
+
+int sampler_drain(struct sampler *s,
+		  void (*fn)(void *ctx, const struct message *m, size_t size_bytes), void *ctx)
+{
+	return s->backend->drain(s, fn, ctx);
+}
+
+/* --- telling ------------------------------------------------------------------------ */
+
+enum sampler_transport sampler_transport(const struct sampler *s)
+{
+	return s->transport;
+}
+
+bool sampler_user_only(const struct sampler *s)
+{
+	return s->user_only;
+}
+
+const char *sampler_note(const struct sampler *s)
+{
+	return s->note[0] ? s->note : NULL;
+}
+
+unsigned int sampler_fill_percent(const struct sampler *s)
+{
+	return s->backend->fill_percent(s);
+}
+
+uint64_t sampler_lost(struct sampler *s, uint32_t event, uint32_t cpu)
+{
+	if (cpu >= s->nr_cpus || (event >= s->opts.nr_events && event != SAMPLER_TASKS))
+		return 0;
+	return s->backend->lost(s, event, cpu);
+}
+
+uint32_t sampler_nr_cpus(const struct sampler *s)
+{
+	return s->nr_cpus;
+}
+
+uint64_t sampler_period(const struct sampler *s, uint32_t event)
+{
+	const struct perf_event_attr *attr;
+
+	if (event >= s->opts.nr_events)
+		return 0;
+	attr = &s->attrs[event];
+	if (!attr->freq)
+		return attr->sample_period;
+	/* Clocks have a fixed period; of other events the kernel finds it. */
+	return strcmp(s->events[event]->unit, "ns") == 0 ? 1000000000 / attr->sample_freq : 1;
+}
