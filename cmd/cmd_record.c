@@ -298,7 +298,7 @@ static void format_bytes(char *to, size_t size, uint64_t bytes)
 static void tell(const char *head, const struct record_opts *o,
 		 const struct session_summary *sum, const char *tail)
 {
-	double wall = (double)sum->wall_ns / 1e9;
+	double wall = (double)sum->wall_ns / 1e9, life = (double)sum->life_ns / 1e9;
 	double cpu = (double)(sum->user_ns + sum->system_ns) / 1e9;
 	char bytes[32];
 
@@ -306,7 +306,7 @@ static void tell(const char *head, const struct record_opts *o,
 	fprintf(stderr, "%skymo record: %" PRIu64 " samples, %" PRIu64 " lost, %s in %s, "
 		"%.1f s, recorder used %.2f %% of a CPU%s", head, sum->events, sum->lost,
 		bytes, o->to_pipe ? "the pipe" : o->output, wall,
-		wall > 0 ? 100 * cpu / wall : 0.0, tail);
+		life > 0 ? 100 * cpu / life : 0.0, tail);
 }
 
 static void show_progress(void *ctx, const struct session_summary *so_far)

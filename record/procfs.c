@@ -153,6 +153,21 @@ int procfs_read_task(struct procfs_task *t, uint32_t pid, uint32_t tid)
 	return procfs_read_cgroup(t->cgroup, sizeof(t->cgroup), pid);
 }
 
+int procfs_read_comm(char *to, size_t size_bytes, uint32_t pid, uint32_t tid)
+{
+	char path[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%u/task/%u/comm", pid, tid);
+	len = read_whole(path, to, size_bytes);
+	if (len < 0)
+		return (int)len;
+	if (len > 0 && to[len - 1] == '\n')
+		len--;
+	to[len] = '\0';
+	return 0;
+}
+
 /*
  * A line is "ID:CONTROLLERS:PATH", and ID 0 is the unified hierarchy.  On a
  * hybrid host everything sits in the root of that one, so the longest path of

@@ -38,7 +38,7 @@ struct session {
 	int stop_fd;
 	atomic_int stops;
 	uint64_t bytes;
-	uint64_t next_flush_ns, next_clock_ns, start_ns;
+	uint64_t next_flush_ns, next_clock_ns, start_ns, open_ns;
 	bool started;
 };
 
@@ -176,6 +176,7 @@ int session_open(struct session **out, const struct session_opts *opts, struct d
 		return diag_set(d, -ENOMEM, "out of memory");
 	}
 	s->opts = *opts;
+	s->open_ns = hostinfo_now_ns();
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = s->stop_fd < 0 ? diag_set(d, -errno, "cannot make an eventfd: %s",
 					strerror(errno)) : 0;
@@ -229,6 +230,7 @@ static void fill_summary(struct session *s, struct session_summary *sum)
 	sum->unresolved_frames = counts.unresolved_frames;
 	sum->bytes = ws.bytes;
 	sum->wall_ns = hostinfo_now_ns() - s->start_ns;
+	sum->life_ns = hostinfo_now_ns() - s->open_ns;
 	procfs_self_cost(&sum->user_ns, &sum->system_ns);
 }
 

@@ -30,6 +30,7 @@ struct session_summary {
 	uint64_t events, lost, bytes;
 	uint64_t wall_ns;		/* of the recording proper */
 	uint64_t user_ns, system_ns;	/* of the recorder, whole life */
+	uint64_t life_ns;		/* since session_open(): for its share of a CPU */
 	uint64_t unresolved_frames, frames;
 	bool has_status;
 	int wait_status;		/* of the command */
