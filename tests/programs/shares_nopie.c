@@ -1,0 +1,3 @@
+/* Build: -fno-pie -no-pie */
+/* shares, at a fixed address. */
+#include "shares.c"

@@ -1,0 +1,3 @@
+/* Build: -static */
+/* shares, linked statically. */
+#include "shares.c"
