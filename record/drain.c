@@ -225,7 +225,9 @@ int drain_snapshot(struct drain *dr, struct diag *d)
 	const struct target *t = dr->opts.target;
 	int err = 0;
 
-	if (t->all)
+	if (t->child)
+		err = tasks_expect(dr->tasks, (uint32_t)t->child, "kymo");
+	if (!err && t->all)
 		err = tasks_snapshot_all(dr->tasks);
 	for (size_t i = 0; !err && i < t->nr_pids; i++)
 		err = tasks_snapshot_pid(dr->tasks, (uint32_t)t->pids[i]);

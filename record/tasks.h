@@ -49,6 +49,8 @@ void tasks_free(struct tasks *t);
 /* Reads from /proc what exists now; a process that vanished is no error. */
 int tasks_snapshot_all(struct tasks *t);
 int tasks_snapshot_pid(struct tasks *t, uint32_t pid);
+/* The command that is about to exec: what it is until then does not matter. */
+int tasks_expect(struct tasks *t, uint32_t pid, const char *comm);
 /* Side band notes other than NOTE_KSYMBOL. */
 void tasks_note(struct tasks *t, const struct note *n);
 /* MESSAGE_EXEC and MESSAGE_FORK. */

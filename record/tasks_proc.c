@@ -122,25 +122,30 @@ static int snapshot_process(void *ctx, uint32_t pid)
 	return tasks_snapshot_pid(ctx, pid);
 }
 
-/* Every CPU has an idle task of its own; all of them are pid 0. */
-static int add_idle(struct tasks *t)
+static int add_task(struct tasks *t, uint32_t pid, const char *comm, uint32_t flags)
 {
-	struct process *p = tasks_new_process(t, 0);
-	struct task *k = p ? tasks_new_thread(t, p, 0, 0) : NULL;
+	struct process *p = tasks_new_process(t, pid);
+	struct task *k = p ? tasks_new_thread(t, p, pid, 0) : NULL;
 
 	if (!k)
 		return -ENOMEM;
-	p->kernel = true;
-	k->comm = tasks_string(t, CLASS_COMMAND, "swapper");
-	k->flags = TASK_IDLE | TASK_KERNEL_THREAD | TASK_AT_START;
+	p->kernel = flags & TASK_KERNEL_THREAD;
+	k->comm = tasks_string(t, CLASS_COMMAND, comm);
+	k->flags = flags;
 	tasks_write(t, k);
 	return 0;
 }
 
+int tasks_expect(struct tasks *t, uint32_t pid, const char *comm)
+{
+	return add_task(t, pid, comm, 0);
+}
+
+/* Every CPU has an idle task of its own; all of them are pid 0. */
 int tasks_snapshot_all(struct tasks *t)
 {
-	int err = add_idle(t);
+	int err = add_task(t, 0, "swapper",
+			   TASK_IDLE | TASK_KERNEL_THREAD | TASK_AT_START);
 
 	return err ? err : procfs_each_pid(snapshot_process, t);
 }
-

@@ -1,0 +1,110 @@
+"""What the live tests share: running kymo, TAP output, work to record.
+
+A test is a function that raises on failure; run(tests) prints TAP.  skip()
+inside a test skips it, with the reason.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+
+KYMO = os.environ["KYMO"]
+BUILD = os.environ["BUILD"]
+PROGRAMS = os.path.join(BUILD, "tests", "programs")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# A sanitized recorder is slow: what depends on its speed is skipped.
+SANITIZED = bool(os.environ.get("SAN"))
+
+
+class Skip(Exception):
+    pass
+
+
+def skip(reason):
+    raise Skip(reason)
+
+
+def program(name, *args):
+    path = os.path.join(PROGRAMS, name)
+    if not os.path.exists(path):
+        skip("no test program '%s'" % name)
+    return [path] + [str(a) for a in args]
+
+
+def run_command(args, timeout=120, **kw):
+    kw.setdefault("stdout", subprocess.PIPE)
+    kw.setdefault("stderr", subprocess.PIPE)
+    return subprocess.run([str(a) for a in args], timeout=timeout, **kw)
+
+
+def kymo(*args, status=0, **kw):
+    """Runs kymo, checks its exit status, returns stdout as text."""
+    r = run_command([KYMO] + list(args), **kw)
+    if status is not None and r.returncode != status:
+        raise AssertionError("kymo %s: exit status %d, not %d\n%s" % (
+            " ".join(map(str, args)), r.returncode, status,
+            r.stderr.decode(errors="replace") if r.stderr else ""))
+    return r.stdout.decode(errors="replace") if r.stdout is not None else ""
+
+
+def complaint(*args, status=1, **kw):
+    """The one line on stderr of a kymo that must fail."""
+    r = run_command([KYMO] + list(args), **kw)
+    text = r.stderr.decode()
+    check(r.returncode == status, "exit status %d, not %d: %s" % (r.returncode, status, text))
+    lines = text.splitlines()
+    check(len(lines) == 1, "one line on stderr, not: %r" % text)
+    return lines[0]
+
+
+def records(trace, *args, status=0):
+    """Every record as kymo script --json tells it."""
+    return [json.loads(line) for line in
+            kymo("script", "--json", "-i", trace, *args, status=status).splitlines()]
+
+
+def info(trace, *args, status=0):
+    return json.loads(kymo("info", "--json", "-i", trace, *args, status=status))
+
+
+def check(truth, text="it does not hold"):
+    if not truth:
+        raise AssertionError(text)
+
+
+def equal(got, wanted, text=""):
+    check(got == wanted, "%s: got %r, wanted %r" % (text, got, wanted))
+
+
+def may_load_bpf():
+    return os.geteuid() == 0
+
+
+def run(tests, needs_bpf=True):
+    """tests: functions of one argument, an empty folder of their own."""
+    if needs_bpf and not may_load_bpf():
+        print("1..0 # SKIP needs root to load BPF programs")
+        return
+    failed = 0
+    print("1..%d" % len(tests))
+    for i, test in enumerate(tests, 1):
+        name = (test.__doc__ or test.__name__).strip().splitlines()[0]
+        folder = tempfile.mkdtemp(prefix="kymo-test-")
+        os.chmod(folder, 0o755)
+        try:
+            test(folder)
+            print("ok %d - %s" % (i, name))
+        except Skip as reason:
+            print("ok %d - %s # SKIP %s" % (i, name, reason))
+        except Exception:
+            failed += 1
+            print("not ok %d - %s" % (i, name))
+            for line in traceback.format_exc().splitlines():
+                print("# " + line)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        sys.stdout.flush()
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Options, exit statuses and complaints of kymo record."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from live import *
+
+SPIN = ["sh", "-c", "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"]
+
+
+def status_is_passed_on(folder):
+    """the workload's exit status is passed on"""
+    t = folder + "/t.kymo"
+    for code in (0, 1, 7, 255):
+        kymo("record", "-q", "-o", t, "--", "sh", "-c", "exit %d" % code, status=code)
+    kymo("record", "-q", "-o", t, "--", "sh", "-c", "kill -TERM $$", status=128 + 15)
+
+
+def default_file(folder):
+    """the default file is trace.kymo, and an old one is kept"""
+    for _ in range(2):
+        kymo("record", "-q", "--", "true", cwd=folder)
+    equal(sorted(os.listdir(folder)), ["trace.kymo", "trace.kymo.old"], "files")
+    equal(os.stat(folder + "/trace.kymo").st_mode & 0o777, 0o600, "mode")
+
+
+def summary_line(folder):
+    """one summary line tells samples, losses, size, time and own cost"""
+    r = run_command([KYMO, "record", "-o", folder + "/t.kymo", "--"] + SPIN)
+    lines = r.stderr.decode().splitlines()
+    equal(len(lines), 1, "lines")
+    for word in ("samples", "lost", "kB", " s,", "of a CPU"):
+        check(word in lines[0], "no %r in %r" % (word, lines[0]))
+    r = run_command([KYMO, "record", "-q", "-o", folder + "/t.kymo", "--", "true"])
+    equal(r.stderr, b"", "stderr with -q")
+
+
+def pipe(folder):
+    """record -o - | script -i - works, and the command's output stays out of it"""
+    p = subprocess.run("%s record -q -F 999 -o - -- sh -c 'echo noise; %s' | %s script -i - --json" %
+                       (KYMO, SPIN[2].replace("'", ""), KYMO), shell=True, timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    equal(p.returncode, 0, "exit status")
+    equal(p.stderr, b"noise\n", "stderr")
+    check(len(p.stdout.splitlines()) > 10, "records")
+
+
+def terminal(folder):
+    """a trace is not written to a terminal"""
+    import pty
+    leader, follower = pty.openpty()
+    r = run_command([KYMO, "record", "-q", "-o", "-", "--", "true"], stdout=follower)
+    equal(r.returncode, 2, "exit status")
+    check(b"terminal" in r.stderr, r.stderr)
+    os.close(leader)
+    os.close(follower)
+
+
+def complaints(folder):
+    """bad targets, events and outputs get one clear line and leave no file"""
+    t = folder + "/t.kymo"
+    line = complaint("record", "-q", "-o", t, "--", "no-such-command-here")
+    check("no-such-command-here" in line and "no such file" in line.lower(), line)
+    line = complaint("record", "-q", "-o", t, "-p", "999999")
+    check("999999" in line, line)
+    line = complaint("record", "-q", "-o", t, "-t", "999999")
+    check("999999" in line, line)
+    line = complaint("record", "-q", "-o", t, "-e", "no-such-event", "--", "true", status=2)
+    check("no-such-event" in line, line)
+    line = complaint("record", "-q", "-o", t, "-C", "4095", "--duration", "1", status=None or 2)
+    check("4095" in line, line)
+    line = complaint("record", "-q", "-F", "0", "--", "true", status=2)
+    check("frequency" in line, line)
+    line = complaint("record", "-q", "-F", "99", "-c", "1000", "--", "true", status=2)
+    line = complaint("record", "-q", "-a", "-p", "1", status=2)
+    line = complaint("record", "-q", "-o", "/nonexistent/x.kymo", "--", "true")
+    check("/nonexistent/x.kymo" in line, line)
+    equal(os.listdir(folder), [], "files left")
+
+
+def failure_restores(folder):
+    """a recording that fails at the start leaves the old file in place"""
+    t = folder + "/t.kymo"
+    with open(t, "w") as f:
+        f.write("old")
+    complaint("record", "-q", "-o", t, "--", "no-such-command-here")
+    equal(os.listdir(folder), ["t.kymo"], "files")
+    with open(t) as f:
+        equal(f.read(), "old", "contents")
+
+
+def interrupted(folder):
+    """Ctrl-C ends the recording in good order"""
+    t = folder + "/t.kymo"
+    p = subprocess.Popen([KYMO, "record", "-q", "-a", "-I", "-o", t], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while not os.path.exists(t) or os.path.getsize(t) < 3000:
+        check(time.monotonic() < deadline, "nothing is written")
+        time.sleep(0.05)
+    p.send_signal(signal.SIGINT)
+    equal(p.wait(timeout=20), 0, "exit status")
+    check(len(records(t)) > 0, "no records")
+
+
+def duration_and_delay(folder):
+    """--duration ends it, -D starts it late, and a command is ended with it"""
+    t = folder + "/t.kymo"
+    kymo("record", "-q", "-I", "-a", "--duration", "1", "-o", t)
+    times = [r["time"] for r in records(t)]
+    check(0.5 < times[-1] - times[0] < 1.5, "lasted %g s" % (times[-1] - times[0]))
+    start = time.monotonic()
+    kymo("record", "-q", "-D", "300", "--duration", "0.5", "-o", t, "--",
+         "sh", "-c", "while :; do :; done", status=128 + 15)
+    check(time.monotonic() - start < 20, "took too long")
+    check(len(records(t)) > 10, "records after a delay")
+
+
+def no_stacks(folder):
+    """--no-stack and its sisters leave out what they say"""
+    t = folder + "/t.kymo"
+    for options, user, kernel in ((["--no-stack"], False, False),
+                                  (["--user-stack=no"], False, True),
+                                  (["--kernel-stack=no"], True, False), ([], True, True)):
+        kymo("record", "-q", "-F", "2999", *options, "-o", t, "--",
+             "sh", "-c", "for i in 1 2 3 4 5 6 7 8; do cat /proc/self/maps /proc/kallsyms; done",
+             stdout=subprocess.DEVNULL)
+        kinds = {f["module"] == "[kernel.kallsyms]" for r in records(t) for f in r["stack"]
+                 if f["module"] != "[unknown]"}
+        equal((False in kinds, True in kinds), (user, kernel), "user, kernel with %s" % options)
+
+
+run([status_is_passed_on, default_file, summary_line, pipe, terminal, complaints,
+     failure_restores, interrupted, duration_and_delay, no_stacks])

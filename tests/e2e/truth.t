@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Numbers against a workload whose truth is known, and against perf record."""
+import math
+import os
+import re
+import resource
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from live import *
+
+SHARES = {"burn_10": 0.10, "burn_20": 0.20, "burn_30": 0.30, "burn_40": 0.40}
+HZ = 1999
+
+
+def children_cpu():
+    u = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return u.ru_utime + u.ru_stime
+
+
+def cpu_seconds_of(args):
+    """CPU time of a command, as the kernel accounts it to its parent."""
+    before = children_cpu()
+    run_command(args)
+    return children_cpu() - before
+
+
+def shares_of(counts):
+    total = sum(counts.values())
+    return {name: counts.get(name, 0) / total for name in SHARES}
+
+
+def check_shares(shares, n, what):
+    for name, truth in SHARES.items():
+        # Five standard deviations of a binomial share, and half a percent of
+        # the work that the functions themselves cannot promise.
+        allowed = 5 * math.sqrt(truth * (1 - truth) / n) + 0.005
+        check(abs(shares[name] - truth) <= allowed, "%s: %s is %.4f, truth %.2f +- %.4f" % (
+            what, name, shares[name], truth, allowed))
+
+
+def leaf_counts(recs):
+    counts = {}
+    for r in recs:
+        for frame in r["stack"]:
+            if frame["symbol"] in SHARES:
+                counts[frame["symbol"]] = counts.get(frame["symbol"], 0) + 1
+                break
+    return counts
+
+
+def known_shares(folder):
+    """functions that burn 10, 20, 30 and 40 % are shown with these shares"""
+    t = folder + "/t.kymo"
+    kymo("record", "-q", "-F", HZ, "-o", t, "--", *program("shares", 2))
+    counts = leaf_counts(records(t))
+    check_shares(shares_of(counts), sum(counts.values()), "script")
+    rows = json.loads(kymo("report", "--json", "--by", "symbol", "-i", t))["rows"]
+    table = {r["symbol"]: r["children_samples"] if "children_samples" in r else r["samples"]
+             for r in rows}
+    check_shares(shares_of(table), sum(counts.values()), "report")
+
+
+def agrees_with_perf(folder):
+    """perf record on the same run sees the same shares and as many samples"""
+    t, p = folder + "/t.kymo", folder + "/perf.data"
+    if run_command(["perf", "--version"]).returncode:
+        skip("no perf")
+    kymo("record", "-q", "-F", HZ, "-o", t, "--", "perf", "record", "-q", "-e", "cpu-clock",
+         "-F", HZ, "-g", "-o", p, "--", *program("shares", 2))
+    text = run_command(["perf", "script", "-i", p, "-F", "ip,sym"]).stdout.decode()
+    perf, samples = {}, 0
+    for stack in re.split(r"\n\n+", text.strip()):
+        samples += 1
+        for name in re.findall(r"^\s*[0-9a-f]+ (\S+)", stack, re.M):
+            if name in SHARES:
+                perf[name] = perf.get(name, 0) + 1
+                break
+    ours = [r for r in records(t) if r["comm"] == "shares"]
+    mine, theirs = shares_of(leaf_counts(ours)), shares_of(perf)
+    for name in SHARES:
+        check(abs(mine[name] - theirs[name]) < 0.02, "%s: %.4f, perf %.4f" % (
+            name, mine[name], theirs[name]))
+    check(abs(len(ours) - samples) <= 0.02 * samples + 20, "%d samples, perf %d" % (
+        len(ours), samples))
+
+
+def expected_samples(folder):
+    """as many samples as frequency x CPU time, within 2 %, or counted as lost"""
+    t = folder + "/t.kymo"
+    for transport in ("ringbuf", "perfbuf"):
+        before = children_cpu()
+        own = run_command([KYMO, "record", "--transport", transport, "-F", HZ, "-o", t, "--"] +
+                          program("shares", 2))
+        equal(own.returncode, 0, "exit status")
+        share = float(re.search(r"recorder used ([0-9.]+) %", own.stderr.decode()).group(1))
+        wall = float(re.search(r"([0-9.]+) s,", own.stderr.decode()).group(1))
+        lost = int(re.search(r"([0-9]+) lost", own.stderr.decode()).group(1))
+        cpu = children_cpu() - before - share / 100 * wall
+        wanted = cpu * HZ
+        got = len(records(t)) + lost
+        check(abs(got - wanted) <= 0.02 * wanted + 0.05 * HZ, "%s: %d samples and lost, wanted %d" % (
+            transport, got, wanted))
+
+
+def threads_and_children(folder):
+    """children and threads are followed, with their own names and numbers"""
+    t = folder + "/t.kymo"
+    code = ("import threading, os, subprocess, sys\n"
+            "def spin(n):\n"
+            "    while n: n -= 1\n"
+            "ts = [threading.Thread(target=spin, args=(3000000,)) for _ in range(3)]\n"
+            "[x.start() for x in ts]; [x.join() for x in ts]\n"
+            "if os.fork() == 0: spin(3000000); os._exit(0)\n"
+            "os.wait()\n"
+            "subprocess.run(['sh', '-c', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'])\n")
+    kymo("record", "-q", "-F", 999, "-o", t, "--", "python3", "-c", code)
+    recs = records(t)
+    pids = {r["pid"] for r in recs}
+    tids = {r["tid"] for r in recs}
+    check(len(pids) == 3, "processes: %s" % pids)
+    check(len(tids) >= 6, "threads: %s" % tids)
+    check({"sh"} <= {r["comm"] for r in recs}, "names: %s" % {r["comm"] for r in recs})
+
+
+run([known_shares, agrees_with_perf, expected_samples, threads_and_children])
