@@ -2,6 +2,7 @@
 
 #include <libiberty/demangle.h>
 #include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_MANGLED_BYTES 65536
@@ -30,15 +31,11 @@ static void put(const char *text, size_t len, void *opaque)
 	o->len += len;
 }
 
-bool demangle_name(const char *name, char *to, size_t size_bytes)
+static bool demangle(const char *name, char *to, size_t size_bytes)
 {
 	struct output o = { .to = to, .size_bytes = size_bytes };
 	volatile bool done = true;
 
-	if (strncmp(name, "_Z", 2) && strncmp(name, "_R", 2) && strncmp(name, "__Z", 3))
-		return false;
-	if (!size_bytes || strlen(name) > MAX_MANGLED_BYTES)
-		return false;
 	/* What looks like C++ may be the older of the two Rust schemes. */
 	if (!setjmp(o.full)) {
 		done = rust_demangle_callback(name, DMGL_NO_OPTS, put, &o);
@@ -49,4 +46,25 @@ bool demangle_name(const char *name, char *to, size_t size_bytes)
 	}
 	to[o.len] = '\0';
 	return done && o.len;
+}
+
+bool demangle_name(const char *name, char *to, size_t size_bytes)
+{
+	const char *suffix = strchr(name, '@');
+	char *bare;
+	bool done;
+
+	if (strncmp(name, "_Z", 2) && strncmp(name, "_R", 2) && strncmp(name, "__Z", 3))
+		return false;
+	if (!size_bytes || strlen(name) > MAX_MANGLED_BYTES)
+		return false;
+	if (!suffix)
+		return demangle(name, to, size_bytes);
+	/* A version, or @plt, is no part of the mangled name. */
+	bare = strndup(name, (size_t)(suffix - name));
+	done = bare && demangle(bare, to, size_bytes);
+	free(bare);
+	if (done)
+		strncat(to, suffix, size_bytes - 1 - strlen(to));
+	return done;
 }

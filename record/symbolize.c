@@ -201,22 +201,43 @@ static void load_kernel_module(struct symbolizer *s, struct module *mod)
 /* --- searching ---------------------------------------------------------------------- */
 
 /* Demangled names are kept: the same function is asked for again and again. */
+static const char *readable_name(struct symbolizer *s, struct symtab *t, size_t i)
+{
+	if (!symtab_renamed(t, i) &&
+	    demangle_name(symtab_name(t, i), s->name, sizeof(s->name)))
+		symtab_rename(t, i, s->name);
+	return symtab_name(t, i);
+}
+
+/* Of mangled names of one address, the one that reads best. */
+static void settle_rivals(struct symbolizer *s, struct symtab *t, size_t first, size_t nr)
+{
+	size_t best = first;
+
+	for (size_t i = first; i < first + nr; i++)
+		readable_name(s, t, i);
+	for (size_t i = first + 1; i < first + nr; i++)
+		if (symtab_is_better_name(symtab_name(t, best), symtab_name(t, i)))
+			best = i;
+	symtab_choose(t, first, nr, best);
+}
+
 static int find_in(struct symbolizer *s, struct symtab *t, uint64_t address,
 		   struct symbol *out)
 {
 	long found = symtab_find(t, address);
-	size_t i = (size_t)found;
+	size_t first, nr;
 
 	if (found < 0)
 		return -ENOENT;
-	symtab_get(t, i, &out->start, &out->size_bytes);
-	if (!symtab_renamed(t, i)) {
-		const char *name = symtab_name(t, i);
-
-		if (demangle_name(name, s->name, sizeof(s->name)))
-			symtab_rename(t, i, s->name);
+	nr = symtab_rivals(t, (size_t)found, &first);
+	if (nr) {
+		settle_rivals(s, t, first, nr);
+		/* The best of them may be shorter than the one found. */
+		return find_in(s, t, address, out);
 	}
-	out->name = symtab_name(t, i);
+	symtab_get(t, (size_t)found, &out->start, &out->size_bytes);
+	out->name = readable_name(s, t, (size_t)found);
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 
 #define MAX_SYMBOLS (64u << 20)
 #define RENAMED 0x80000000u
+#define RIVALS 0x40000000u
+#define NAME_BITS 0x3fffffffu
 #define NO_OUTER UINT32_MAX
 
 /* Of symbols within symbols that a search looks at: tables are untrusted. */
@@ -16,12 +18,12 @@ struct raw {
 	uint64_t start, end, limit;	/* end == start: not known */
 	uint32_t name;
 	int8_t binding;
-	bool untyped;
+	bool untyped, rival;
 };
 
 struct sym {
 	uint32_t start, size_bytes;	/* start: from the lowest */
-	uint32_t name;			/* in the pool, with RENAMED */
+	uint32_t name;			/* in the pool, with RENAMED and RIVALS */
 	uint32_t outer;			/* an earlier symbol that reaches beyond start */
 };
 
@@ -55,7 +57,7 @@ static int add_name(struct symtab *t, const char *name, uint32_t *at)
 {
 	size_t len = strlen(name) + 1;
 
-	if (t->names_len + len >= RENAMED)
+	if (t->names_len + len > NAME_BITS)
 		return -E2BIG;
 	if (t->names_len + len > t->names_cap) {
 		size_t cap = t->names_cap ? t->names_cap : 4096;
@@ -97,27 +99,36 @@ int symtab_add(struct symtab *t, const struct symtab_entry *e)
 	raw->limit = e->limit;
 	raw->binding = (int8_t)e->binding;
 	raw->untyped = e->untyped;
+	raw->rival = false;
 	err = add_name(t, e->name, &raw->name);
 	if (!err)
 		t->nr_raw++;
 	return err;
 }
 
-static size_t leading_underscores(const char *name)
+bool symtab_is_better_name(const char *a, const char *b)
 {
-	return strspn(name, "_");
+	size_t underscores_a = strspn(a, "_"), underscores_b = strspn(b, "_");
+
+	if (underscores_a != underscores_b)
+		return underscores_b < underscores_a;
+	return strlen(b) > strlen(a);
+}
+
+static bool is_mangled(const struct symtab *t, const struct raw *raw)
+{
+	const char *name = t->names + raw->name;
+
+	return name[0] == '_' && (name[1] == 'Z' || name[1] == 'R');
 }
 
 /*
- * Below 0 when a is the better name for the address both start at.  The rules
- * are those of perf (choose_best_symbol() in tools/perf/util/symbol.c), so that
- * both tools say the same name.
+ * Below 0 when a is the better symbol for the address both start at, as far as
+ * names do not matter.  The rules are those of perf (choose_best_symbol() in
+ * tools/perf/util/symbol.c), so that both tools say the same name.
  */
-static int compare_worth(const struct symtab *t, const struct raw *a, const struct raw *b)
+static int compare_kind(const struct raw *a, const struct raw *b)
 {
-	const char *name_a = t->names + a->name, *name_b = t->names + b->name;
-	size_t len_a, len_b;
-
 	if ((a->end > a->start) != (b->end > b->start))
 		return a->end > a->start ? -1 : 1;
 	if (a->untyped != b->untyped)
@@ -126,48 +137,78 @@ static int compare_worth(const struct symtab *t, const struct raw *a, const stru
 		return b->binding == SYMTAB_WEAK ? -1 : 1;
 	if ((a->binding == SYMTAB_GLOBAL) != (b->binding == SYMTAB_GLOBAL))
 		return a->binding == SYMTAB_GLOBAL ? -1 : 1;
-	len_a = leading_underscores(name_a);
-	len_b = leading_underscores(name_b);
-	if (len_a != len_b)
-		return len_a < len_b ? -1 : 1;
-	len_a = strlen(name_a);
-	len_b = strlen(name_b);
-	if (len_a != len_b)
-		return len_a > len_b ? -1 : 1;
 	return 0;
+}
+
+static bool are_rivals(const struct symtab *t, const struct raw *a, const struct raw *b)
+{
+	return !compare_kind(a, b) && (is_mangled(t, a) || is_mangled(t, b)) &&
+	       strcmp(t->names + a->name, t->names + b->name);
 }
 
 static int compare(const void *va, const void *vb, void *ctx)
 {
 	const struct raw *a = va, *b = vb;
-	int worth;
+	const struct symtab *t = ctx;
+	int kind;
 
 	if (a->start != b->start)
 		return a->start < b->start ? -1 : 1;
-	worth = compare_worth(ctx, a, b);
-	if (worth)
-		return worth;
+	kind = compare_kind(a, b);
+	if (kind)
+		return kind;
+	if (!is_mangled(t, a) && !is_mangled(t, b)) {
+		if (symtab_is_better_name(t->names + a->name, t->names + b->name))
+			return 1;
+		if (symtab_is_better_name(t->names + b->name, t->names + a->name))
+			return -1;
+	}
 	/* Names lie in the order in which they were added. */
 	return a->name < b->name ? -1 : a->name > b->name;
 }
 
-/* Keeps the first of each address and gives every symbol an end. */
-static void settle(struct symtab *t)
+/*
+ * Keeps the best of each address.  A label within a function is a place in it
+ * and no function of its own.
+ */
+static void drop_lesser(struct symtab *t)
 {
-	size_t kept = 0;
+	uint64_t covered = 0;
+	size_t kept = 0, best = 0;
 
 	for (size_t i = 0; i < t->nr_raw; i++) {
-		if (kept && t->raw[kept - 1].start == t->raw[i].start)
-			continue;
-		t->raw[kept++] = t->raw[i];
-	}
-	t->nr_raw = kept;
-	for (size_t i = 0; i < kept; i++) {
 		struct raw *raw = &t->raw[i];
 
+		if (raw->untyped && raw->end == raw->start && raw->start < covered)
+			continue;
+		if (raw->end > covered)
+			covered = raw->end;
+		if (kept && t->raw[best].start == raw->start) {
+			if (!are_rivals(t, &t->raw[best], raw))
+				continue;
+			t->raw[best].rival = true;
+			raw->rival = true;
+		} else {
+			best = kept;
+		}
+		t->raw[kept++] = *raw;
+	}
+	t->nr_raw = kept;
+}
+
+/* A symbol without a size reaches to the next one, within its section. */
+static void set_ends(struct symtab *t)
+{
+	uint64_t next = 0;
+
+	for (size_t i = t->nr_raw; i-- > 0;) {
+		struct raw *raw = &t->raw[i];
+
+		if (i + 1 < t->nr_raw && t->raw[i + 1].start > raw->start)
+			next = t->raw[i + 1].start;
 		if (raw->end > raw->start)
 			continue;
-		raw->end = i + 1 < kept ? t->raw[i + 1].start : raw->limit;
+		raw->end = next ? next : raw->limit;
 		if (raw->limit && raw->end > raw->limit)
 			raw->end = raw->limit;
 		if (raw->end < raw->start)
@@ -199,7 +240,8 @@ int symtab_finish(struct symtab *t)
 {
 	if (t->nr_raw) {
 		qsort_r(t->raw, t->nr_raw, sizeof(*t->raw), compare, t);
-		settle(t);
+		drop_lesser(t);
+		set_ends(t);
 		t->syms = malloc(t->nr_raw * sizeof(*t->syms));
 		if (!t->syms)
 			return -ENOMEM;
@@ -215,7 +257,7 @@ int symtab_finish(struct symtab *t)
 			.start = (uint32_t)start,
 			.size_bytes = size_bytes < UINT32_MAX ? (uint32_t)size_bytes :
 								UINT32_MAX,
-			.name = t->raw[i].name,
+			.name = t->raw[i].name | (t->raw[i].rival ? RIVALS : 0),
 		};
 	}
 	free(t->raw);
@@ -263,7 +305,7 @@ void symtab_get(const struct symtab *t, size_t i, uint64_t *start, uint64_t *siz
 
 const char *symtab_name(const struct symtab *t, size_t i)
 {
-	return t->names + (t->syms[i].name & ~RENAMED);
+	return t->names + (t->syms[i].name & NAME_BITS);
 }
 
 bool symtab_renamed(const struct symtab *t, size_t i)
@@ -273,7 +315,7 @@ bool symtab_renamed(const struct symtab *t, size_t i)
 
 int symtab_rename(struct symtab *t, size_t i, const char *name)
 {
-	uint32_t at = t->syms[i].name & ~RENAMED;
+	uint32_t at = t->syms[i].name & NAME_BITS;
 	int err = 0;
 
 	if (strcmp(name, t->names + at))
@@ -281,4 +323,26 @@ int symtab_rename(struct symtab *t, size_t i, const char *name)
 	if (!err)
 		t->syms[i].name = at | RENAMED;
 	return err;
+}
+
+size_t symtab_rivals(const struct symtab *t, size_t i, size_t *first)
+{
+	size_t past = i + 1;
+
+	if (!(t->syms[i].name & RIVALS))
+		return 0;
+	while (i && t->syms[i - 1].start == t->syms[past - 1].start)
+		i--;
+	while (past < t->nr && t->syms[past].start == t->syms[i].start)
+		past++;
+	*first = i;
+	return past - i;
+}
+
+void symtab_choose(struct symtab *t, size_t first, size_t nr, size_t best)
+{
+	for (size_t i = first; i < first + nr; i++) {
+		t->syms[i].size_bytes = t->syms[best].size_bytes;
+		t->syms[i].name = t->syms[best].name & ~RIVALS;
+	}
 }

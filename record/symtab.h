@@ -27,8 +27,8 @@ int symtab_new(struct symtab **out);
 void symtab_free(struct symtab *t);
 int symtab_add(struct symtab *t, const struct symtab_entry *e);
 /*
- * Sorts; of the symbols of one address the best stays.  To be called once,
- * before the first search.
+ * Sorts; of the symbols of one address the best stays, or the best ones if they
+ * are mangled.  To be called once, before the first search.
  */
 int symtab_finish(struct symtab *t);
 size_t symtab_nr(const struct symtab *t);
@@ -40,5 +40,16 @@ const char *symtab_name(const struct symtab *t, size_t i);
 /* For names that are made readable when first asked for. */
 bool symtab_renamed(const struct symtab *t, size_t i);
 int symtab_rename(struct symtab *t, size_t i, const char *name);
+/*
+ * Mangled names of one address can only be compared when they are readable,
+ * which is dear, so they all stay until one is asked for.  The number of
+ * symbols that start where i does, if they are still to be compared, else 0;
+ * the first of them in *first, in the order in which they were added.
+ */
+size_t symtab_rivals(const struct symtab *t, size_t i, size_t *first);
+/* They all become the best of them. */
+void symtab_choose(struct symtab *t, size_t first, size_t nr, size_t best);
+/* The part of the rules that looks at the names alone: true if b is better. */
+bool symtab_is_better_name(const char *a, const char *b);
 
 #endif
