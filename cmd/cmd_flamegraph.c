@@ -1,0 +1,278 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/command.h"
+#include "cmd/parse.h"
+#include "cmd/query_options.h"
+#include "report/flamegraph.h"
+#include "report/folded.h"
+
+struct flamegraph_command {
+	struct view_opts view;
+	struct flamegraph_opts graph;
+	const char *output;
+	bool folded, mark_kernel, mark_jit, by_chosen;
+	const char *svg_only;		/* an option given that folded text has no use for */
+	const char *folded_only;
+};
+
+/* --- options ---------------------------------------------------------------- */
+
+static int set_output(void *opts, const char *arg)
+{
+	((struct flamegraph_command *)opts)->output = arg;
+	return 0;
+}
+
+static int set_folded(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct flamegraph_command *)opts)->folded = true;
+	return 0;
+}
+
+static int set_by(void *opts, const char *arg)
+{
+	static const char *const names[] = {
+		[STACKSUM_BY_NONE] = "none", [STACKSUM_BY_COMM] = "comm",
+		[STACKSUM_BY_PID] = "pid", [STACKSUM_BY_TID] = "tid",
+	};
+	struct flamegraph_command *c = opts;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(arg, names[i]))
+			continue;
+		c->graph.sum.by = (enum stacksum_by)i;
+		c->by_chosen = true;
+		return 0;
+	}
+	command_complain("cannot group by '%s' (comm, pid, tid or none)", arg);
+	return EXIT_USAGE;
+}
+
+static int set_weight(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct flamegraph_command *)opts)->graph.sum.weighted = true;
+	return 0;
+}
+
+static int set_title(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	c->graph.title = arg;
+	c->svg_only = "--title";
+	return 0;
+}
+
+static int set_subtitle(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	c->graph.subtitle = arg;
+	c->svg_only = "--subtitle";
+	return 0;
+}
+
+static int set_px(uint32_t *to, const char *arg, uint64_t min, uint64_t max, const char *what)
+{
+	uint64_t v = 0;
+	int status = parse_number(arg, min, max, &v, what);
+
+	if (!status)
+		*to = (uint32_t)v;
+	return status;
+}
+
+static int set_width(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	c->svg_only = "--width";
+	return set_px(&c->graph.width_px, arg, 400, 30000, "a width in pixels");
+}
+
+static int set_height(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	c->svg_only = "--height";
+	return set_px(&c->graph.frame_px, arg, 8, 100, "a height in pixels");
+}
+
+static int set_minwidth(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+	char *end;
+	double v = strtod(arg, &end);
+
+	c->svg_only = "--minwidth";
+	c->graph.min_width_percent = *end == '%';
+	c->graph.min_width = v;
+	if (end != arg && end[c->graph.min_width_percent] == '\0' && isfinite(v) && v >= 0 &&
+	    v <= 100)
+		return 0;
+	command_complain("'%s' is not a width (pixels, or percent: 0.5, 0.1%%)", arg);
+	return EXIT_USAGE;
+}
+
+static int set_icicle(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	(void)arg;
+	c->graph.icicle = true;
+	c->svg_only = "--icicle";
+	return 0;
+}
+
+static int set_reverse(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	(void)arg;
+	c->graph.reverse = true;
+	c->svg_only = "--reverse";
+	return 0;
+}
+
+static int set_kernel(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	(void)arg;
+	c->mark_kernel = true;
+	c->folded_only = "--kernel";
+	return 0;
+}
+
+static int set_jit(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+
+	(void)arg;
+	c->mark_jit = true;
+	c->folded_only = "--jit";
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{ 'o', "output", "FILE", "write FILE instead of standard output", set_output },
+	{ 0, "by", "WHAT", "level above the frames: comm (default), pid, tid or none", set_by },
+	{ 0, "weight", NULL, "sum weights (such as periods) instead of counting samples",
+	  set_weight },
+	{ 0, "title", "TEXT", "the headline", set_title },
+	{ 0, "subtitle", "TEXT", "the line below it", set_subtitle },
+	{ 0, "width", "PX", "width of the picture (default: 1200)", set_width },
+	{ 0, "height", "PX", "height of one frame (default: 16)", set_height },
+	{ 0, "minwidth", "WIDTH", "leave out narrower frames: pixels, or percent with a % "
+	  "(default: 0.1)", set_minwidth },
+	{ 0, "icicle", NULL, "hang it from the top, the root above", set_icicle },
+	{ 0, "inverted", NULL, "the same", set_icicle },
+	{ 0, "reverse", NULL, "merge stacks from the innermost frame on, without a level above",
+	  set_reverse },
+	{ 0, "folded", NULL, "write folded stacks, as stackcollapse-perf.pl does, not a picture",
+	  set_folded },
+	{ 0, "kernel", NULL, "with --folded: mark kernel functions with _[k]", set_kernel },
+	{ 0, "jit", NULL, "with --folded: mark JIT code with _[j]", set_jit },
+	{ 0 },
+};
+
+static const struct option_row *const tables[] = { rows, query_options_rows, NULL };
+
+static void *opts_new(void)
+{
+	struct flamegraph_command *c = calloc(1, sizeof(*c));
+
+	if (c)
+		flamegraph_opts_init(&c->graph);
+	return c;
+}
+
+/* --- running ---------------------------------------------------------------- */
+
+static int check_options(struct flamegraph_command *c)
+{
+	bool to_stdout = !c->output || !strcmp(c->output, "-");
+
+	if (c->folded && c->svg_only) {
+		command_complain("%s has no meaning with --folded", c->svg_only);
+		return EXIT_USAGE;
+	}
+	if (!c->folded && c->folded_only) {
+		command_complain("%s has a meaning only with --folded", c->folded_only);
+		return EXIT_USAGE;
+	}
+	if (!c->folded && to_stdout && isatty(STDOUT_FILENO)) {
+		command_complain("will not write a picture to a terminal (use -o flamegraph.svg)");
+		return EXIT_USAGE;
+	}
+	if (c->graph.reverse && !c->by_chosen)
+		c->graph.sum.by = STACKSUM_BY_NONE;
+	c->graph.sum.all_events = c->view.query.events != NULL;
+	return EXIT_OK;
+}
+
+static int write_graph(struct flamegraph_command *c, struct query *q, struct output *o,
+		       struct diag *d)
+{
+	const struct folded_opts folded = {
+		.sum = c->graph.sum, .mark_kernel = c->mark_kernel, .mark_jit = c->mark_jit,
+	};
+	uint32_t others = 0;
+	int err;
+
+	if (c->folded)
+		err = folded_write(q, &folded, o, &others, d);
+	else
+		err = flamegraph_write(q, &c->graph, o, &others, d);
+	if (!err && others)
+		command_complain("%u other event%s with stacks left out (choose with -e)", others,
+				 others == 1 ? "" : "s");
+	return err;
+}
+
+static int run(int nr_args, char **args, void *opts)
+{
+	struct flamegraph_command *c = opts;
+	struct output *o = NULL;
+	struct query *q = NULL;
+	struct diag d = { "" };
+	int status, err;
+
+	status = query_options_no_args(nr_args, args);
+	if (!status)
+		status = check_options(c);
+	if (!status)
+		status = query_options_open(&q, &c->view);
+	if (status)
+		return status;
+	err = output_open(&o, c->output, &d);
+	if (!err) {
+		err = write_graph(c, q, o, &d);
+		if (err)
+			output_abandon(o);
+		else
+			err = output_close(o, &d);
+	}
+	if (err) {
+		command_complain("%s", d.text);
+		status = EXIT_FAIL;
+	} else {
+		status = query_options_finish(q);
+	}
+	query_close(q);
+	return status;
+}
+
+const struct command cmd_flamegraph = {
+	.name = "flamegraph",
+	.summary = "draw where the time goes, as an interactive picture",
+	.usage = "[options] [-i FILE] [-o FILE.svg]",
+	.options = tables,
+	.run = run,
+	.opts_new = opts_new,
+};

@@ -1,0 +1,98 @@
+#include "report/flamegraph.h"
+
+#include "report/flamegraph_svg.h"
+#include "report/stackquality.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void flamegraph_opts_init(struct flamegraph_opts *opts)
+{
+	*opts = (struct flamegraph_opts) {
+		.sum = { .by = STACKSUM_BY_COMM },
+		.width_px = 1200, .frame_px = 16, .min_width = 0.1,
+	};
+}
+
+static double min_share(const struct flamegraph_opts *opts)
+{
+	if (opts->min_width_percent)
+		return opts->min_width / 100;
+	return opts->min_width / FLAMEGRAPH_INNER_PX(opts->width_px);
+}
+
+/* The least count that is drawn. */
+static uint64_t min_count(const struct flamegraph_opts *opts, uint64_t total)
+{
+	double count = ceil(min_share(opts) * (double)total);
+
+	if (count >= (double)total)
+		return total ? total : 1;
+	return count < 1 ? 1 : (uint64_t)count;
+}
+
+static const char *default_title(const struct flamegraph_opts *opts, const struct stacksum *sums,
+				 char *to, size_t size_bytes)
+{
+	const char *event = stacksum_event(sums);
+
+	snprintf(to, size_bytes, "%s graph%s%s", opts->icicle ? "Icicle" : "Flame",
+		 event ? ": " : "", event ? event : "");
+	return to;
+}
+
+static int draw(struct query *q, const struct flamegraph_opts *opts, struct names *names,
+		const struct stacksum *sums, struct output *o)
+{
+	struct trace *t = query_trace(q);
+	const struct flamelayout_opts layout_opts = {
+		.min_width = min_count(opts, stacksum_total(sums)),
+		.groups = opts->sum.by != STACKSUM_BY_NONE, .reverse = opts->reverse,
+	};
+	struct query_quality quality;
+	struct flame_layout layout;
+	char title[256], line[512];
+	int err;
+
+	err = stackquality_count(sums, names, q);
+	if (!err)
+		err = flamelayout_build(&layout, t, names, sums, &layout_opts);
+	if (err)
+		return err;
+	query_get_quality(q, &quality);
+	query_quality_line(q, line, sizeof(line));
+	flamegraph_svg(&(struct flamegraph_picture) {
+		.opts = opts, .layout = &layout, .sums = sums, .names = names,
+		.title = opts->title ? opts->title
+				     : default_title(opts, sums, title, sizeof(title)),
+		.subtitle = opts->subtitle ? opts->subtitle : trace_host(t, "command line"),
+		.quality = line, .records = quality.records, .lost = quality.lost,
+		.left_out_px = min_share(opts) * FLAMEGRAPH_INNER_PX(opts->width_px),
+	}, o);
+	flamelayout_release(&layout);
+	return names_error(names);
+}
+
+int flamegraph_write(struct query *q, const struct flamegraph_opts *opts, struct output *o,
+		     uint32_t *other_events, struct diag *d)
+{
+	struct stacksum *sums = NULL;
+	struct names *names = NULL;
+	int err;
+
+	*other_events = 0;
+	err = stacksum_new(&sums, q, &opts->sum);
+	if (!err)
+		err = stacksum_read(sums, d);
+	if (!err)
+		err = names_new(&names, query_trace(q));
+	if (!err) {
+		*other_events = stacksum_other_events(sums);
+		err = draw(q, opts, names, sums, o);
+	}
+	names_free(names);
+	stacksum_free(sums);
+	return err ? diag_set(d, err, "cannot draw the flame graph: %s", strerror(-err)) : 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * A flame graph as one SVG file: it shows without JavaScript, as an image does,
+ * and with it (in a browser) can be searched, zoomed and turned over.  It needs
+ * nothing from anywhere else.
+ */
+#ifndef REPORT_FLAMEGRAPH_H
+#define REPORT_FLAMEGRAPH_H
+
+#include "report/output.h"
+#include "report/stacksum.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct flamegraph_opts {
+	struct stacksum_opts sum;
+	const char *title, *subtitle;	/* NULL: made from the trace */
+	uint32_t width_px;		/* of the picture */
+	uint32_t frame_px;		/* height of one frame */
+	double min_width;		/* of a frame, px or percent */
+	bool min_width_percent;
+	bool icicle;			/* root on top */
+	bool reverse;			/* innermost frames next to the root */
+};
+
+/* 1200 px wide, by comm, nothing chosen. */
+void flamegraph_opts_init(struct flamegraph_opts *opts);
+/* *other_events is how many events with stacks were left out. */
+int flamegraph_write(struct query *q, const struct flamegraph_opts *opts, struct output *o,
+		     uint32_t *other_events, struct diag *d);
+
+#endif

@@ -1,0 +1,211 @@
+"use strict";
+(() => {
+const NS = "http://www.w3.org/2000/svg";
+const svg = document.currentScript ? document.currentScript.ownerSVGElement : document.documentElement;
+const by = (id) => svg.querySelector("#" + id);
+const frames = by("f"), labels = by("t"), details = by("d"), matched = by("m");
+const num = (name) => Number(svg.getAttribute("data-" + name));
+const left = num("left"), top_ = num("top"), inner = num("inner"), rowPx = num("row");
+const rows = [...frames.children];
+let icicle = svg.getAttribute("data-icicle") === "1";
+let pattern = null;
+
+/* One object a frame, in the order of the file: by row, then from left to right. */
+const all = [];
+rows.forEach((row, depth) => {
+	for (const el of row.children) {
+		const f = {el, depth, x: Number(el.getAttribute("x")), w: Number(el.getAttribute("width"))};
+		const text = el.firstElementChild.textContent;
+		const cut = text.lastIndexOf("\n");
+
+		f.name = text.slice(0, cut);
+		f.count = text.slice(cut + 1).replace(/, [^,]*$/, "");
+		el.frame = f;
+		all.push(f);
+	}
+});
+const root = all[0];
+let zoomed = root;
+
+const inside = (f, g) => f.x >= g.x && f.x + f.w <= g.x + g.w;
+const percent = (part, whole) => (100 * part / whole).toFixed(2) + " %";
+const parentOf = (f) => all.find((g) => g.depth === f.depth - 1 && inside(f, g));
+
+/* --- labels ---------------------------------------------------------------- */
+
+const cells = (c) => c.codePointAt(0) < 0x1100 ? 1 : 2;
+
+function cut(name, room) {
+	let used = 0, end = 0;
+
+	for (const c of name) {
+		used += cells(c);
+		if (used <= room - 1)
+			end += c.length;
+		if (used > room)
+			return name.slice(0, end) + "\u2026";
+	}
+	return name;
+}
+
+const cellPx = (() => {
+	const probe = document.createElementNS(NS, "text");
+
+	probe.textContent = "0".repeat(50);
+	labels.appendChild(probe);
+	const px = probe.getComputedTextLength() / 50;
+	probe.remove();
+	return px || rowPx * 0.42;
+})();
+
+const rowY = (depth) => (icicle ? depth : rows.length - 1 - depth) * rowPx;
+
+function drawLabels() {
+	const scale = inner / zoomed.w, made = document.createDocumentFragment();
+
+	for (const f of all) {
+		const from = Math.max(f.x, zoomed.x), to = Math.min(f.x + f.w, zoomed.x + zoomed.w);
+		const room = Math.floor(((to - from) * scale - 6) / cellPx);
+
+		if (room < 3)
+			continue;
+		const text = document.createElementNS(NS, "text");
+		text.setAttribute("x", ((from - zoomed.x) * scale + 3).toFixed(1));
+		text.setAttribute("y", rowY(f.depth) + rowPx * 0.72);
+		text.textContent = cut(f.name, room);
+		made.appendChild(text);
+	}
+	labels.replaceChildren(made);
+}
+
+/* --- zoom ------------------------------------------------------------------ */
+
+function zoom(f) {
+	zoomed = f;
+	frames.setAttribute("transform",
+		"translate(" + left + " " + top_ + ") scale(" + inner / f.w + " 1) translate(" + -f.x + " 0)");
+	for (const g of all)
+		g.el.classList.toggle("p", g.depth < f.depth && inside(f, g));
+	by("reset").classList.toggle("off", f === root);
+	drawLabels();
+	showMatched();
+}
+
+function turn() {
+	icicle = !icicle;
+	rows.forEach((row, depth) => row.setAttribute("transform", "translate(0 " + rowY(depth) + ")"));
+	drawLabels();
+}
+
+/* --- details --------------------------------------------------------------- */
+
+function show(f) {
+	if (!f) {
+		details.textContent = "";
+		return;
+	}
+	const parent = parentOf(f);
+	let text = f.name + "  \u2013  " + f.count + ", " + percent(f.w, root.w) + " of all";
+
+	if (zoomed !== root && inside(f, zoomed))
+		text += ", " + percent(f.w, zoomed.w) + " of " + cut(zoomed.name, 40);
+	if (parent && parent !== root && parent !== zoomed)
+		text += ", " + percent(f.w, parent.w) + " of its parent";
+	details.textContent = text;
+}
+
+/* --- search ---------------------------------------------------------------- */
+
+/* What matches, without what lies below another match. */
+function matchedShare() {
+	let sum = 0, end = [];
+	const hits = all.filter((f) => f.hit && f.depth >= zoomed.depth && inside(f, zoomed));
+
+	for (const f of hits) {
+		if (end.some((g) => inside(f, g)))
+			continue;
+		end.push(f);
+		sum += f.w;
+	}
+	return sum / zoomed.w;
+}
+
+function showMatched() {
+	if (!pattern) {
+		matched.textContent = "";
+		return;
+	}
+	matched.textContent = "Matched: " + (100 * matchedShare()).toFixed(2) + " %";
+}
+
+/* Small letters match capitals, too. */
+function search(text) {
+	try {
+		pattern = text === "" ? null : new RegExp(text, /[A-Z]/.test(text) ? "" : "i");
+	} catch (e) {
+		pattern = null;
+		for (const f of all)
+			f.el.classList.toggle("m", f.hit = false);
+		matched.textContent = "not a regular expression";
+		return;
+	}
+	for (const f of all) {
+		f.hit = pattern !== null && f !== root && pattern.test(f.name);
+		f.el.classList.toggle("m", f.hit);
+	}
+	showMatched();
+}
+
+const input = (() => {
+	const place = by("s"), box = document.createElementNS("http://www.w3.org/1999/xhtml", "input");
+
+	box.setAttribute("type", "text");
+	box.setAttribute("id", "q");
+	box.setAttribute("placeholder", "regular expression");
+	box.setAttribute("aria-label", "search");
+	box.setAttribute("spellcheck", "false");
+	place.appendChild(box);
+	box.addEventListener("input", () => search(box.value));
+	return box;
+})();
+
+function clearSearch() {
+	input.value = "";
+	search("");
+}
+
+/* --- events ---------------------------------------------------------------- */
+
+const target = (e) => e.target.frame || (e.target.parentNode && e.target.parentNode.frame);
+
+frames.addEventListener("click", (e) => target(e) && zoom(target(e)));
+frames.addEventListener("mouseover", (e) => show(target(e)));
+frames.addEventListener("mouseout", () => show(null));
+const button = (id, action) => {
+	by(id).addEventListener("click", action);
+	by(id).addEventListener("keydown", (e) => {
+		if (e.key === "Enter" || e.key === " ") {
+			e.preventDefault();
+			action();
+		}
+	});
+};
+button("reset", () => zoom(root));
+button("icicle", turn);
+button("search", () => input.focus());
+window.addEventListener("keydown", (e) => {
+	if ((e.ctrlKey || e.metaKey) && e.key === "f" || e.key === "F3") {
+		e.preventDefault();
+		input.focus();
+		input.select();
+	} else if (e.key === "Escape") {
+		if (input.value !== "")
+			clearSearch();
+		else
+			zoom(root);
+		input.blur();
+	}
+});
+svg.classList.add("js");
+zoom(root);
+})();

@@ -1,0 +1,382 @@
+#include "report/flamegraph_svg.h"
+
+#include "report/digits.h"
+#include "report/escape.h"
+#include "report/flamegraph.css.h"
+#include "report/flamegraph.js.h"
+#include "report/number.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TITLE_Y 30
+#define SUBTITLE_Y 50
+#define DETAILS_Y 72
+#define FRAMES_Y 82		/* where the frames begin */
+#define FOOT_LINE_PX 18
+#define SHADES 8
+/* Counts above it are drawn on a grid: a viewer's numbers have 24 bits. */
+#define MAX_GRID ((uint64_t)1 << 22)
+/* Widths of characters, as parts of the font size. */
+#define MONO_CELL 0.602
+#define TITLE_CELL_PX 9.4
+#define TEXT_CELL_PX 6.4
+
+/* Colours by kind of code; the style sheet has SHADES of the striped ones. */
+enum palette {
+	PALETTE_ROOT, PALETTE_GROUP, PALETTE_USER, PALETTE_KERNEL, PALETTE_JIT,
+	PALETTE_UNKNOWN, NR_PALETTES,
+};
+
+static const struct {
+	const char *class, *legend;
+	bool shades;
+} palettes[NR_PALETTES] = {
+	[PALETTE_ROOT] = { "r", NULL, false },
+	[PALETTE_GROUP] = { "g", NULL, false },
+	[PALETTE_USER] = { "u", "user", true },
+	[PALETTE_KERNEL] = { "k", "kernel", true },
+	[PALETTE_JIT] = { "j", "JIT", true },
+	[PALETTE_UNKNOWN] = { "n", "without a name", false },
+};
+
+struct drawing {
+	const struct flamegraph_picture *p;
+	struct output *o;
+	struct bytebuf *to;	/* of the output */
+	struct bytebuf name;	/* of the box at hand, without control characters */
+	uint64_t total, grid;
+	uint32_t inner_px, row_px, nr_rows;
+	bool used[NR_PALETTES];
+};
+
+static void put(struct drawing *d, const char *text)
+{
+	bytebuf_put(d->to, text, strlen(text));
+}
+
+/* --- names ----------------------------------------------------------------- */
+
+static void name_group(struct drawing *d, uint32_t group)
+{
+	const struct stacksum_group *g = stacksum_group(d->p->sums, group);
+	char ids[48] = "";
+
+	if (*g->comm)
+		escape_terminal(&d->name, g->comm, strlen(g->comm));
+	else
+		bytebuf_put(&d->name, "[unknown]", 9);
+	if (d->p->opts->sum.by == STACKSUM_BY_PID)
+		snprintf(ids, sizeof(ids), " (pid %" PRIu32 ")", g->pid);
+	else if (d->p->opts->sum.by == STACKSUM_BY_TID)
+		snprintf(ids, sizeof(ids), " (pid %" PRIu32 ", tid %" PRIu32 ")", g->pid, g->tid);
+	bytebuf_put(&d->name, ids, strlen(ids));
+}
+
+/* Fills d->name and tells the colour. */
+static enum palette name_box(struct drawing *d, const struct flame_box *box)
+{
+	const struct frame_name *f;
+	const char *text;
+	bool brackets;
+
+	bytebuf_clear(&d->name);
+	if (box->depth == 0) {
+		bytebuf_put(&d->name, "all", 3);
+		return PALETTE_ROOT;
+	}
+	if (box->is_group) {
+		name_group(d, box->name);
+		return PALETTE_GROUP;
+	}
+	f = names_symbol(d->p->names, box->name);
+	text = flamelayout_text(f, &brackets);
+	if (brackets)
+		bytebuf_put(&d->name, "[", 1);
+	escape_terminal(&d->name, text, strlen(text));
+	if (brackets)
+		bytebuf_put(&d->name, "]", 1);
+	if (!f->resolved || f->kind == MODULE_SPECIAL)
+		return PALETTE_UNKNOWN;
+	if (f->kind == MODULE_KERNEL || f->kind == MODULE_KERNEL_MODULE || f->kind == MODULE_BPF)
+		return PALETTE_KERNEL;
+	return f->kind == MODULE_JIT ? PALETTE_JIT : PALETTE_USER;
+}
+
+/* FNV-1a: the same function has the same colour in every picture. */
+static unsigned int shade(const struct bytebuf *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < name->len; i++)
+		hash = (hash ^ name->data[i]) * 16777619u;
+	return (hash ^ hash >> 16) % SHADES;
+}
+
+/* How many bytes of the text fill `cells` character cells. */
+static size_t fitting(const uint8_t *text, size_t len, size_t cells, bool *all)
+{
+	size_t used = 0, end = 0, i = 0;
+
+	while (i < len) {
+		size_t n = 1, wide = text[i] >= 0xe1 ? 2 : 1;
+
+		while (i + n < len && (text[i + n] & 0xc0) == 0x80)
+			n++;
+		used += wide;
+		if (used > cells) {
+			*all = false;
+			return end;
+		}
+		i += n;
+		if (used < cells)
+			end = i;
+	}
+	*all = true;
+	return len;
+}
+
+/* d->name, cut with an ellipsis to so many cells. */
+static void put_cut_name(struct drawing *d, size_t cells)
+{
+	bool all;
+	size_t len = fitting(d->name.data, d->name.len, cells, &all);
+
+	escape_xml(d->to, (const char *)d->name.data, len);
+	if (!all)
+		put(d, "\xe2\x80\xa6");
+}
+
+static void put_cut(struct drawing *d, const char *text, double cells)
+{
+	bytebuf_clear(&d->name);
+	escape_terminal(&d->name, text, strlen(text));
+	if (d->name.len)
+		put_cut_name(d, cells < 8 ? 8 : (size_t)cells);
+}
+
+static void put_count(struct drawing *d, uint64_t count)
+{
+	const char *unit = stacksum_unit(d->p->sums);
+	char number[NUMBER_BYTES], share[32];
+
+	if (count == 1 && strcmp(unit, "samples") == 0)
+		unit = "sample";
+	number_unit(number, count, unit);
+	escape_xml(d->to, number, strlen(number));
+	snprintf(share, sizeof(share), ", %.2f %%", number_percent(count, d->total));
+	put(d, share);
+}
+
+/* --- frames ---------------------------------------------------------------- */
+
+static uint64_t on_grid(const struct drawing *d, uint64_t count)
+{
+	if (d->grid == d->total)
+		return count;
+	return (uint64_t)((double)count * ((double)d->grid / (double)d->total));
+}
+
+static uint32_t row_y(const struct drawing *d, uint32_t depth)
+{
+	return (d->p->opts->icicle ? depth : d->nr_rows - 1 - depth) * d->row_px;
+}
+
+static void put_box(struct drawing *d, const struct flame_box *box)
+{
+	uint64_t x = on_grid(d, box->start);
+	uint64_t width = on_grid(d, box->start + box->width) - x;
+	enum palette palette = name_box(d, box);
+
+	d->used[palette] = true;
+	put(d, "<rect x=\"");
+	digits_put(d->to, x);
+	put(d, "\" width=\"");
+	digits_put(d->to, width ? width : 1);
+	put(d, "\" height=\"");
+	digits_put(d->to, d->row_px - 1);
+	put(d, "\" class=\"");
+	put(d, palettes[palette].class);
+	if (palettes[palette].shades)
+		digits_put(d->to, shade(&d->name));
+	put(d, "\"><title>");
+	escape_xml(d->to, (const char *)d->name.data, d->name.len);
+	put(d, "\n");
+	put_count(d, box->width);
+	put(d, "</title></rect>\n");
+	output_settle(d->o);
+}
+
+static void put_frames(struct drawing *d)
+{
+	const struct flame_layout *l = d->p->layout;
+
+	output_format(d->o, "<g clip-path=\"url(#c)\">\n<g id=\"f\" transform=\"translate(%d %d) "
+		      "scale(%.9g 1)\">\n", FLAMEGRAPH_MARGIN_PX, FRAMES_Y,
+		      d->inner_px / (double)d->grid);
+	for (size_t i = 0; i < l->nr; i++) {
+		if (i == 0 || l->boxes[i].depth != l->boxes[i - 1].depth)
+			output_format(d->o, "%s<g transform=\"translate(0 %" PRIu32 ")\">\n",
+				      i ? "</g>\n" : "", row_y(d, l->boxes[i].depth));
+		put_box(d, &l->boxes[i]);
+	}
+	put(d, "</g>\n</g>\n</g>\n");
+}
+
+/* What JavaScript would write, for viewers without it. */
+static void put_labels(struct drawing *d)
+{
+	const struct flame_layout *l = d->p->layout;
+	double font_px = d->row_px * 0.7;
+
+	output_format(d->o, "<g id=\"t\" font-size=\"%.1f\" transform=\"translate(%d %d)\">\n",
+		      font_px, FLAMEGRAPH_MARGIN_PX, FRAMES_Y);
+	for (size_t i = 0; i < l->nr; i++) {
+		const struct flame_box *box = &l->boxes[i];
+		double scale = d->inner_px / (double)d->total;
+		double cells = (box->width * scale - 6) / (font_px * MONO_CELL);
+
+		if (cells < 3)
+			continue;
+		name_box(d, box);
+		output_format(d->o, "<text x=\"%.1f\" y=\"%.1f\">", box->start * scale + 3,
+			      row_y(d, box->depth) + d->row_px * 0.72);
+		put_cut_name(d, (size_t)cells);
+		put(d, "</text>\n");
+		output_settle(d->o);
+	}
+	put(d, "</g>\n");
+}
+
+/* --- around them ----------------------------------------------------------- */
+
+static void put_button(struct drawing *d, const char *id, const char *label, int right_px,
+		       int width_px)
+{
+	output_format(d->o, "<g id=\"%s\" class=\"b\" role=\"button\" tabindex=\"0\" "
+		      "transform=\"translate(%d 14)\"><rect width=\"%d\" height=\"22\" rx=\"4\"/>"
+		      "<text x=\"%d\" y=\"15\">%s</text></g>\n", id,
+		      (int)d->p->opts->width_px - FLAMEGRAPH_MARGIN_PX - right_px, width_px,
+		      width_px / 2, label);
+}
+
+static void put_header(struct drawing *d)
+{
+	int right_px = (int)d->p->opts->width_px - FLAMEGRAPH_MARGIN_PX;
+
+	output_format(d->o, "<text class=\"h\" x=\"%d\" y=\"%d\">", FLAMEGRAPH_MARGIN_PX, TITLE_Y);
+	put_cut(d, d->p->title, (d->inner_px - 470.0) / TITLE_CELL_PX);
+	output_format(d->o, "</text>\n<text x=\"%d\" y=\"%d\">", FLAMEGRAPH_MARGIN_PX, SUBTITLE_Y);
+	put_cut(d, d->p->subtitle ? d->p->subtitle : "", (d->inner_px - 180.0) / TEXT_CELL_PX);
+	output_format(d->o, "</text>\n<text class=\"d\" id=\"d\" x=\"%d\" y=\"%d\"></text>\n"
+		      "<text class=\"d e\" id=\"m\" x=\"%d\" y=\"%d\"></text>\n"
+		      "<foreignObject class=\"b\" id=\"s\" x=\"%d\" y=\"14\" width=\"200\" "
+		      "height=\"22\"></foreignObject>\n", FLAMEGRAPH_MARGIN_PX, DETAILS_Y, right_px,
+		      SUBTITLE_Y, right_px - 448);
+	put_button(d, "search", "Search", 240, 62);
+	put_button(d, "icicle", "Turn over", 170, 78);
+	put_button(d, "reset", "Reset zoom", 84, 84);
+}
+
+static void put_legend(struct drawing *d, uint32_t y)
+{
+	int x = (int)d->p->opts->width_px - FLAMEGRAPH_MARGIN_PX;
+
+	for (int i = NR_PALETTES - 1; i >= 0; i--) {
+		if (!d->used[i] || !palettes[i].legend)
+			continue;
+		x -= (int)(strlen(palettes[i].legend) * TEXT_CELL_PX) + 28;
+		output_format(d->o, "<rect class=\"%s%s\" x=\"%d\" y=\"%" PRIu32 "\" width=\"11\" "
+			      "height=\"11\" rx=\"2\"/><text x=\"%d\" y=\"%" PRIu32 "\">%s</text>\n",
+			      palettes[i].class, palettes[i].shades ? "0" : "", x, y - 10, x + 16,
+			      y, palettes[i].legend);
+	}
+}
+
+/* What happened and is not in the picture, to the same scale as the rest. */
+static void put_lost(struct drawing *d, uint32_t y)
+{
+	uint64_t whole = d->p->records + d->p->lost;
+	double share = number_percent(d->p->lost, whole) / 100;
+	double px = share * d->inner_px < 2 ? 2 : share * d->inner_px;
+	char number[NUMBER_BYTES];
+
+	output_format(d->o, "<rect x=\"%.1f\" y=\"%" PRIu32 "\" width=\"%.1f\" height=\"12\" "
+		      "fill=\"url(#x)\" stroke=\"#b33\" stroke-width=\".6\"><title>[lost %s]</title>"
+		      "</rect><text x=\"%.1f\" y=\"%" PRIu32 "\">[lost %s] %.2f %% of all samples "
+		      "are not in this picture</text>\n", (double)FLAMEGRAPH_MARGIN_PX, y - 10, px,
+		      number_grouped(number, d->p->lost), FLAMEGRAPH_MARGIN_PX + px + 6, y, number,
+		      share * 100);
+}
+
+static uint32_t foot_lines(const struct flamegraph_picture *p)
+{
+	return 1 + (p->layout->left_out > 0) + (p->lost > 0);
+}
+
+static void put_footer(struct drawing *d, uint32_t y)
+{
+	char number[NUMBER_BYTES];
+
+	put_legend(d, y);
+	if (d->p->lost) {
+		put_lost(d, y);
+		y += FOOT_LINE_PX;
+	}
+	output_format(d->o, "<text x=\"%d\" y=\"%" PRIu32 "\">", FLAMEGRAPH_MARGIN_PX, y);
+	put_cut(d, d->p->quality, (d->inner_px - 260.0) / TEXT_CELL_PX);
+	put(d, "</text>\n");
+	if (d->p->layout->left_out)
+		output_format(d->o, "<text x=\"%d\" y=\"%" PRIu32 "\">%s frame%s narrower than "
+			      "%.3g px left out</text>\n", FLAMEGRAPH_MARGIN_PX, y + FOOT_LINE_PX,
+			      number_grouped(number, d->p->layout->left_out),
+			      d->p->layout->left_out == 1 ? "" : "s", d->p->left_out_px);
+}
+
+static void put_start(struct drawing *d, uint32_t height_px)
+{
+	const struct flamegraph_opts *opts = d->p->opts;
+	uint32_t frames_px = d->nr_rows * d->row_px;
+
+	output_format(d->o, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%" PRIu32 "\" height=\"%"
+		      PRIu32 "\" viewBox=\"0 0 %" PRIu32 " %" PRIu32 "\" data-left=\"%d\" "
+		      "data-top=\"%d\" data-inner=\"%" PRIu32 "\" data-row=\"%" PRIu32 "\" "
+		      "data-icicle=\"%d\">\n<title>", opts->width_px, height_px, opts->width_px,
+		      height_px, FLAMEGRAPH_MARGIN_PX, FRAMES_Y, d->inner_px, d->row_px,
+		      opts->icicle);
+	put_cut(d, d->p->title, 200);
+	put(d, "</title>\n<style>\n");
+	put(d, flamegraph_css);
+	output_format(d->o, "</style>\n<defs>\n<clipPath id=\"c\"><rect x=\"%d\" y=\"%d\" "
+		      "width=\"%" PRIu32 "\" height=\"%" PRIu32 "\"/></clipPath>\n"
+		      "<pattern id=\"x\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
+		      "patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" "
+		      "fill=\"#f6d5d5\"/><rect width=\"2\" height=\"6\" fill=\"#d66\"/></pattern>\n"
+		      "</defs>\n", FLAMEGRAPH_MARGIN_PX, FRAMES_Y, d->inner_px, frames_px);
+}
+
+void flamegraph_svg(const struct flamegraph_picture *p, struct output *o)
+{
+	struct drawing d = { .p = p, .o = o, .to = output_buffer(o) };
+	uint32_t foot_y;
+
+	bytebuf_init(&d.name);
+	d.total = stacksum_total(p->sums) ? stacksum_total(p->sums) : 1;
+	d.grid = d.total > MAX_GRID ? MAX_GRID : d.total;
+	d.inner_px = FLAMEGRAPH_INNER_PX(p->opts->width_px);
+	d.row_px = p->opts->frame_px;
+	d.nr_rows = p->layout->boxes[p->layout->nr - 1].depth + 1;
+	foot_y = FRAMES_Y + d.nr_rows * d.row_px + 22;
+	put_start(&d, foot_y + foot_lines(p) * FOOT_LINE_PX);
+	put_header(&d);
+	put_frames(&d);
+	put_labels(&d);
+	put_footer(&d, foot_y);
+	put(&d, "<script><![CDATA[\n");
+	put(&d, flamegraph_js);
+	put(&d, "]]></script>\n</svg>\n");
+	bytebuf_release(&d.name);
+}

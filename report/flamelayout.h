@@ -1,0 +1,46 @@
+/*
+ * Where the boxes of a flame graph stand: each frame's place and width in the
+ * unit of the sums, siblings in the order of their names.  Boxes that would be
+ * too narrow are left out and counted, so their number follows the size of the
+ * picture, not of the trace.
+ */
+#ifndef REPORT_FLAMELAYOUT_H
+#define REPORT_FLAMELAYOUT_H
+
+#include "report/names.h"
+#include "report/stacksum.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Frames further from the root are left out, too. */
+#define FLAMELAYOUT_MAX_DEPTH 1024
+
+struct flame_box {
+	uint64_t start, width;
+	uint32_t depth;		/* 0: the root */
+	uint32_t name;		/* symbol id of names_symbol(), or the group */
+	bool is_group;
+};
+
+struct flame_layout {
+	struct flame_box *boxes;	/* by depth, then start; the root is the first */
+	size_t nr;
+	uint64_t left_out;
+};
+
+struct flamelayout_opts {
+	uint64_t min_width;	/* narrower boxes are left out */
+	bool groups;		/* a level for the groups of tasks */
+	bool reverse;		/* innermost frames next to the root */
+};
+
+int flamelayout_build(struct flame_layout *out, const struct trace *t, struct names *names,
+		      const struct stacksum *sums, const struct flamelayout_opts *opts);
+void flamelayout_release(struct flame_layout *l);
+
+/* The name to show: "[libc.so.6]" stands for an address in it without a name. */
+const char *flamelayout_text(const struct frame_name *f, bool *in_brackets);
+
+#endif

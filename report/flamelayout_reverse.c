@@ -1,0 +1,252 @@
+#include "report/flamelayout_reverse.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/*
+ * Turned round, stacks share no trie: a tree of them can be many times larger
+ * than the dictionary.  So none is built: the stacks are split by their
+ * innermost frame, each part by the next one, and so on, in one array.
+ */
+struct item {
+	uint32_t stack;		/* what is left of it */
+	uint32_t name;		/* of the frame taken off last */
+	uint64_t count;
+};
+
+/* Items [begin, end) stand below one box, or below one that was left out. */
+struct range {
+	size_t begin, end;
+	uint64_t start;
+	uint32_t depth;
+	bool narrow;
+};
+
+/* The items of one name in a range: a box. */
+struct run {
+	const struct frame_name *name;
+	size_t begin, end;
+	uint64_t width;
+};
+
+struct turner {
+	const struct trace *trace;
+	struct names *names;
+	const struct flamelayout_opts *opts;
+	struct flame_layout *out;
+	size_t cap_boxes;
+	struct item *items;
+	struct range *todo;	/* disjoint, so never more than items */
+	size_t nr_todo;
+	struct run *runs;
+};
+
+static int add_box(struct turner *t, const struct flame_box *box)
+{
+	size_t cap = t->cap_boxes ? t->cap_boxes * 2 : 256;
+	struct flame_box *boxes;
+
+	if (t->out->nr == t->cap_boxes) {
+		boxes = realloc(t->out->boxes, cap * sizeof(*boxes));
+		if (!boxes)
+			return -ENOMEM;
+		t->out->boxes = boxes;
+		t->cap_boxes = cap;
+	}
+	t->out->boxes[t->out->nr++] = *box;
+	return 0;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	return x->name < y->name ? -1 : x->name > y->name;
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+	const struct run *x = a, *y = b;
+
+	return flamelayout_compare_names(x->name, y->name);
+}
+
+/* Takes one frame off each stack; the items that had one are moved to the end. */
+static size_t take_frames(struct turner *t, const struct range *r)
+{
+	size_t left = r->end;
+
+	for (size_t i = r->end; i-- > r->begin;) {
+		struct item item = t->items[i];
+		const struct trace_stack *s = trace_stack(t->trace, item.stack);
+
+		if (!s)
+			continue;
+		item.stack = s->parent;
+		item.name = names_frame(t->names, s->frame)->symbol_id;
+		t->items[i] = t->items[--left];
+		t->items[left] = item;
+	}
+	return left;
+}
+
+static size_t find_runs(struct turner *t, size_t begin, size_t end)
+{
+	size_t nr = 0;
+
+	if (end > begin)
+		qsort(&t->items[begin], end - begin, sizeof(*t->items), compare_items);
+	for (size_t i = begin; i < end; i++) {
+		const struct item *item = &t->items[i];
+
+		if (i == begin || item->name != item[-1].name)
+			t->runs[nr++] = (struct run) {
+				.name = names_symbol(t->names, item->name), .begin = i };
+		t->runs[nr - 1].end = i + 1;
+		t->runs[nr - 1].width += item->count;
+	}
+	return nr;
+}
+
+/* The common end of narrow parts: one stack, of which only the length matters. */
+static uint64_t frames_left(const struct turner *t, uint32_t stack)
+{
+	const struct trace_stack *s;
+	uint64_t nr = 0;
+
+	for (; (s = trace_stack(t->trace, stack)); stack = s->parent)
+		nr++;
+	return nr;
+}
+
+static int split(struct turner *t, struct range r)
+{
+	size_t begin, nr;
+	int err = 0;
+
+	if (r.narrow && r.end - r.begin == 1) {
+		t->out->left_out += frames_left(t, t->items[r.begin].stack);
+		return 0;
+	}
+	begin = take_frames(t, &r);
+	nr = find_runs(t, begin, r.end);
+	if (names_error(t->names))
+		return -ENOMEM;
+	if (!r.narrow && nr > 1)
+		qsort(t->runs, nr, sizeof(*t->runs), compare_runs);
+	for (size_t i = 0; i < nr && !err; i++) {
+		const struct run *run = &t->runs[i];
+		struct range below = { run->begin, run->end, r.start, r.depth + 1, r.narrow };
+
+		if (run->width < t->opts->min_width || r.depth >= FLAMELAYOUT_MAX_DEPTH)
+			below.narrow = true;
+		if (below.narrow)
+			t->out->left_out++;
+		else
+			err = add_box(t, &(struct flame_box) {
+				.start = r.start, .width = run->width, .depth = r.depth + 1,
+				.name = t->items[run->begin].name });
+		r.start += run->width;
+		t->todo[t->nr_todo++] = below;
+	}
+	return err;
+}
+
+static int split_all(struct turner *t)
+{
+	int err = 0;
+
+	while (t->nr_todo > 0 && !err)
+		err = split(t, t->todo[--t->nr_todo]);
+	return err;
+}
+
+struct group_run {
+	const struct stacksum_group *group;
+	size_t begin, end;
+	uint32_t number;
+	uint64_t width;
+};
+
+static int compare_group_runs(const void *a, const void *b)
+{
+	const struct group_run *x = a, *y = b;
+
+	return flamelayout_compare_groups(x->group, y->group);
+}
+
+/* Items are sorted by group when they come from the sums. */
+static size_t find_groups(const struct stacksum *sums, struct group_run *runs)
+{
+	size_t nr_entries, nr = 0;
+	const struct stacksum_entry *e = stacksum_entries(sums, &nr_entries);
+
+	for (size_t i = 0; i < nr_entries; i++) {
+		if (i == 0 || e[i].group != e[i - 1].group)
+			runs[nr++] = (struct group_run) {
+				.group = stacksum_group(sums, e[i].group),
+				.number = e[i].group, .begin = i };
+		runs[nr - 1].end = i + 1;
+		runs[nr - 1].width += e[i].count;
+	}
+	if (nr)
+		qsort(runs, nr, sizeof(*runs), compare_group_runs);
+	return nr;
+}
+
+static int split_groups(struct turner *t, const struct stacksum *sums)
+{
+	struct group_run *runs = malloc((stacksum_nr_groups(sums) + 1) * sizeof(*runs));
+	uint64_t start = 0;
+	size_t nr;
+	int err = 0;
+
+	if (!runs)
+		return -ENOMEM;
+	nr = find_groups(sums, runs);
+	for (size_t i = 0; i < nr && !err; i++) {
+		const struct group_run *run = &runs[i];
+		struct range below = { run->begin, run->end, start, 1,
+				       run->width < t->opts->min_width };
+
+		if (below.narrow)
+			t->out->left_out++;
+		else
+			err = add_box(t, &(struct flame_box) {
+				.start = start, .width = run->width, .depth = 1,
+				.name = run->number, .is_group = true });
+		start += run->width;
+		t->todo[t->nr_todo++] = below;
+	}
+	free(runs);
+	return err;
+}
+
+int flamelayout_reverse(struct flame_layout *out, const struct trace *trace, struct names *names,
+			const struct stacksum *sums, const struct flamelayout_opts *opts)
+{
+	struct turner t = { .trace = trace, .names = names, .opts = opts, .out = out };
+	size_t nr;
+	const struct stacksum_entry *e = stacksum_entries(sums, &nr);
+	int err;
+
+	t.items = malloc((nr + 1) * sizeof(*t.items));
+	t.todo = malloc((nr + 1) * sizeof(*t.todo));
+	t.runs = malloc((nr + 1) * sizeof(*t.runs));
+	err = t.items && t.todo && t.runs ? 0 : -ENOMEM;
+	if (!err) {
+		for (size_t i = 0; i < nr; i++)
+			t.items[i] = (struct item) { .stack = e[i].stack, .count = e[i].count };
+		err = add_box(&t, &(struct flame_box) { .width = stacksum_total(sums) });
+	}
+	if (!err && opts->groups)
+		err = split_groups(&t, sums);
+	else if (!err && nr)
+		t.todo[t.nr_todo++] = (struct range) { .end = nr };
+	if (!err)
+		err = split_all(&t);
+	free(t.items);
+	free(t.todo);
+	free(t.runs);
+	return err;
+}

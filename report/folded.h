@@ -1,0 +1,39 @@
+/*
+ * Folded stacks, one line each: "comm;outermost;...;innermost COUNT", sorted,
+ * in the format of stackcollapse-perf.pl, for flamegraph.pl, speedscope and
+ * everything else that reads it.
+ *
+ * A line equals what stackcollapse-perf.pl makes of `kymo script`, with these
+ * differences, where its text rules would lose frames:
+ * - a frame whose name starts with a parenthesis, such as
+ *   "(anonymous namespace)::f", is kept;
+ * - a name that holds "->", such as "operator->", stays one frame;
+ * - a comm may have one letter; a semicolon in it becomes a colon.
+ */
+#ifndef REPORT_FOLDED_H
+#define REPORT_FOLDED_H
+
+#include "format/bytebuf.h"
+#include "report/names.h"
+#include "report/output.h"
+#include "report/stacksum.h"
+
+#include <stdbool.h>
+
+struct folded_opts {
+	struct stacksum_opts sum;
+	bool mark_kernel;	/* "_[k]" after the names of kernel functions */
+	bool mark_jit;		/* "_[j]" */
+};
+
+/* *other_events is how many events with stacks were left out. */
+int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
+		 uint32_t *other_events, struct diag *d);
+
+/* The text of one frame; `java` as stackcollapse-perf.pl has it for comm java. */
+void folded_frame(struct bytebuf *to, const struct frame_name *f,
+		  const struct folded_opts *opts, bool java);
+/* The first part of a line: "comm", "comm-PID" or "comm-PID/TID". */
+void folded_group(struct bytebuf *to, const struct stacksum_group *g, enum stacksum_by by);
+
+#endif
