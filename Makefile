@@ -90,7 +90,9 @@ UNIT_SRC := $(if $(UNIT_SRC),$(shell grep -L '#include "record/' $(UNIT_SRC)))
 endif
 UNIT_TESTS := $(UNIT_SRC:%.c=$(O)/%)
 TEST_TOOLS := $(patsubst %.c,$(O)/%,$(wildcard tests/*.c))
-PROGRAM_SRC := $(wildcard tests/programs/*.c tests/programs/*.cc)
+RUSTC := $(shell command -v rustc)
+PROGRAM_SRC := $(wildcard tests/programs/*.c tests/programs/*.cc \
+	$(if $(RUSTC),tests/programs/*.rs))
 TEST_PROGRAMS := $(basename $(PROGRAM_SRC:%=$(O)/%))
 
 # --- building ----------------------------------------------------------------
@@ -178,7 +180,7 @@ $(O)/Documentation/pages.h: $(PAGES:%=$(O)/%.h) $(O)/sources
 .PRECIOUS: $(O)/Documentation/%.txt $(O)/Documentation/%.h
 
 -include $(OBJ:.o=.d) $(SKELETONS:.skel.h=.bpf.d) \
-	$(UNIT_TESTS:=.d) $(TEST_TOOLS:=.d)
+	$(UNIT_TESTS:=.d) $(TEST_TOOLS:=.d) $(TEST_PROGRAMS:=.d)
 
 # --- tests -------------------------------------------------------------------
 #
@@ -205,15 +207,19 @@ $(O)/tests/%: tests/%.c $(PROJECT_LIBS) $(O)/flags
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(PROJECT_LIBS) $(LIBS)
 
 # tests/programs/NAME.c, NAME.cc: what tests record.  Compiled with frame pointers
-# and never sanitized; a comment "Build: FLAGS" in the file adds flags.
+# and never sanitized; a comment "Build: FLAGS" in the file adds flags.  NAME.rs
+# is left out where there is no Rust compiler.
 PROGRAM_CFLAGS := -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread
 program_flags = $(PROGRAM_CFLAGS) $$(sed -n 's|^.*Build: \([^*]*\).*|\1|p' $<)
 $(O)/tests/programs/%: tests/programs/%.c
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(program_flags) -o $@ $< -lm
+	$(call say,CC)$(CC) $(program_flags) -MMD -MP -MF $@.d -o $@ $< -lm
 $(O)/tests/programs/%: tests/programs/%.cc
 	@mkdir -p $(@D)
-	$(call say,CXX)$(CXX) $(program_flags) -o $@ $< -lm
+	$(call say,CXX)$(CXX) $(program_flags) -MMD -MP -MF $@.d -o $@ $< -lm
+$(O)/tests/programs/%: tests/programs/%.rs
+	@mkdir -p $(@D)
+	$(call say,RUST)$(RUSTC) -O -g -C force-frame-pointers=yes -o $@ $<
 
 .PHONY: test-programs check check-run check-headers
 test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_PROGRAMS)
