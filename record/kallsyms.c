@@ -72,6 +72,12 @@ static bool is_text(char type)
 	return type == 't' || type == 'T' || type == 'w' || type == 'W';
 }
 
+/* A function ends where data begin. */
+static bool is_data(char type)
+{
+	return type == 'd' || type == 'D' || type == 'b' || type == 'B';
+}
+
 /* Compilers mark positions with names that say nothing to anybody. */
 static bool is_marker(const char *name)
 {
@@ -142,6 +148,11 @@ static int add_line(struct kallsyms *k, const struct line *l)
 	size_t len = strlen(l->name);
 	int err = 0;
 
+	if (is_data(l->type) && !l->tag && l->address > k->pending_start) {
+		err = put_pending(k, l->address);
+		k->pending[0] = '\0';
+		return err;
+	}
 	if (!is_text(l->type) || is_marker(l->name) || !l->address)
 		return 0;
 	k->any_address = true;

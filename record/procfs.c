@@ -51,7 +51,7 @@ static ssize_t read_whole(const char *path, char *to, size_t size_bytes)
  * The name is whatever lies between the first "(" and the last ")": it may
  * itself hold both, spaces and newlines.
  */
-static int parse_stat(struct procfs_task *t, const char *text)
+int procfs_parse_stat(struct procfs_task *t, const char *text)
 {
 	const char *open_paren = strchr(text, '(');
 	const char *close_paren = strrchr(text, ')');
@@ -132,7 +132,7 @@ int procfs_read_task(struct procfs_task *t, uint32_t pid, uint32_t tid)
 	len = read_whole(path, text, sizeof(text));
 	if (len < 0)
 		return (int)len;
-	err = parse_stat(t, text);
+	err = procfs_parse_stat(t, text);
 	if (err)
 		return err;
 
@@ -173,7 +173,7 @@ int procfs_read_comm(char *to, size_t size_bytes, uint32_t pid, uint32_t tid)
  * hybrid host everything sits in the root of that one, so the longest path of
  * the others says more.
  */
-static void choose_cgroup(char *to, size_t size_bytes, char *text)
+void procfs_parse_cgroup(char *to, size_t size_bytes, char *text)
 {
 	static const char deleted[] = " (deleted)";
 	const char *best = "";
@@ -214,7 +214,7 @@ int procfs_read_cgroup(char *to, size_t size_bytes, uint32_t pid)
 	if (len < 0)
 		len = 0;
 	text[len] = '\0';
-	choose_cgroup(to, size_bytes, text);
+	procfs_parse_cgroup(to, size_bytes, text);
 	return 0;
 }
 

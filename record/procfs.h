@@ -24,6 +24,10 @@ struct procfs_task {
 int procfs_read_task(struct procfs_task *t, uint32_t pid, uint32_t tid);
 /* The name of one thread alone. */
 int procfs_read_comm(char *to, size_t size_bytes, uint32_t pid, uint32_t tid);
+/* Of that, what is in the text of /proc/PID/stat: 0 or -EBADMSG. */
+int procfs_parse_stat(struct procfs_task *t, const char *text);
+/* The path that /proc/PID/cgroup names; the text is cut in pieces. */
+void procfs_parse_cgroup(char *to, size_t size_bytes, char *text);
 /* cgroup path alone. */
 int procfs_read_cgroup(char *to, size_t size_bytes, uint32_t pid);
 /* Calls fn for each process number, or each thread of one. */
