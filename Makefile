@@ -219,7 +219,7 @@ $(O)/tests/programs/%: tests/programs/%.cc
 	$(call say,CXX)$(CXX) $(program_flags) -MMD -MP -MF $@.d -o $@ $< -lm
 $(O)/tests/programs/%: tests/programs/%.rs
 	@mkdir -p $(@D)
-	$(call say,RUST)$(RUSTC) -O -g -C force-frame-pointers=yes -o $@ $<
+	$(call say,RUST)MAKEFLAGS= $(RUSTC) -O -g -C force-frame-pointers=yes -o $@ $<
 
 .PHONY: test-programs check check-run check-headers
 test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_PROGRAMS)

@@ -43,23 +43,16 @@ def page_options(path):
                 continue
             if not line.startswith(".It Fl "):
                 continue
-            words = line[4:].replace(" ,", "").split()
+            # ".It Fl o , Fl -time Ar A , Ns Ar B": Ns joins, so that is "A,B".
+            words = line[4:].replace(" , Ns Ar ", ",").split()
             letter = name = arg = None
-            while words:
-                word = words.pop(0)
-                if word == "Fl":
-                    flag = words.pop(0)
-                    if flag.startswith("-"):
-                        name = "-" + flag
-                    else:
-                        letter = "-" + flag
-                elif word == "Ar":
-                    arg = words.pop(0)
-                    while words and words[0] in (",", "Ns"):
-                        arg += words.pop(0) if words[0] == "," else words.pop(0)[2:]
-                        if words and words[0] == "Ar":
-                            words.pop(0)
-                            arg += words.pop(0)
+            for macro, word in zip(words, words[1:]):
+                if macro == "Fl" and word.startswith("-"):
+                    name = "-" + word
+                elif macro == "Fl":
+                    letter = "-" + word
+                elif macro == "Ar":
+                    arg = word
             options[name or letter] = (letter, arg)
     return options
 
