@@ -102,6 +102,11 @@ uint32_t textids_get(struct textids *n, uint32_t scope, const char *text, size_t
 	return n->nr;
 }
 
+const char *textids_text(const struct textids *n, uint32_t id)
+{
+	return id && id <= n->nr ? n->entries[id - 1].text : "";
+}
+
 uint32_t textids_nr(const struct textids *n)
 {
 	return n->nr;

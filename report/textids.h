@@ -16,6 +16,8 @@ void textids_free(struct textids *n);
  * The id of the text, which must live as long as `n`.  0 when memory ran out.
  */
 uint32_t textids_get(struct textids *n, uint32_t scope, const char *text, size_t len_bytes);
+/* The text of an id that was given out. */
+const char *textids_text(const struct textids *n, uint32_t id);
 /* How many ids there are; the largest one. */
 uint32_t textids_nr(const struct textids *n);
 

@@ -1,0 +1,301 @@
+#include "report/profile.h"
+
+#include "report/profile_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void profile_free(struct profile *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->nr_sections; i++) {
+		struct profile_section *s = &p->sections[i];
+
+		profile_sums_free(s->sums);
+		profile_trie_release(&s->trie);
+		free(s->group_start);
+		free(s->values);
+		free(s->rows);
+		free(s->list);
+	}
+	for (size_t i = 0; i < p->nr_tables; i++)
+		free(p->tables[i].rows);
+	free(p->sections);
+	free(p->tables);
+	names_free(p->names);
+	textids_free(p->texts);
+	free(p);
+}
+
+/* --- reading ----------------------------------------------------------------- */
+
+static struct profile_section *section_of(struct profile *p, const struct trace_event *e)
+{
+	struct profile_section *grown;
+
+	for (size_t i = p->nr_sections; i-- > 0;)
+		if (p->sections[i].event == e)
+			return &p->sections[i];
+	grown = realloc(p->sections, (p->nr_sections + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	p->sections = grown;
+	grown += p->nr_sections;
+	memset(grown, 0, sizeof(*grown));
+	grown->event = e;
+	if (profile_sums_new(&grown->sums, p->keys, p->trace, p->texts))
+		return NULL;
+	p->nr_sections++;
+	return grown;
+}
+
+static int add_batch(void *ctx, struct query_batch *b)
+{
+	struct profile_section *s = section_of(ctx, b->event);
+	int err = s ? profile_sums_add(s->sums, b) : -ENOMEM;
+
+	if (err != -EBADMSG)
+		return err;
+	trace_damaged(b->batch);
+	return 0;
+}
+
+/* --- tables ------------------------------------------------------------------ */
+
+static const char *unit_of(const struct trace_event *e)
+{
+	int field = e->by_role[ROLE_WEIGHT];
+
+	return field < 0 ? "" : e->fields[field].unit;
+}
+
+static bool is_counted(const struct trace_event *e)
+{
+	return e->by_role[ROLE_WEIGHT] < 0;
+}
+
+/* Weights of different kinds have no sum. */
+static bool units_differ(const struct profile *p)
+{
+	const struct trace_event *first = p->sections[0].event;
+
+	for (size_t i = 1; i < p->nr_sections; i++) {
+		const struct trace_event *e = p->sections[i].event;
+
+		if (is_counted(e) != is_counted(first) || strcmp(unit_of(e), unit_of(first)))
+			return true;
+	}
+	return false;
+}
+
+static bool has_event_key(const struct profile *p)
+{
+	for (size_t i = 0; i < p->keys->nr; i++)
+		if (p->keys->list[i]->of == PROFILE_OF_EVENT)
+			return true;
+	return false;
+}
+
+/* Whether a goes before b: the same order however the records were read. */
+static bool before(const struct profile *p, const struct profile_row *a,
+		   const struct profile_row *b)
+{
+	if (p->children && a->children != b->children)
+		return a->children > b->children;
+	if (a->self != b->self)
+		return a->self > b->self;
+	if (a->children != b->children)
+		return a->children > b->children;
+	if (a->samples != b->samples)
+		return a->samples > b->samples;
+	if (a->section != b->section)
+		return a->section < b->section;
+	return a->group != b->group ? a->group < b->group : a->frame < b->frame;
+}
+
+static void merge(const struct profile *p, struct profile_row *to,
+		  const struct profile_row *a, size_t nr_a,
+		  const struct profile_row *b, size_t nr_b)
+{
+	while (nr_a && nr_b) {
+		if (before(p, b, a)) {
+			*to++ = *b++;
+			nr_b--;
+		} else {
+			*to++ = *a++;
+			nr_a--;
+		}
+	}
+	memcpy(to, nr_a ? a : b, (nr_a ? nr_a : nr_b) * sizeof(*to));
+}
+
+/* A merge sort, because the order depends on the profile, which qsort() cannot pass on. */
+static int sort_rows(const struct profile *p, struct profile_table *t)
+{
+	struct profile_row *from = t->rows, *to, *swap;
+
+	to = malloc((t->nr_rows + 1) * sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	for (size_t run = 1; run < t->nr_rows; run *= 2) {
+		for (size_t i = 0; i < t->nr_rows; i += 2 * run) {
+			size_t left = t->nr_rows - i;
+			size_t nr_a = left < run ? left : run;
+			size_t nr_b = left - nr_a < run ? left - nr_a : run;
+
+			merge(p, to + i, from + i, nr_a, from + i + nr_a, nr_b);
+		}
+		swap = from;
+		from = to;
+		to = swap;
+	}
+	t->rows = from;
+	free(to);
+	return 0;
+}
+
+/* The rows of all given sections as one table. */
+static int add_table(struct profile *p, size_t first, size_t nr, bool counted)
+{
+	struct profile_table *t = &p->tables[p->nr_tables];
+	const struct trace_event *event = p->sections[first].event;
+	size_t nr_rows = 0;
+
+	for (size_t i = first; i < first + nr; i++) {
+		t->samples += p->sections[i].samples;
+		t->weight += p->sections[i].weight;
+		nr_rows += p->sections[i].nr_rows;
+	}
+	t->event = nr == 1 ? event->name : NULL;
+	t->counted = counted || is_counted(event);
+	t->unit = t->counted ? "" : unit_of(event);
+	t->rows = malloc((nr_rows + 1) * sizeof(*t->rows));
+	if (!t->rows)
+		return -ENOMEM;
+	p->nr_tables++;
+	for (size_t i = first; i < first + nr; i++) {
+		memcpy(t->rows + t->nr_rows, p->sections[i].rows,
+		       p->sections[i].nr_rows * sizeof(*t->rows));
+		t->nr_rows += p->sections[i].nr_rows;
+	}
+	return sort_rows(p, t);
+}
+
+static int make_tables(struct profile *p)
+{
+	bool together = p->nr_sections > 1 && has_event_key(p);
+	bool counted = together && units_differ(p);
+	int err = 0;
+
+	p->tables = calloc(p->nr_sections + 1, sizeof(*p->tables));
+	if (!p->tables)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->nr_sections && !err; i++)
+		err = profile_rows_make(p, &p->sections[i], counted);
+	if (!err && together)
+		return add_table(p, 0, p->nr_sections, counted);
+	for (size_t i = 0; i < p->nr_sections && !err; i++)
+		err = add_table(p, i, 1, false);
+	return err;
+}
+
+int profile_new(struct profile **out, struct query *q, const struct profile_keys *keys,
+		bool children, struct diag *d)
+{
+	struct profile *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return diag_set(d, -ENOMEM, "out of memory");
+	p->query = q;
+	p->trace = query_trace(q);
+	p->keys = keys;
+	p->children = children;
+	p->frame_kind = PROFILE_NUMBER;
+	if (profile_keys_find(keys, PROFILE_MODULE))
+		p->frame_kind = PROFILE_MODULE;
+	if (profile_keys_find(keys, PROFILE_SYMBOL))
+		p->frame_kind = PROFILE_SYMBOL;
+	err = textids_new(&p->texts);
+	if (!err)
+		err = names_new(&p->names, p->trace);
+	if (!err)
+		err = query_each_batch(q, add_batch, p, d);
+	if (!err)
+		err = make_tables(p);
+	if (!err)
+		err = names_error(p->names);
+	if (err) {
+		profile_free(p);
+		return diag_set(d, err, "out of memory");
+	}
+	*out = p;
+	return 0;
+}
+
+size_t profile_nr_tables(const struct profile *p)
+{
+	return p->nr_tables;
+}
+
+const struct profile_table *profile_table_at(const struct profile *p, size_t i)
+{
+	return i < p->nr_tables ? &p->tables[i] : NULL;
+}
+
+/* --- values ------------------------------------------------------------------ */
+
+static uint64_t group_value(const struct profile *p, const struct profile_row *row,
+			    const struct profile_key *key)
+{
+	const struct profile_section *s = &p->sections[row->section];
+
+	for (size_t i = 0; i < p->keys->nr; i++)
+		if (p->keys->list[i] == key)
+			return s->values[row->group * p->keys->nr + i];
+	return 0;
+}
+
+/* A letter as text; anything else that a file may hold is shown as a number. */
+static const char *letter_text(uint64_t v)
+{
+	static const char letters[] =
+		"A\0B\0C\0D\0E\0F\0G\0H\0I\0J\0K\0L\0M\0N\0O\0P\0Q\0R\0S\0T\0U\0V\0W\0X\0Y\0Z\0"
+		"a\0b\0c\0d\0e\0f\0g\0h\0i\0j\0k\0l\0m\0n\0o\0p\0q\0r\0s\0t\0u\0v\0w\0x\0y\0z";
+
+	if (v >= 'A' && v <= 'Z')
+		return letters + 2 * (v - 'A');
+	if (v >= 'a' && v <= 'z')
+		return letters + 2 * (v - 'a' + 26);
+	return NULL;
+}
+
+struct profile_value profile_value(struct profile *p, const struct profile_row *row,
+				   const struct profile_key *key)
+{
+	struct profile_value v = { 0 };
+
+	switch (key->of) {
+	case PROFILE_OF_EVENT:
+		v.text = p->sections[row->section].event->name;
+		return v;
+	case PROFILE_OF_FRAME:
+		/* A symbol knows its module, so rows of symbols have both. */
+		v.frame = p->frame_kind == PROFILE_SYMBOL ? names_symbol(p->names, row->frame)
+							  : names_module(p->names, row->frame);
+		if (v.frame)
+			v.text = key->kind == PROFILE_SYMBOL ? v.frame->symbol : v.frame->module;
+		else
+			v.text = "[unknown]";
+		return v;
+	default:
+		v.number = group_value(p, row, key);
+		if (key->kind == PROFILE_TEXT)
+			v.text = textids_text(p->texts, (uint32_t)v.number);
+		else if (key->kind == PROFILE_LETTER)
+			v.text = letter_text(v.number);
+		return v;
+	}
+}

@@ -1,0 +1,28 @@
+#include "report/profile_print.h"
+
+#include "report/number.h"
+
+#include <math.h>
+
+size_t profile_print_nr_rows(const struct profile_print *pp, const struct profile_table *t)
+{
+	size_t nr = 0;
+
+	while (nr < t->nr_rows && (!pp->max_rows || nr < pp->max_rows)) {
+		const struct profile_row *row = &t->rows[nr];
+
+		if (number_percent(pp->children ? row->children : row->self, t->weight) <
+		    pp->percent_limit)
+			break;
+		nr++;
+	}
+	return nr;
+}
+
+uint64_t profile_print_min_weight(const struct profile_print *pp,
+				  const struct profile_table *t)
+{
+	double least = ceil(pp->tree_limit / 100 * (double)t->weight);
+
+	return least < 1 ? 1 : (uint64_t)least;
+}

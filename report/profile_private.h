@@ -1,0 +1,49 @@
+/*
+ * What the files of the profile share.  Nobody else includes this.
+ */
+#ifndef REPORT_PROFILE_PRIVATE_H
+#define REPORT_PROFILE_PRIVATE_H
+
+#include "report/profile.h"
+#include "report/profile_sums.h"
+#include "report/profile_trie.h"
+
+/* The records of one event. */
+struct profile_section {
+	const struct trace_event *event;
+	struct profile_sums *sums;
+	struct profile_trie trie;
+	struct profile_sum *list;	/* ordered by group; context is the group now */
+	size_t nr_list;
+	size_t *group_start;		/* nr_groups + 1 indices into list */
+	uint32_t nr_groups;
+	uint64_t *values;		/* of the keys, keys->nr for each group */
+	struct profile_row *rows;
+	size_t nr_rows, rows_cap;
+	uint64_t samples, weight;
+};
+
+struct profile {
+	struct query *query;
+	struct trace *trace;
+	const struct profile_keys *keys;
+	enum profile_kind frame_kind;
+	bool children;
+	struct names *names;
+	struct textids *texts;
+	struct profile_section *sections;
+	size_t nr_sections;
+	struct profile_table *tables;
+	size_t nr_tables;
+	/* Whose sums the nodes of the trie hold: see profile_tree(). */
+	struct profile_section *summed_section;
+	uint32_t summed_group;
+};
+
+/*
+ * Names, rows and sums of a section, when all records are read.  counted:
+ * every record weighs 1.
+ */
+int profile_rows_make(struct profile *p, struct profile_section *s, bool counted);
+
+#endif

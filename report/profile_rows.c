@@ -1,0 +1,209 @@
+#include "report/profile_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- groups ------------------------------------------------------------------ */
+
+/* A context with the values that the keys have in it. */
+struct valued {
+	const struct profile *profile;
+	const uint64_t *values;
+	uint32_t context;
+};
+
+static uint64_t value_of(struct profile *p, const struct profile_key *key,
+			 const struct profile_context *c)
+{
+	if (key->of == PROFILE_OF_TASK)
+		return key->of_task(p->trace, trace_task(p->trace, c->task), p->texts);
+	if (key->of == PROFILE_OF_RECORD)
+		return key->role == ROLE_CPU ? c->cpu : c->state;
+	return 0;
+}
+
+/* By what the values say, not by ids, which depend on the order of reading. */
+static int compare_values(const void *va, const void *vb)
+{
+	const struct valued *a = va, *b = vb;
+	const struct profile *p = a->profile;
+
+	for (size_t i = 0; i < p->keys->nr; i++) {
+		uint64_t x = a->values[i], y = b->values[i];
+
+		if (x == y)
+			continue;
+		if (p->keys->list[i]->kind == PROFILE_TEXT)
+			return strcmp(textids_text(p->texts, (uint32_t)x),
+				      textids_text(p->texts, (uint32_t)y));
+		return x < y ? -1 : 1;
+	}
+	return 0;
+}
+
+/* Contexts with the same values are one group; group_of maps from contexts. */
+static int make_groups(struct profile *p, struct profile_section *s, uint32_t *group_of)
+{
+	size_t nr = profile_sums_nr_contexts(s->sums), width = p->keys->nr;
+	struct valued *all = calloc(nr + 1, sizeof(*all));
+	uint64_t *values = calloc((nr + 1) * width, sizeof(*values));
+
+	s->values = calloc((nr + 1) * width, sizeof(*s->values));
+	if (!all || !values || !s->values) {
+		free(all);
+		free(values);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < nr; i++) {
+		struct profile_context c = profile_sums_context(s->sums, i);
+
+		for (size_t k = 0; k < width; k++)
+			values[i * width + k] = value_of(p, p->keys->list[k], &c);
+		all[i] = (struct valued) { p, values + i * width, (uint32_t)i };
+	}
+	qsort(all, nr, sizeof(*all), compare_values);
+	for (size_t i = 0; i < nr; i++) {
+		if (!i || compare_values(&all[i - 1], &all[i]))
+			memcpy(s->values + s->nr_groups++ * width, all[i].values,
+			       width * sizeof(*values));
+		group_of[all[i].context] = s->nr_groups - 1;
+	}
+	free(all);
+	free(values);
+	return 0;
+}
+
+/* The list in the order of its groups, by counting. */
+static int order_list(struct profile_section *s, const struct profile_sum *sums, size_t nr,
+		      const uint32_t *group_of)
+{
+	size_t *at;
+
+	s->list = malloc((nr + 1) * sizeof(*s->list));
+	s->group_start = calloc((size_t)s->nr_groups + 2, sizeof(*s->group_start));
+	if (!s->list || !s->group_start)
+		return -ENOMEM;
+	/* Counted two places on, so that filling in leaves each start in its place. */
+	at = s->group_start + 1;
+	for (size_t i = 0; i < nr; i++)
+		if (group_of[sums[i].context] + 1 < s->nr_groups)
+			at[group_of[sums[i].context] + 1]++;
+	for (uint32_t g = 1; g < s->nr_groups; g++)
+		at[g] += at[g - 1];
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t group = group_of[sums[i].context];
+
+		s->list[at[group]] = sums[i];
+		s->list[at[group]++].context = group;
+	}
+	s->nr_list = nr;
+	return 0;
+}
+
+static int take_sums(struct profile *p, struct profile_section *s, bool counted)
+{
+	size_t nr, nr_contexts = profile_sums_nr_contexts(s->sums);
+	struct profile_sum *sums = profile_sums_take(s->sums, &nr);
+	uint32_t *group_of = calloc(nr_contexts + 1, sizeof(*group_of));
+	int err = group_of ? make_groups(p, s, group_of) : -ENOMEM;
+
+	for (size_t i = 0; i < nr && counted; i++)
+		sums[i].weight = sums[i].samples;
+	if (!err)
+		err = order_list(s, sums, nr, group_of);
+	free(group_of);
+	profile_sums_free(s->sums);
+	s->sums = NULL;
+	return err;
+}
+
+/* --- rows -------------------------------------------------------------------- */
+
+struct maker {
+	struct profile_section *section;
+	uint32_t section_at, group;
+	uint32_t *row_of;		/* by frame: its row in this group, or an older one */
+};
+
+static struct profile_row *row_of(struct maker *m, uint32_t frame)
+{
+	struct profile_section *s = m->section;
+	uint32_t at = m->row_of[frame];
+
+	if (at < s->nr_rows && s->rows[at].group == m->group && s->rows[at].frame == frame)
+		return &s->rows[at];
+	if (s->nr_rows == s->rows_cap) {
+		size_t cap = s->rows_cap ? s->rows_cap * 2 : 256;
+		struct profile_row *rows = realloc(s->rows, cap * sizeof(*rows));
+
+		if (!rows)
+			return NULL;
+		s->rows = rows;
+		s->rows_cap = cap;
+	}
+	m->row_of[frame] = (uint32_t)s->nr_rows;
+	s->rows[s->nr_rows] = (struct profile_row) {
+		.section = m->section_at, .group = m->group, .frame = frame,
+	};
+	return &s->rows[s->nr_rows++];
+}
+
+static int add_children(void *ctx, const struct profile_node *node)
+{
+	struct profile_row *row;
+
+	if (!node->topmost)
+		return 0;
+	row = row_of(ctx, node->row);
+	if (!row)
+		return -ENOMEM;
+	row->children += node->weight;
+	return 0;
+}
+
+static int make_group_rows(struct profile *p, struct maker *m)
+{
+	struct profile_section *s = m->section;
+	const struct profile_sum *from = s->list + s->group_start[m->group];
+	size_t nr = s->group_start[m->group + 1] - s->group_start[m->group];
+	uint64_t frames = 0, unresolved = 0, truncated = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t at = profile_trie_node(&s->trie, from[i].stack);
+		const struct profile_node *node = &s->trie.nodes[at];
+		struct profile_row *row = row_of(m, node->row);
+
+		if (!row)
+			return -ENOMEM;
+		row->samples += from[i].samples;
+		row->self += from[i].weight;
+		s->samples += from[i].samples;
+		s->weight += from[i].weight;
+		frames += from[i].samples * node->frames;
+		unresolved += from[i].samples * node->unresolved;
+		truncated += from[i].samples * node->truncated;
+	}
+	query_count_frames(p->query, frames, unresolved);
+	query_count_truncated(p->query, truncated);
+	return p->children ? profile_trie_sum(&s->trie, from, nr, false, add_children, m) : 0;
+}
+
+int profile_rows_make(struct profile *p, struct profile_section *s, bool counted)
+{
+	struct maker m = { .section = s, .section_at = (uint32_t)(s - p->sections) };
+	int err = take_sums(p, s, counted);
+
+	if (!err)
+		err = profile_trie_build(&s->trie, p->trace, p->names, s->list, s->nr_list,
+					 p->frame_kind);
+	if (err)
+		return err;
+	m.row_of = calloc((size_t)s->trie.nr_rows + 1, sizeof(*m.row_of));
+	if (!m.row_of)
+		return -ENOMEM;
+	for (; m.group < s->nr_groups && !err; m.group++)
+		err = make_group_rows(p, &m);
+	free(m.row_of);
+	return err;
+}

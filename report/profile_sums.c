@@ -1,0 +1,289 @@
+#include "report/profile_sums.h"
+
+#include "format/intern.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FIRST_SLOTS 1024
+
+/*
+ * A slot of the hash table is the sum itself: one cache miss a record.  Free
+ * ones have no samples.
+ */
+struct profile_sums {
+	const struct profile_keys *keys;
+	const struct trace *trace;
+	struct textids *texts;
+	bool by_task, by_cpu, by_state;
+	struct profile_sum *slots;
+	size_t nr_slots, nr;
+	unsigned int shift;		/* 64 - log2(nr_slots) */
+	struct intern_pairs contexts;	/* (task, CPU), state; ids from 1 */
+	struct profile_context last;	/* the context that was asked for last, */
+	uint32_t last_id;		/* and its id, or 0 */
+	uint32_t *same_task;		/* by task: the first one with its values, or 0 */
+	uint32_t nr_tasks;
+	struct intern_pairs task_values;
+	uint32_t *first_task;		/* by id of task_values */
+	uint32_t first_task_cap;
+};
+
+int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
+		     const struct trace *t, struct textids *texts)
+{
+	struct profile_sums *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->slots = calloc(FIRST_SLOTS, sizeof(*s->slots));
+	if (!s->slots) {
+		free(s);
+		return -ENOMEM;
+	}
+	s->nr_slots = FIRST_SLOTS;
+	s->shift = 64 - (unsigned int)__builtin_ctz(FIRST_SLOTS);
+	s->keys = keys;
+	s->trace = t;
+	s->texts = texts;
+	intern_pairs_init(&s->contexts);
+	intern_pairs_init(&s->task_values);
+	for (size_t i = 0; i < keys->nr; i++) {
+		s->by_task |= keys->list[i]->of == PROFILE_OF_TASK;
+		if (keys->list[i]->of == PROFILE_OF_RECORD) {
+			s->by_cpu |= keys->list[i]->role == ROLE_CPU;
+			s->by_state |= keys->list[i]->role == ROLE_STATE;
+		}
+	}
+	*out = s;
+	return 0;
+}
+
+void profile_sums_free(struct profile_sums *s)
+{
+	if (!s)
+		return;
+	intern_pairs_release(&s->contexts);
+	intern_pairs_release(&s->task_values);
+	free(s->same_task);
+	free(s->first_task);
+	free(s->slots);
+	free(s);
+}
+
+/* --- contexts ---------------------------------------------------------------- */
+
+/* One id for all that the keys say of a task: folded in, value by value. */
+static uint32_t task_values_id(struct profile_sums *s, uint32_t task)
+{
+	uint32_t id = 0;
+
+	for (size_t i = 0; i < s->keys->nr; i++) {
+		const struct profile_key *key = s->keys->list[i];
+		uint64_t value;
+
+		if (key->of != PROFILE_OF_TASK)
+			continue;
+		value = key->of_task(s->trace, trace_task(s->trace, task), s->texts);
+		id = intern_pair(&s->task_values, (uint64_t)i << 32 | id, value);
+		if (!id)
+			return 0;
+	}
+	return id;
+}
+
+/*
+ * Tasks that all keys call the same become one, so that a thousand threads of
+ * one name cost no more than one.  A later entry of a pipe may still change a
+ * task, so there they stay apart until the end.
+ */
+static uint32_t find_same_task(struct profile_sums *s, uint32_t task)
+{
+	uint32_t values = task_values_id(s, task);
+	uint32_t *grown;
+
+	if (!values)
+		return task;
+	if (values >= s->first_task_cap) {
+		uint32_t cap = s->task_values.cap;
+
+		grown = realloc(s->first_task, cap * sizeof(*grown));
+		if (!grown)
+			return task;
+		for (uint32_t i = s->first_task_cap; i < cap; i++)
+			grown[i] = 0;
+		s->first_task = grown;
+		s->first_task_cap = cap;
+	}
+	if (!s->first_task[values])
+		s->first_task[values] = task;
+	return s->first_task[values];
+}
+
+static uint32_t same_task(struct profile_sums *s, uint32_t task)
+{
+	if (trace_is_stream(s->trace) || task >= trace_nr_tasks(s->trace))
+		return task;
+	if (!s->same_task) {
+		s->nr_tasks = trace_nr_tasks(s->trace);
+		s->same_task = calloc(s->nr_tasks, sizeof(*s->same_task));
+		if (!s->same_task)
+			return task;
+	}
+	if (!s->same_task[task])
+		s->same_task[task] = find_same_task(s, task);
+	return s->same_task[task];
+}
+
+/* 0 when out of memory. */
+static uint32_t context_id(struct profile_sums *s, const struct profile_context *c)
+{
+	uint32_t task = s->by_task ? same_task(s, c->task) : 0;
+
+	s->last = *c;
+	s->last_id = intern_pair(&s->contexts, (uint64_t)task << 32 | c->cpu, c->state);
+	return s->last_id;
+}
+
+size_t profile_sums_nr_contexts(const struct profile_sums *s)
+{
+	return s->contexts.nr - 1;
+}
+
+struct profile_context profile_sums_context(const struct profile_sums *s, size_t i)
+{
+	const struct intern_pair *pair = &s->contexts.by_id[i + 1];
+
+	return (struct profile_context) {
+		.task = (uint32_t)(pair->a >> 32), .cpu = (uint32_t)pair->a,
+		.state = (uint32_t)pair->b,
+	};
+}
+
+/* --- sums -------------------------------------------------------------------- */
+
+static inline size_t slot_of(const struct profile_sums *s, uint32_t context, uint32_t stack)
+{
+	uint64_t key = (uint64_t)context << 32 | stack;
+
+	return (size_t)((key * 0x9e3779b97f4a7c15u) >> s->shift);
+}
+
+static inline struct profile_sum *find(const struct profile_sums *s, uint32_t context,
+				       uint32_t stack)
+{
+	size_t at = slot_of(s, context, stack);
+	struct profile_sum *sum = &s->slots[at];
+
+	while (sum->samples && (sum->stack != stack || sum->context != context)) {
+		at = (at + 1) & (s->nr_slots - 1);
+		sum = &s->slots[at];
+	}
+	return sum;
+}
+
+static int grow(struct profile_sums *s)
+{
+	struct profile_sum *old = s->slots;
+	size_t nr_old = s->nr_slots;
+
+	s->slots = calloc(nr_old * 2, sizeof(*s->slots));
+	if (!s->slots) {
+		s->slots = old;
+		return -ENOMEM;
+	}
+	s->nr_slots *= 2;
+	s->shift--;
+	for (size_t i = 0; i < nr_old; i++)
+		if (old[i].samples)
+			*find(s, old[i].context, old[i].stack) = old[i];
+	free(old);
+	return 0;
+}
+
+/* A column, or one number that stands for all rows. */
+struct column {
+	const uint64_t *values;
+	uint64_t constant;
+	size_t mask;		/* of the row: 0 when it is one number */
+};
+
+static int column_open(struct column *c, struct query_batch *b, int field, uint64_t missing)
+{
+	c->constant = missing;
+	c->mask = 0;
+	c->values = &c->constant;
+	if (field < 0 || trace_column_constant(b->batch, (uint32_t)field, &c->constant))
+		return 0;
+	c->mask = SIZE_MAX;
+	c->values = trace_column(b->batch, (uint32_t)field);
+	return c->values ? 0 : -EBADMSG;
+}
+
+static inline uint64_t column_at(const struct column *c, size_t row)
+{
+	return c->values[row & c->mask];
+}
+
+struct columns {
+	struct column task, cpu, state, stack, weight;
+};
+
+static int columns_open(struct columns *c, const struct profile_sums *s, struct query_batch *b)
+{
+	const int *by_role = b->event->by_role;
+	int err = column_open(&c->task, b, s->by_task ? by_role[ROLE_TASK] : -1, 0);
+
+	if (!err)
+		err = column_open(&c->cpu, b, s->by_cpu ? by_role[ROLE_CPU] : -1, 0);
+	if (!err)
+		err = column_open(&c->state, b, s->by_state ? by_role[ROLE_STATE] : -1, 0);
+	if (!err)
+		err = column_open(&c->stack, b, by_role[ROLE_STACK], 0);
+	if (!err)
+		err = column_open(&c->weight, b, by_role[ROLE_WEIGHT], 1);
+	return err;
+}
+
+static inline int add_row(struct profile_sums *s, const struct columns *c, size_t row)
+{
+	struct profile_context context = {
+		.task = (uint32_t)column_at(&c->task, row),
+		.cpu = (uint32_t)column_at(&c->cpu, row),
+		.state = (uint32_t)column_at(&c->state, row),
+	};
+	uint32_t id = s->last_id, stack = (uint32_t)column_at(&c->stack, row);
+	struct profile_sum *sum;
+
+	if (!id || context.task != s->last.task || context.cpu != s->last.cpu ||
+	    context.state != s->last.state)
+		id = context_id(s, &context);
+	if (!id)
+		return -ENOMEM;
+	sum = find(s, id - 1, stack);
+	sum->weight += column_at(&c->weight, row);
+	if (sum->samples++)
+		return 0;
+	sum->context = id - 1;
+	sum->stack = stack;
+	return ++s->nr * 2 > s->nr_slots ? grow(s) : 0;
+}
+
+int profile_sums_add(struct profile_sums *s, struct query_batch *b)
+{
+	struct columns c;
+	int err = columns_open(&c, s, b);
+
+	for (size_t i = 0; i < b->nr && !err; i++)
+		err = add_row(s, &c, b->rows ? b->rows[i] : i);
+	return err;
+}
+
+struct profile_sum *profile_sums_take(struct profile_sums *s, size_t *nr)
+{
+	*nr = 0;
+	for (size_t i = 0; i < s->nr_slots; i++)
+		if (s->slots[i].samples)
+			s->slots[(*nr)++] = s->slots[i];
+	return s->slots;
+}

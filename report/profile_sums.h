@@ -1,0 +1,41 @@
+/*
+ * The first step of a profile: the records of one event summed up by context
+ * (task, CPU, state, as far as the keys ask for them) and stack.  No name is
+ * looked up here, so it costs the same on a pipe, whose names come later.
+ */
+#ifndef REPORT_PROFILE_SUMS_H
+#define REPORT_PROFILE_SUMS_H
+
+#include "report/profile_keys.h"
+#include "report/query.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Members that no key asks for are 0. */
+struct profile_context {
+	uint32_t task, cpu, state;
+};
+
+struct profile_sum {
+	uint32_t context, stack;	/* a context by number, from 0 */
+	uint64_t samples, weight;
+};
+
+struct profile_sums;
+
+/* All arguments must outlive the sums. */
+int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
+		     const struct trace *t, struct textids *texts);
+void profile_sums_free(struct profile_sums *s);
+/* -EBADMSG: a column is damaged and nothing was added; -ENOMEM. */
+int profile_sums_add(struct profile_sums *s, struct query_batch *b);
+/*
+ * Moves all sums to the front and returns them, in no order; they may be
+ * written to.  Nothing can be added after that.
+ */
+struct profile_sum *profile_sums_take(struct profile_sums *s, size_t *nr);
+size_t profile_sums_nr_contexts(const struct profile_sums *s);
+struct profile_context profile_sums_context(const struct profile_sums *s, size_t i);
+
+#endif

@@ -1,0 +1,229 @@
+#include "report/profile_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A branch of the tree stands for a set of nodes of the trie that have the same
+ * symbol and the same way to the row.  The branches below it come from one step
+ * of every node in the set, to its parent or to its children, grouped by symbol.
+ */
+struct place {
+	uint32_t symbol, node;
+	uint64_t weight;
+};
+
+/* Places grow at the end as the tree is gone down, and shrink on the way back. */
+struct walk {
+	struct profile *profile;
+	struct profile_trie *trie;
+	enum profile_direction direction;
+	uint64_t min_weight;
+	profile_branch_fn fn;
+	void *ctx;
+	struct place *places;
+	size_t nr, cap;
+};
+
+/* A run of places with the same symbol. */
+struct branch {
+	size_t first, nr;
+	uint64_t weight;
+	uint32_t symbol;
+};
+
+static int add_place(struct walk *w, uint32_t node, uint64_t weight)
+{
+	if (w->nr == w->cap) {
+		size_t cap = w->cap ? w->cap * 2 : 1024;
+		struct place *places = realloc(w->places, cap * sizeof(*places));
+
+		if (!places)
+			return -ENOMEM;
+		w->places = places;
+		w->cap = cap;
+	}
+	w->places[w->nr++] = (struct place) {
+		.symbol = w->trie->nodes[node].symbol, .node = node, .weight = weight,
+	};
+	return 0;
+}
+
+/* One step from a node in the walk's direction. */
+static int step(struct walk *w, uint32_t node, uint64_t weight)
+{
+	const struct profile_node *nodes = w->trie->nodes;
+	int err = 0;
+
+	if (w->direction == PROFILE_CALLERS) {
+		if (nodes[node].parent != PROFILE_TRIE_ROOT)
+			err = add_place(w, nodes[node].parent, weight);
+		return err;
+	}
+	for (uint32_t i = nodes[node].first_child; i && !err; i = nodes[i].next_sibling)
+		if (nodes[i].weight)
+			err = add_place(w, i, nodes[i].weight);
+	return err;
+}
+
+static int compare_places(const void *va, const void *vb)
+{
+	const struct place *a = va, *b = vb;
+
+	if (a->symbol != b->symbol)
+		return a->symbol < b->symbol ? -1 : 1;
+	return (a->node > b->node) - (a->node < b->node);
+}
+
+static int compare_branches(const void *va, const void *vb)
+{
+	const struct branch *a = va, *b = vb;
+
+	if (a->weight != b->weight)
+		return a->weight < b->weight ? 1 : -1;
+	return (a->symbol > b->symbol) - (a->symbol < b->symbol);
+}
+
+/* The branches that the places from `first` on make, without the small ones. */
+static int group_places(const struct walk *w, size_t first, struct branch **out, size_t *nr)
+{
+	struct branch *branches;
+	size_t kept = 0;
+
+	*nr = 0;
+	*out = NULL;
+	if (w->nr == first)
+		return 0;
+	qsort(w->places + first, w->nr - first, sizeof(*w->places), compare_places);
+	branches = calloc(w->nr - first, sizeof(*branches));
+	if (!branches)
+		return -ENOMEM;
+	for (size_t i = first; i < w->nr; i++) {
+		struct branch *last = *nr ? &branches[*nr - 1] : NULL;
+
+		if (!last || last->symbol != w->places[i].symbol) {
+			last = &branches[(*nr)++];
+			*last = (struct branch) { .first = i, .symbol = w->places[i].symbol };
+		}
+		last->nr++;
+		last->weight += w->places[i].weight;
+	}
+	for (size_t i = 0; i < *nr; i++)
+		if (branches[i].weight >= w->min_weight && branches[i].weight)
+			branches[kept++] = branches[i];
+	*nr = kept;
+	qsort(branches, kept, sizeof(*branches), compare_branches);
+	*out = branches;
+	return 0;
+}
+
+struct below {
+	size_t first;			/* of the places to give back */
+	struct branch *list;
+	size_t nr;
+};
+
+static int find_below(struct walk *w, const struct branch *b, unsigned int depth,
+		      struct below *below)
+{
+	int err = 0;
+
+	*below = (struct below) { .first = w->nr };
+	if (depth > PROFILE_MAX_DEPTH)
+		return 0;
+	for (size_t i = b->first; i < b->first + b->nr && !err; i++)
+		err = step(w, w->places[i].node, w->places[i].weight);
+	return err ? err : group_places(w, below->first, &below->list, &below->nr);
+}
+
+/* Recurses as deep as PROFILE_MAX_DEPTH. */
+static int walk_branches(struct walk *w, const struct branch *branches, size_t nr,
+			 unsigned int depth)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < nr && !err; i++) {
+		struct profile_branch b = {
+			.frame = names_symbol(w->profile->names, branches[i].symbol),
+			.weight = branches[i].weight,
+			.depth = depth,
+		};
+		struct below below;
+
+		err = find_below(w, &branches[i], depth + 1, &below);
+		b.nr_below = below.nr;
+		if (!err && b.frame)
+			err = w->fn(w->ctx, &b);
+		if (!err)
+			err = walk_branches(w, below.list, below.nr, depth + 1);
+		free(below.list);
+		w->nr = below.first;
+	}
+	return err;
+}
+
+/* Leaves the sums of the row's group in the trie. */
+static int sum_group(struct profile *p, const struct profile_row *row)
+{
+	struct profile_section *s = &p->sections[row->section];
+	size_t start = s->group_start[row->group];
+
+	if (p->summed_section == s && p->summed_group == row->group)
+		return 0;
+	if (p->summed_section)
+		profile_trie_clear(&p->summed_section->trie);
+	p->summed_section = s;
+	p->summed_group = row->group;
+	return profile_trie_sum(&s->trie, s->list + start,
+				s->group_start[row->group + 1] - start, true, NULL, NULL);
+}
+
+/*
+ * The nodes a tree starts from.  A symbol's tree begins one step away from it;
+ * that of a module, or of no frame at all, with the symbols it is made of.
+ */
+static int start(struct walk *w, uint32_t frame, bool self_only)
+{
+	const struct profile_trie *trie = w->trie;
+	bool is_symbol = w->profile->frame_kind == PROFILE_SYMBOL;
+	int err = 0;
+
+	for (uint32_t i = trie->first_of_row[frame]; i && !err; i = trie->nodes[i].same_row) {
+		const struct profile_node *node = &trie->nodes[i];
+		uint64_t weight = self_only ? node->self : node->weight;
+
+		if (!weight || (!self_only && !node->topmost))
+			continue;
+		err = is_symbol ? step(w, i, weight) : add_place(w, i, weight);
+	}
+	return err;
+}
+
+int profile_tree(struct profile *p, const struct profile_row *row,
+		 enum profile_direction direction, bool self_only, uint64_t min_weight,
+		 profile_branch_fn fn, void *ctx)
+{
+	struct walk w = {
+		.profile = p, .trie = &p->sections[row->section].trie, .direction = direction,
+		.min_weight = min_weight, .fn = fn, .ctx = ctx,
+	};
+	struct profile_branch top = { .weight = self_only ? row->self : row->children };
+	struct branch *branches = NULL;
+	int err = sum_group(p, row);
+
+	/* Of rows without frames all stacks are below, so callers begin at their ends. */
+	if (p->frame_kind == PROFILE_NUMBER)
+		self_only = true;
+	if (!err)
+		err = start(&w, row->frame, self_only && direction == PROFILE_CALLERS);
+	if (!err)
+		err = group_places(&w, 0, &branches, &top.nr_below);
+	if (!err)
+		err = fn(ctx, &top);
+	if (!err)
+		err = walk_branches(&w, branches, top.nr_below, 1);
+	free(branches);
+	free(w.places);
+	return err;
+}
