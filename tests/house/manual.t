@@ -44,7 +44,7 @@ def page_options(path):
             if not line.startswith(".It Fl "):
                 continue
             # ".It Fl o , Fl -time Ar A , Ns Ar B": Ns joins, so that is "A,B".
-            words = line[4:].replace(" , Ns Ar ", ",").split()
+            words = line[4:].replace(" , Ns Ar ", ",").replace(" Ns Op = Ns Ar", " Ar").split()
             letter = name = arg = None
             for macro, word in zip(words, words[1:]):
                 if macro == "Fl" and word.startswith("-"):
