@@ -29,17 +29,19 @@ $as_root "$KYMO" record $whole_machine -F 999 -o "$trace" -- "$folder/demo-load"
 
 "$KYMO" flamegraph -i "$trace" -o "$svg" --title 'kymo: make demo'
 echo
-"$KYMO" report -i "$trace" --by comm,symbol | head -n 15
-cat <<END
-
-The flame graph: $svg  (open it in any browser: search, click to zoom)
-The trace:       $trace  (all that is needed, also on another machine)
-
-What to type next:
-  $KYMO report -i $trace              where the time goes
-  $KYMO report -i $trace -g           and who called it
-  $KYMO report -i $trace --by comm    by program
-  $KYMO script -i $trace | head -n 30 sample by sample
-  $KYMO info -i $trace                what is in the trace
-  $KYMO help record               how to record something else
+"$KYMO" report -i "$trace" --by comm,symbol --no-children --max-rows 10
+echo
+echo "The flame graph:  $svg  (open it in any browser; click to zoom, Ctrl-F to search)"
+echo "The trace:        $trace  (all that is needed, also on another machine)"
+echo
+echo "What to type next:"
+while IFS='|' read -r command what; do
+	printf '  %-60s # %s\n' "$KYMO $command" "$what"
+done <<END
+report -i $trace|where the time goes
+report -i $trace -g|and what was called there
+report -i $trace --by comm|by program
+script -i $trace|sample by sample
+info -i $trace|what is in the trace
+help record|how to record something else
 END
