@@ -34,10 +34,12 @@ static void put(const char *text, size_t len, void *opaque)
 static bool demangle(const char *name, char *to, size_t size_bytes)
 {
 	struct output o = { .to = to, .size_bytes = size_bytes };
-	volatile bool done = true;
+	bool done;
 
 	/* What looks like C++ may be the older of the two Rust schemes. */
-	if (!setjmp(o.full)) {
+	if (setjmp(o.full)) {
+		done = true;
+	} else {
 		done = rust_demangle_callback(name, DMGL_NO_OPTS, put, &o);
 		if (!done) {
 			o.len = 0;
