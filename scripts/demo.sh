@@ -36,7 +36,7 @@ echo "The trace:        $trace  (all that is needed, also on another machine)"
 echo
 echo "What to type next:"
 while IFS='|' read -r command what; do
-	printf '  %-60s # %s\n' "$KYMO $command" "$what"
+	printf '  %-67s # %s\n' "$KYMO $command" "$what"
 done <<END
 report -i $trace|where the time goes
 report -i $trace -g|and what was called there
