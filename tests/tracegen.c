@@ -2,10 +2,12 @@
  * Writes a synthetic CPU profile through the real writer, the same bytes for
  * the same options:
  *
- *   tracegen N FILE [--seed S] [--cpus C] [--stacks K] [--tasks T] [--hostile]
+ *   tracegen N FILE [--seed S] [--cpus C] [--stacks K] [--tasks T] [--hostile] [--all]
  *
  * N samples at 4,999 Hz, spread over C CPUs; FILE may be "-".  --hostile puts
  * markup, quotes, separators, escape sequences and invalid UTF-8 in all names.
+ * --all adds a second event with a field of every type, tasks and symbols that
+ * change later, and every cause of loss.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -46,7 +48,7 @@ static const char hostile[] =
 struct options {
 	uint64_t nr, seed;
 	uint32_t cpus, stacks, tasks;
-	bool hostile;
+	bool hostile, all;
 	const char *path;
 };
 
@@ -62,9 +64,9 @@ struct generator {
 	uint64_t random;
 	FILE *out;
 	struct writer *w;
-	uint32_t event;
+	uint32_t event, other_event;
 	struct stack *stacks;
-	bool known[NR_MODULES * FUNCTIONS];
+	bool known[NR_MODULES * FUNCTIONS];	/* has its symbol */
 	uint64_t now[MAX_CPUS];
 	uint32_t task[MAX_CPUS], stay[MAX_CPUS];
 };
@@ -145,6 +147,74 @@ static void put_event(struct generator *g)
 	static const struct event_desc desc = { "cpu-clock", 6, fields, NULL };
 
 	g->event = writer_event(g->w, &desc);
+}
+
+/* A span with a field of every type and the roles that samples do not have. */
+static void put_other_event(struct generator *g)
+{
+	static const struct field_desc fields[] = {
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
+		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "" },
+		{ "task", FIELD_TASK, ROLE_TASK, HINT_DECIMAL, CLASS_NONE, "" },
+		{ "duration", FIELD_UNSIGNED, ROLE_DURATION, HINT_DECIMAL, CLASS_NONE, "ns" },
+		{ "waker", FIELD_TASK, ROLE_WAKER, HINT_DECIMAL, CLASS_NONE, "" },
+		{ "waker_stack", FIELD_STACK, ROLE_WAKER_STACK, HINT_DECIMAL, CLASS_NONE, "" },
+		{ "error", FIELD_SIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
+		{ "flags", FIELD_UNSIGNED, ROLE_NONE, HINT_HEX, CLASS_NONE, "" },
+		{ "load", FIELD_FLOAT, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
+		{ "file", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_PATH, "" },
+		{ "query", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "" },
+	};
+	static const struct event_desc desc = { "request", 11, fields, "query:%s file:%s" };
+
+	g->other_event = writer_event(g->w, &desc);
+}
+
+static void put_other_record(struct generator *g, uint32_t cpu)
+{
+	double load = (double)below(g, 1000) / 8;
+	uint64_t values[11] = {
+		g->now[cpu] + 50,
+		cpu,
+		g->task[cpu],
+		1000 + (UINT64_C(1) << below(g, 40)),
+		below(g, 4) ? 0 : 1 + below(g, g->o.tasks),
+		g->stacks[0].id,
+		0 - (uint64_t)below(g, 5),
+		next_random(g),
+		0,
+		string(g, CLASS_PATH, below(g, 2) ? "/srv/a" : "/srv/b"),
+		string(g, CLASS_USER, below(g, 2) ? "select 1" : "insert"),
+	};
+
+	memcpy(&values[8], &load, sizeof(load));
+	writer_record(g->w, g->other_event, values);
+}
+
+/* Task 1 gets another name, task 2 ends, a symbol gets a better name. */
+static void put_changes(struct generator *g)
+{
+	const uint32_t id = g->o.tasks + 1;
+	const struct writer_task renamed = {
+		.id = id, .time_ns = g->now[0], .pid = 1000, .tid = 1000, .parent_pid = 1,
+		.previous = 1, .comm = string(g, CLASS_COMMAND, "renamed"),
+	};
+	const struct writer_task ended = {
+		.id = 2, .exit_ns = g->now[0], .pid = 1000, .tid = 1001, .parent_pid = 1,
+		.flags = TASK_AT_START | TASK_EXITED, .comm = string(g, CLASS_COMMAND, "worker"),
+	};
+
+	writer_task(g->w, &renamed);
+	writer_task(g->w, &ended);
+	writer_symbol(g->w, 3, 0x1000, FUNCTION_BYTES / 2, string(g, CLASS_SYMBOL, "better"));
+	writer_symbol(g->w, 3, 0x1020, 8, string(g, CLASS_SYMBOL, "inner"));
+	for (uint32_t cause = LOSS_RING; cause <= LOSS_THROTTLED; cause++) {
+		const struct writer_loss loss = { g->now[0], g->now[0] + 10, cause, cause % 2,
+						  g->event, cause };
+
+		writer_loss(g->w, &loss);
+	}
+	g->task[0] = id;
 }
 
 static void put_modules(struct generator *g)
@@ -326,6 +396,12 @@ static int put_samples(struct generator *g)
 			flush_ns += 1000000000;
 		}
 		put_sample(g, cpu);
+		if (g->o.all && i % 8 == 0)
+			put_other_record(g, cpu);
+		if (g->o.all && i == g->o.nr / 2) {
+			put_changes(g);
+			err = writer_flush(g->w, 0);
+		}
 	}
 	return err;
 }
@@ -340,6 +416,8 @@ static int generate(struct generator *g)
 		return err;
 	put_host(g);
 	put_event(g);
+	if (g->o.all)
+		put_other_event(g);
 	put_modules(g);
 	put_tasks(g);
 	put_mappings(g);
@@ -363,8 +441,8 @@ static bool parse_options(struct options *o, int argc, char **argv)
 	for (int i = 3; i < argc; i++) {
 		uint32_t n = i + 1 < argc ? (uint32_t)strtoul(argv[i + 1], NULL, 10) : 0;
 
-		if (!strcmp(argv[i], "--hostile")) {
-			o->hostile = true;
+		if (!strcmp(argv[i], "--hostile") || !strcmp(argv[i], "--all")) {
+			*(argv[i][2] == 'h' ? &o->hostile : &o->all) = true;
 			continue;
 		}
 		if (!strcmp(argv[i], "--seed"))
@@ -389,7 +467,7 @@ int main(int argc, char **argv)
 
 	if (!g || !parse_options(&g->o, argc, argv)) {
 		fprintf(stderr, "usage: tracegen N FILE [--seed S] [--cpus C] [--stacks K] "
-			"[--tasks T] [--hostile]\n");
+			"[--tasks T] [--hostile] [--all]\n");
 		free(g);
 		return 2;
 	}

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""The reader and the one written from kymo-format(5) alone say the same.
+
+Both read every golden file, whole and damaged, and the example of the manual.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+DUMP = os.path.join(os.environ["BUILD"], "tests/dump")
+SECOND = [sys.executable, "-B", "tests/reader/kymo_reader.py"]
+GOLDEN = "tests/golden/first"
+HEADER_BYTES, BLOCK_BYTES, TRAILER_BYTES = 32, 64, 24
+
+results = []
+
+
+def check(name, good, *comments):
+    results.append((name, good, comments))
+
+
+def run(*command, **more):
+    done = subprocess.run(command, capture_output=True, **more)
+    return done.returncode, done.stdout
+
+
+def first_difference(a, b):
+    for n, (x, y) in enumerate(zip(a[1].split(b"\n"), b[1].split(b"\n")), 1):
+        if x != y:
+            return f"line {n}: {x[:100]!r} and {y[:100]!r}"
+    return f"status {a[0]} and {b[0]}, {len(a[1])} and {len(b[1])} bytes"
+
+
+def check_same(name, path):
+    one, two = run(DUMP, path), run(*SECOND, path)
+    check(name, one == two, first_difference(one, two))
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def manual_example():
+    """The bytes of the hex dump in the manual page, checking its offsets."""
+    data = b""
+    with open("Documentation/kymo-format.5", encoding="utf-8") as f:
+        for line in f:
+            found = re.fullmatch(r"([0-9a-f]{8}):((?: [0-9a-f]{2})+)\n", line)
+            if found:
+                assert int(found[1], 16) == len(data), line
+                data += bytes.fromhex(found[2])
+    return data
+
+
+def block_offsets(data):
+    at = HEADER_BYTES
+    while at < len(data) - TRAILER_BYTES:
+        yield at
+        at += BLOCK_BYTES + int.from_bytes(data[at + 8:at + 12], "little")
+
+
+def main():
+    golden = read(GOLDEN + ".kymo")
+    expected = (0, read(GOLDEN + ".txt"))
+    dumped = run(DUMP, GOLDEN + ".kymo")
+    check("the golden file reads as it always did", dumped == expected,
+          first_difference(dumped, expected))
+    piped = run(DUMP, "-", input=golden)
+    check("and so through a pipe", piped == expected, first_difference(piped, expected))
+    check_same("the second reader agrees", GOLDEN + ".kymo")
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "x.kymo")
+
+        def with_bytes(name, data):
+            with open(path, "wb") as f:
+                f.write(data)
+            check_same(name, path)
+
+        example = manual_example()
+        with_bytes("both read the example of the manual", example)
+        check("which has three records", run(DUMP, path)[1].count(b"record\t") == 3)
+
+        blocks = list(block_offsets(golden))
+        for at in range(1, 8):
+            with_bytes(f"both agree on a file cut at {at} eighths",
+                       golden[:len(golden) * at // 8])
+        with_bytes("without the trailer", golden[:-TRAILER_BYTES])
+        damaged = bytearray(golden)
+        damaged[12] ^= 1
+        with_bytes("with a damaged file header", damaged)
+        for n in range(2, len(blocks), 5):
+            for name, at in ("header", 20), ("payload", BLOCK_BYTES + 3):
+                damaged = bytearray(golden)
+                damaged[blocks[n] + at] ^= 0x55
+                with_bytes(f"with a damaged {name} of block {n}", damaged)
+                with_bytes("the same without the trailer", damaged[:-TRAILER_BYTES])
+        middle = blocks[len(blocks) // 2] + BLOCK_BYTES + 10
+        with_bytes("with bytes missing", golden[:middle] + golden[middle + 7:])
+
+    print(f"1..{len(results)}")
+    for i, (name, good, comments) in enumerate(results, 1):
+        print(f"{'' if good else 'not '}ok {i} - {name}")
+        for comment in comments if not good else ():
+            print(f"# {comment}")
+
+
+main()
