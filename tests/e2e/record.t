@@ -33,7 +33,7 @@ def summary_line(folder):
     r = run_command([KYMO, "record", "-o", folder + "/t.kymo", "--"] + SPIN)
     lines = r.stderr.decode().splitlines()
     equal(len(lines), 1, "lines")
-    for word in ("samples", "lost", "kB", " s,", "of a CPU"):
+    for word in ("samples", "lost", "B in", " s,", "of a CPU"):
         check(word in lines[0], "no %r in %r" % (word, lines[0]))
     r = run_command([KYMO, "record", "-q", "-o", folder + "/t.kymo", "--", "true"])
     equal(r.stderr, b"", "stderr with -q")
@@ -71,7 +71,7 @@ def complaints(folder):
     check("999999" in line, line)
     line = complaint("record", "-q", "-o", t, "-e", "no-such-event", "--", "true", status=2)
     check("no-such-event" in line, line)
-    line = complaint("record", "-q", "-o", t, "-C", "4095", "--duration", "1", status=None or 2)
+    line = complaint("record", "-q", "-o", t, "-C", "4095", "--duration", "1", status=1)
     check("4095" in line, line)
     line = complaint("record", "-q", "-F", "0", "--", "true", status=2)
     check("frequency" in line, line)

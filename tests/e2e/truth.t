@@ -66,7 +66,7 @@ def agrees_with_perf(folder):
     t, p = folder + "/t.kymo", folder + "/perf.data"
     if run_command(["perf", "--version"]).returncode:
         skip("no perf")
-    kymo("record", "-q", "-F", HZ, "-o", t, "--", "perf", "record", "-q", "-e", "cpu-clock",
+    kymo("record", "-q", "-F", HZ, "-o", t, "--", "perf", "record", "-q", "-B", "-N", "-e", "cpu-clock",
          "-F", HZ, "-g", "-o", p, "--", *program("shares", 2))
     text = run_command(["perf", "script", "-i", p, "-F", "ip,sym"]).stdout.decode()
     perf, samples = {}, 0

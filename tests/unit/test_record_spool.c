@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "record/spool.h"
 
 #include <errno.h>
