@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cmd/command.h"
+#include "cmd/parse.h"
+#include "cmd/query_options.h"
+#include "report/script.h"
+
+struct script_command {
+	struct view_opts view;
+	struct script_opts script;
+	const char *output;
+};
+
+static int set_output(void *opts, const char *arg)
+{
+	((struct script_command *)opts)->output = arg;
+	return 0;
+}
+
+static int set_fields(void *opts, const char *arg)
+{
+	((struct script_command *)opts)->script.fields = arg;
+	return 0;
+}
+
+static int set_no_stack(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct script_command *)opts)->script.no_stack = true;
+	return 0;
+}
+
+static int set_ns(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct script_command *)opts)->script.ns = true;
+	return 0;
+}
+
+static int set_reltime(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct script_command *)opts)->script.relative = true;
+	return 0;
+}
+
+static int set_limit(void *opts, const char *arg)
+{
+	return parse_number(arg, 1, UINT64_MAX, &((struct script_command *)opts)->script.limit,
+			    "a number of records");
+}
+
+static int set_json(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct script_command *)opts)->script.format = SCRIPT_JSON;
+	return 0;
+}
+
+static int set_csv(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct script_command *)opts)->script.format = SCRIPT_CSV;
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{ 'o', "output", "FILE", "write FILE instead of standard output", set_output },
+	{ 'F', "fields", "LIST", "what to print: comm,pid,tid,cpu,state,time,period,event,cgroup,"
+	  "trace,ip,sym,symoff,dso, fields of events; or +FIELD,-FIELD", set_fields },
+	{ 'G', "no-stack", NULL, "no stacks", set_no_stack },
+	{ 0, "ns", NULL, "times with nanoseconds", set_ns },
+	{ 0, "reltime", NULL, "times from the start of the trace", set_reltime },
+	{ 0, "limit", "N", "stop after N records", set_limit },
+	{ 0, "json", NULL, "one JSON object a line", set_json },
+	{ 0, "csv", NULL, "comma-separated values with a header", set_csv },
+	{ 0 },
+};
+
+static const struct option_row *const tables[] = { rows, query_options_rows, NULL };
+
+static void *opts_new(void)
+{
+	return calloc(1, sizeof(struct script_command));
+}
+
+static int run(int nr_args, char **args, void *opts)
+{
+	struct script_command *c = opts;
+	struct output *o = NULL;
+	struct query *q = NULL;
+	struct diag d = { "" };
+	int status, err;
+
+	status = query_options_no_args(nr_args, args);
+	if (!status)
+		status = query_options_open(&q, &c->view);
+	if (status)
+		return status;
+	err = output_open(&o, c->output, &d);
+	if (!err) {
+		err = script_write(q, &c->script, o, &d);
+		if (err && !output_error(o))
+			output_abandon(o);
+		else
+			err = output_close(o, &d);
+	}
+	if (err) {
+		command_complain("%s", d.text);
+		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
+	} else {
+		status = query_options_finish(q);
+	}
+	query_close(q);
+	return status;
+}
+
+const struct command cmd_script = {
+	.name = "script",
+	.summary = "print the records one by one",
+	.usage = "[options] [-i FILE]",
+	.flags = COMMAND_PAGER,
+	.options = tables,
+	.run = run,
+	.opts_new = opts_new,
+};

@@ -1,0 +1,194 @@
+#include <string.h>
+
+#include "report/digits.h"
+#include "report/escape.h"
+#include "report/script_private.h"
+
+/* What was counted while a stack was rendered; kept in front of its text. */
+struct counts {
+	uint32_t frames, unresolved;
+	uint32_t truncated;
+};
+
+static void put_text(struct bytebuf *to, const char *text)
+{
+	bytebuf_put(to, text, strlen(text));
+}
+
+static void put_frame_text(const struct script_plan *p, struct bytebuf *to,
+			   const struct frame_name *f)
+{
+	bytebuf_put(to, "\t", 1);
+	if (p->ip)
+		digits_put_hex(to, f->address, 16);
+	if (p->sym) {
+		if (p->ip)
+			bytebuf_put(to, " ", 1);
+		escape_terminal(to, f->symbol, strlen(f->symbol));
+	}
+	if (p->sym && p->symoff && f->resolved && f->kind != MODULE_SPECIAL) {
+		put_text(to, "+0x");
+		digits_put_hex(to, f->symbol_offset, 0);
+	}
+	if (p->dso) {
+		put_text(to, " (");
+		escape_terminal(to, f->module, strlen(f->module));
+		put_text(to, ")");
+	}
+	bytebuf_put(to, "\n", 1);
+}
+
+static void put_member(struct bytebuf *to, bool *first, const char *name)
+{
+	put_text(to, *first ? "{\"" : ",\"");
+	put_text(to, name);
+	put_text(to, "\":");
+	*first = false;
+}
+
+static void put_frame_json(const struct script_plan *p, struct bytebuf *to,
+			   const struct frame_name *f)
+{
+	bool first = true;
+
+	if (p->sym) {
+		put_member(to, &first, "symbol");
+		bytebuf_put(to, "\"", 1);
+		escape_json(to, f->symbol, strlen(f->symbol));
+		bytebuf_put(to, "\"", 1);
+	}
+	if (p->symoff) {
+		put_member(to, &first, "offset");
+		digits_put(to, f->symbol_offset);
+	}
+	if (p->dso) {
+		put_member(to, &first, "module");
+		bytebuf_put(to, "\"", 1);
+		escape_json(to, f->module, strlen(f->module));
+		bytebuf_put(to, "\"", 1);
+	}
+	/* Of 64 bits; numbers in JSON have 53. */
+	if (p->ip) {
+		put_member(to, &first, "address");
+		put_text(to, "\"0x");
+		digits_put_hex(to, f->address, 0);
+		bytebuf_put(to, "\"", 1);
+	}
+	put_text(to, first ? "{}" : "}");
+}
+
+static void count_frame(struct counts *counts, const struct frame_name *f)
+{
+	if (f->kind == MODULE_SPECIAL && strcmp(f->symbol, "[truncated]") == 0) {
+		counts->truncated = 1;
+		return;
+	}
+	counts->frames++;
+	counts->unresolved += !f->resolved;
+}
+
+/* Innermost frame first, as the parents lead. */
+static void render(struct script *s, struct bytebuf *to, uint32_t stack, struct counts *counts)
+{
+	static const struct frame_name cut = {
+		.symbol = "[truncated]", .module = "[unknown]", .resolved = true,
+	};
+	bool json = s->opts->format == SCRIPT_JSON;
+	const struct trace_stack *node;
+
+	if (json)
+		bytebuf_put(to, "[", 1);
+	for (int depth = 0; (node = trace_stack(s->trace, stack)); depth++) {
+		const struct frame_name *f = names_frame(s->names, node->frame);
+
+		if (depth == SCRIPT_MAX_STACK)
+			f = &cut;
+		count_frame(counts, f);
+		if (json && depth)
+			bytebuf_put(to, ",", 1);
+		if (json)
+			put_frame_json(&s->plan, to, f);
+		else
+			put_frame_text(&s->plan, to, f);
+		stack = f == &cut ? 0 : node->parent;
+	}
+	if (json)
+		bytebuf_put(to, "]", 1);
+}
+
+void script_put_folded(struct script *s, struct bytebuf *to, uint32_t stack)
+{
+	uint32_t frames[SCRIPT_MAX_STACK];
+	const struct trace_stack *node;
+	size_t nr = 0;
+
+	for (; nr < SCRIPT_MAX_STACK && (node = trace_stack(s->trace, stack)); nr++) {
+		frames[nr] = node->frame;
+		stack = node->parent;
+	}
+	while (nr > 0) {
+		const struct frame_name *f = names_frame(s->names, frames[--nr]);
+
+		escape_folded(to, f->symbol, strlen(f->symbol));
+		if (nr)
+			bytebuf_put(to, ";", 1);
+	}
+}
+
+static void render_csv(struct script *s, struct bytebuf *to, uint32_t stack,
+		       struct counts *counts)
+{
+	const struct trace_stack *node;
+	struct bytebuf folded;
+	uint32_t id = stack;
+
+	for (int n = 0; n < SCRIPT_MAX_STACK && (node = trace_stack(s->trace, id)); n++) {
+		count_frame(counts, names_frame(s->names, node->frame));
+		id = node->parent;
+	}
+	bytebuf_init(&folded);
+	script_put_folded(s, &folded, stack);
+	if (folded.len)
+		escape_csv(to, (const char *)folded.data, folded.len);
+	if (folded.err)
+		to->err = folded.err;
+	bytebuf_release(&folded);
+}
+
+static void add_counts(struct script *s, const struct counts *counts)
+{
+	s->frames += counts->frames;
+	s->unresolved += counts->unresolved;
+	s->truncated += counts->truncated;
+}
+
+void script_put_stack(struct script *s, uint32_t stack)
+{
+	struct bytebuf *made = &s->scratch_stack;
+	struct counts counts = { .frames = 0 };
+	size_t len;
+	const char *text = textcache_get(s->stacks, stack, &len);
+
+	if (text) {
+		memcpy(&counts, text, sizeof(counts));
+		bytebuf_put(s->to, text + sizeof(counts), len - sizeof(counts));
+		add_counts(s, &counts);
+		return;
+	}
+	bytebuf_clear(made);
+	bytebuf_put(made, &counts, sizeof(counts));
+	if (s->opts->format == SCRIPT_CSV)
+		render_csv(s, made, stack, &counts);
+	else
+		render(s, made, stack, &counts);
+	add_counts(s, &counts);
+	if (made->err) {
+		s->to->err = made->err;
+		return;
+	}
+	memcpy(made->data, &counts, sizeof(counts));
+	bytebuf_put(s->to, made->data + sizeof(counts), made->len - sizeof(counts));
+	/* On a pipe a name may still come. */
+	if (!counts.unresolved || !trace_is_stream(s->trace))
+		textcache_put(s->stacks, stack, made->data, made->len);
+}
