@@ -1,5 +1,6 @@
 #include "report/names.h"
 
+#include "format/intern.h"
 #include "report/textids.h"
 
 #include <errno.h>
@@ -21,6 +22,12 @@ struct index {
 	uint32_t cap;
 };
 
+/* What a module and the string of a name came to, found without a look at texts. */
+struct known {
+	const char *module;
+	uint32_t module_id, symbol_id;
+};
+
 /*
  * Frames lie in chunks so that what was handed out stays where it is while the
  * table grows, and so that a slice of a trace pays for the frames it shows.
@@ -30,6 +37,9 @@ struct names {
 	struct entry **chunks;
 	size_t nr_chunks;
 	struct textids *symbols, *modules;
+	struct intern_pairs pairs;	/* module and string of a symbol's name */
+	struct known *known;		/* by id of pairs */
+	uint32_t known_cap;
 	struct index by_symbol, by_module;
 	char **brackets;		/* texts made here: "[ext4]" */
 	size_t nr_brackets;
@@ -49,6 +59,7 @@ int names_new(struct names **out, struct trace *t)
 		names_free(n);
 		return -ENOMEM;
 	}
+	intern_pairs_init(&n->pairs);
 	n->trace = t;
 	n->nothing.symbol = unknown_text;
 	n->nothing.module = unknown_text;
@@ -71,6 +82,8 @@ void names_free(struct names *n)
 	free(n->chunks);
 	free(n->by_symbol.list);
 	free(n->by_module.list);
+	intern_pairs_release(&n->pairs);
+	free(n->known);
 	textids_free(n->symbols);
 	textids_free(n->modules);
 	free(n);
@@ -187,11 +200,57 @@ static void describe_special(struct frame_name *f, uint64_t offset)
 		f->resolved = false;
 }
 
+/*
+ * Where the ids of such a frame are kept, or NULL: on a pipe a later entry may
+ * give the module or the string another text.
+ */
+static struct known *known_of(struct names *n, uint32_t module, uint32_t name)
+{
+	struct known *grown;
+	uint32_t id;
+
+	if (trace_is_stream(n->trace))
+		return NULL;
+	id = intern_pair(&n->pairs, module, name);
+	if (id >= n->known_cap) {
+		grown = realloc(n->known, n->pairs.cap * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		memset(grown + n->known_cap, 0, (n->pairs.cap - n->known_cap) * sizeof(*grown));
+		n->known = grown;
+		n->known_cap = n->pairs.cap;
+	}
+	return id ? &n->known[id] : NULL;
+}
+
+/* A frame in a module: its module's text and its ids, the symbol being found. */
+static int complete(struct names *n, struct frame_name *f, uint32_t module, uint32_t name,
+		    const struct trace_module *m)
+{
+	struct known *known = known_of(n, module, name);
+	int err;
+
+	if (known && known->symbol_id) {
+		f->module = known->module;
+		f->module_id = known->module_id;
+		f->symbol_id = known->symbol_id;
+		return 0;
+	}
+	f->module = m ? module_text(n, m) : unknown_text;
+	if (!f->module)
+		return -ENOMEM;
+	err = identify(n, f);
+	if (!err && known)
+		*known = (struct known) { f->module, f->module_id, f->symbol_id };
+	return err;
+}
+
 static int describe(struct names *n, struct frame_name *f, uint32_t frame_id)
 {
 	const struct trace_frame *frame = trace_frame(n->trace, frame_id);
-	const struct trace_module *module = NULL;
+	const struct trace_module *module;
 	const struct trace_symbol *symbol;
+	uint32_t name = 0;
 
 	*f = (struct frame_name) { .symbol = unknown_text, .module = unknown_text };
 	if (!frame)
@@ -200,22 +259,17 @@ static int describe(struct names *n, struct frame_name *f, uint32_t frame_id)
 		describe_special(f, frame->offset);
 		return identify(n, f);
 	}
-	f->address = frame->offset;
 	module = trace_module(n->trace, frame->module);
-	if (module) {
-		f->kind = module->kind;
-		f->address += module->bias;
-		f->module = module_text(n, module);
-		if (!f->module)
-			return -ENOMEM;
-	}
+	f->address = frame->offset + (module ? module->bias : 0);
+	f->kind = module ? module->kind : MODULE_SPECIAL;
 	symbol = trace_symbol(n->trace, frame->module, frame->offset);
 	if (symbol && *trace_text(n->trace, symbol->name)) {
-		f->symbol = trace_text(n->trace, symbol->name);
+		name = symbol->name;
+		f->symbol = trace_text(n->trace, name);
 		f->symbol_offset = frame->offset - symbol->start;
 		f->resolved = true;
 	}
-	return identify(n, f);
+	return complete(n, f, frame->module, name, module);
 }
 
 static int grow_chunks(struct names *n, size_t nr)

@@ -4,6 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *number_plain(char to[NUMBER_BYTES], uint64_t v)
+{
+	char *at = to + NUMBER_BYTES - 1;
+
+	*at = 0;
+	do {
+		*--at = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	return at;
+}
+
 const char *number_grouped(char to[NUMBER_BYTES], uint64_t v)
 {
 	char digits[24];
@@ -69,6 +81,27 @@ const char *number_unit(char to[NUMBER_BYTES], uint64_t v, const char *unit)
 	if (*unit)
 		snprintf(to + len, NUMBER_BYTES - len, " %.16s", unit);
 	return to;
+}
+
+const char *number_hundredths(char to[NUMBER_BYTES], uint64_t part, uint64_t whole)
+{
+	char *at = to + NUMBER_BYTES - 1;
+	uint64_t v = 0;
+
+	/* Both are halved until the product fits; that is far below what is shown. */
+	while (part > UINT64_MAX / 20001) {
+		part >>= 1;
+		whole >>= 1;
+	}
+	if (whole)
+		v = (part * 20000 / whole + 1) / 2;
+	*at = 0;
+	for (int digits = 0; v || digits < 3; v /= 10, digits++) {
+		if (digits == 2)
+			*--at = '.';
+		*--at = (char)('0' + v % 10);
+	}
+	return at;
 }
 
 double number_percent(uint64_t part, uint64_t whole)

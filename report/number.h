@@ -1,6 +1,6 @@
 /*
  * Numbers for people: grouped digits, and values with a unit of a fitting size.
- * Each fills a buffer of NUMBER_BYTES and returns it.
+ * Each writes into a buffer of NUMBER_BYTES and returns a text in it.
  */
 #ifndef REPORT_NUMBER_H
 #define REPORT_NUMBER_H
@@ -9,6 +9,8 @@
 
 #define NUMBER_BYTES 48
 
+/* "1234567" */
+const char *number_plain(char to[NUMBER_BYTES], uint64_t v);
 /* "1,234,567" */
 const char *number_grouped(char to[NUMBER_BYTES], uint64_t v);
 /* "1.50 s", "20.0 ms", "3.25 us", "17 ns" */
@@ -17,6 +19,8 @@ const char *number_ns(char to[NUMBER_BYTES], uint64_t ns);
 const char *number_bytes(char to[NUMBER_BYTES], uint64_t bytes);
 /* By unit: "ns" and "B" as above, else grouped digits and the unit. */
 const char *number_unit(char to[NUMBER_BYTES], uint64_t v, const char *unit);
+/* "12.34", rounded half up; 0 of nothing is 0. */
+const char *number_hundredths(char to[NUMBER_BYTES], uint64_t part, uint64_t whole);
 /* part / whole in percent; 0 of nothing is 0. */
 double number_percent(uint64_t part, uint64_t whole);
 

@@ -171,8 +171,8 @@ static int make_group_rows(struct profile *p, struct maker *m)
 
 	for (size_t i = 0; i < nr; i++) {
 		uint32_t at = profile_trie_node(&s->trie, from[i].stack);
-		const struct profile_node *node = &s->trie.nodes[at];
-		struct profile_row *row = row_of(m, node->row);
+		const struct profile_stack *stack = &s->trie.stacks[at];
+		struct profile_row *row = row_of(m, s->trie.nodes[at].row);
 
 		if (!row)
 			return -ENOMEM;
@@ -180,13 +180,13 @@ static int make_group_rows(struct profile *p, struct maker *m)
 		row->self += from[i].weight;
 		s->samples += from[i].samples;
 		s->weight += from[i].weight;
-		frames += from[i].samples * node->frames;
-		unresolved += from[i].samples * node->unresolved;
-		truncated += from[i].samples * node->truncated;
+		frames += from[i].samples * stack->frames;
+		unresolved += from[i].samples * stack->unresolved;
+		truncated += from[i].samples * stack->truncated;
 	}
 	query_count_frames(p->query, frames, unresolved);
 	query_count_truncated(p->query, truncated);
-	return p->children ? profile_trie_sum(&s->trie, from, nr, false, add_children, m) : 0;
+	return p->children ? profile_trie_sum(&s->trie, from, nr, add_children, m) : 0;
 }
 
 int profile_rows_make(struct profile *p, struct profile_section *s, bool counted)
@@ -197,6 +197,8 @@ int profile_rows_make(struct profile *p, struct profile_section *s, bool counted
 	if (!err)
 		err = profile_trie_build(&s->trie, p->trace, p->names, s->list, s->nr_list,
 					 p->frame_kind);
+	if (!err && p->children)
+		err = profile_trie_link(&s->trie);
 	if (err)
 		return err;
 	m.row_of = calloc((size_t)s->trie.nr_rows + 1, sizeof(*m.row_of));

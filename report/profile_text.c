@@ -3,8 +3,6 @@
 #include "report/escape.h"
 #include "report/number.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_COLUMN 48		/* longer texts push what follows to the right */
@@ -59,12 +57,11 @@ static void make_cell(struct text *t, const struct profile_row *row,
 		      const struct profile_key *key)
 {
 	struct profile_value v = profile_value(t->pp->profile, row, key);
-	char number[24];
+	char number[NUMBER_BYTES];
 
 	bytebuf_clear(&t->cell);
 	if (!v.text) {
-		snprintf(number, sizeof(number), "%" PRIu64, v.number);
-		put_cell_text(&t->cell, number);
+		put_cell_text(&t->cell, number_plain(number, v.number));
 	} else if (v.frame && key->kind == PROFILE_SYMBOL) {
 		put_symbol(&t->cell, v.frame);
 	} else if (key->kind == PROFILE_MODULE) {
@@ -74,22 +71,35 @@ static void make_cell(struct text *t, const struct profile_row *row,
 	}
 }
 
+/* Many rows have few different texts: those seen lately are not measured again. */
+static size_t measure_column(struct text *t, const struct profile_key *key, size_t nr_rows)
+{
+	const char *seen[256] = { NULL };
+	size_t widest = strlen(key->header), width;
+
+	for (size_t i = 0; i < nr_rows; i++) {
+		struct profile_value v = profile_value(t->pp->profile, &t->table->rows[i], key);
+		const char **slot = &seen[(uintptr_t)v.text / 8 % 256];
+
+		if (v.text && *slot == v.text)
+			continue;
+		*slot = v.text;
+		make_cell(t, &t->table->rows[i], key);
+		width = columns_of(&t->cell);
+		if (width > widest)
+			widest = width < MAX_COLUMN ? width : MAX_COLUMN;
+	}
+	return widest;
+}
+
 static void measure(struct text *t, size_t nr_rows)
 {
 	const struct profile_keys *keys = t->pp->keys;
 
-	for (size_t k = 0; k < keys->nr; k++) {
-		t->widths[k] = strlen(keys->list[k]->header);
-		/* Nothing follows the last column, so nobody cares how wide it is. */
-		for (size_t i = 0; i < nr_rows && k + 1 < keys->nr; i++) {
-			size_t width;
-
-			make_cell(t, &t->table->rows[i], keys->list[k]);
-			width = columns_of(&t->cell);
-			if (width > t->widths[k])
-				t->widths[k] = width < MAX_COLUMN ? width : MAX_COLUMN;
-		}
-	}
+	/* Nothing follows the last column, so nobody cares how wide it is. */
+	for (size_t k = 0; k + 1 < keys->nr; k++)
+		t->widths[k] = measure_column(t, keys->list[k], nr_rows);
+	t->widths[keys->nr - 1] = strlen(keys->list[keys->nr - 1]->header);
 }
 
 static void pad(struct output *o, char c, size_t nr)
@@ -141,21 +151,33 @@ static void put_heading(struct text *t)
 	output_text(t->o, "\n#\n");
 }
 
+static void put_padded(struct output *o, const char *text, size_t width)
+{
+	size_t len = strlen(text);
+
+	pad(o, ' ', len < width ? width - len : 0);
+	bytebuf_put(output_buffer(o), text, len);
+}
+
 /* Ten columns wide: "    12.34%". */
 static void put_percent(struct output *o, const struct profile_table *table, uint64_t weight)
 {
-	output_format(o, "%9.2f%%", number_percent(weight, table->weight));
+	char number[NUMBER_BYTES];
+
+	put_padded(o, number_hundredths(number, weight, table->weight), 9);
+	bytebuf_u8(output_buffer(o), '%');
 }
 
 static void put_row(struct text *t, const struct profile_row *row)
 {
 	const struct profile_print *pp = t->pp;
+	char number[NUMBER_BYTES];
 
 	if (pp->children)
 		put_percent(t->o, t->table, row->children);
 	put_percent(t->o, t->table, row->self);
 	if (pp->samples)
-		output_format(t->o, "  %10" PRIu64, row->samples);
+		put_padded(t->o, number_plain(number, row->samples), 12);
 	for (size_t k = 0; k < pp->keys->nr; k++) {
 		make_cell(t, row, pp->keys->list[k]);
 		put_aligned(t->o, t->cell.data, t->cell.len, columns_of(&t->cell), t->widths[k],
@@ -183,13 +205,16 @@ static void put_bars(struct text *t, unsigned int depth)
 static void put_branch(struct text *t, const struct profile_branch *b)
 {
 	bool alone = t->left[b->depth] == 1 && b->weight == t->above[b->depth];
+	char number[NUMBER_BYTES];
 
 	t->left[b->depth]--;
 	t->indent[b->depth] = !alone;
 	put_bars(t, b->depth);
-	if (!alone)
-		output_format(t->o, "%s--%.2f%%-- ", t->left[b->depth] ? "|" : "'",
-			      number_percent(b->weight, t->table->weight));
+	if (!alone) {
+		output_text(t->o, t->left[b->depth] ? "|--" : "'--");
+		output_text(t->o, number_hundredths(number, b->weight, t->table->weight));
+		output_text(t->o, "%-- ");
+	}
 	put_cell_text(output_buffer(t->o), b->frame->symbol);
 	output_text(t->o, "\n");
 	output_settle(t->o);

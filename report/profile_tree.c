@@ -45,7 +45,7 @@ static int add_place(struct walk *w, uint32_t node, uint64_t weight)
 		w->cap = cap;
 	}
 	w->places[w->nr++] = (struct place) {
-		.symbol = w->trie->nodes[node].symbol, .node = node, .weight = weight,
+		.symbol = w->trie->stacks[node].symbol, .node = node, .weight = weight,
 	};
 	return 0;
 }
@@ -53,6 +53,7 @@ static int add_place(struct walk *w, uint32_t node, uint64_t weight)
 /* One step from a node in the walk's direction. */
 static int step(struct walk *w, uint32_t node, uint64_t weight)
 {
+	const struct profile_links *links = w->trie->links;
 	const struct profile_node *nodes = w->trie->nodes;
 	int err = 0;
 
@@ -61,7 +62,7 @@ static int step(struct walk *w, uint32_t node, uint64_t weight)
 			err = add_place(w, nodes[node].parent, weight);
 		return err;
 	}
-	for (uint32_t i = nodes[node].first_child; i && !err; i = nodes[i].next_sibling)
+	for (uint32_t i = links[node].first_child; i && !err; i = links[i].next_sibling)
 		if (nodes[i].weight)
 			err = add_place(w, i, nodes[i].weight);
 	return err;
@@ -167,16 +168,15 @@ static int walk_branches(struct walk *w, const struct branch *branches, size_t n
 static int sum_group(struct profile *p, const struct profile_row *row)
 {
 	struct profile_section *s = &p->sections[row->section];
-	size_t start = s->group_start[row->group];
+	size_t first = s->group_start[row->group];
+	int err = profile_trie_index(&s->trie);
 
-	if (p->summed_section == s && p->summed_group == row->group)
-		return 0;
-	if (p->summed_section)
-		profile_trie_clear(&p->summed_section->trie);
+	if (err || (p->summed_section == s && p->summed_group == row->group))
+		return err;
 	p->summed_section = s;
 	p->summed_group = row->group;
-	return profile_trie_sum(&s->trie, s->list + start,
-				s->group_start[row->group + 1] - start, true, NULL, NULL);
+	profile_trie_keep(&s->trie, s->list + first, s->group_start[row->group + 1] - first);
+	return 0;
 }
 
 /*
@@ -189,9 +189,9 @@ static int start(struct walk *w, uint32_t frame, bool self_only)
 	bool is_symbol = w->profile->frame_kind == PROFILE_SYMBOL;
 	int err = 0;
 
-	for (uint32_t i = trie->first_of_row[frame]; i && !err; i = trie->nodes[i].same_row) {
+	for (uint32_t i = trie->first_of_row[frame]; i && !err; i = trie->same_row[i]) {
 		const struct profile_node *node = &trie->nodes[i];
-		uint64_t weight = self_only ? node->self : node->weight;
+		uint64_t weight = self_only ? trie->self[i] : node->weight;
 
 		if (!weight || (!self_only && !node->topmost))
 			continue;

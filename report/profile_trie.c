@@ -30,19 +30,6 @@ static uint32_t mark_stacks(struct profile_trie *trie, const struct trace *t,
 	return nr_nodes;
 }
 
-static void describe(struct profile_node *node, const struct profile_node *parent,
-		     const struct frame_name *name, enum profile_kind frame_kind)
-{
-	node->symbol = name->symbol_id;
-	if (frame_kind == PROFILE_SYMBOL)
-		node->row = name->symbol_id;
-	else if (frame_kind == PROFILE_MODULE)
-		node->row = name->module_id;
-	node->frames = parent->frames + 1;
-	node->unresolved = parent->unresolved + !name->resolved;
-	node->truncated = parent->truncated;
-}
-
 static bool is_truncation(const struct trace *t, uint32_t frame_id)
 {
 	const struct trace_frame *frame = trace_frame(t, frame_id);
@@ -50,96 +37,53 @@ static bool is_truncation(const struct trace *t, uint32_t frame_id)
 	return frame && !frame->module && frame->offset == FRAME_TRUNCATED;
 }
 
+static void set_row(struct profile_trie *trie, uint32_t at, const struct frame_name *name,
+		    enum profile_kind frame_kind)
+{
+	uint32_t row = 0;
+
+	if (frame_kind == PROFILE_SYMBOL)
+		row = name->symbol_id;
+	else if (frame_kind == PROFILE_MODULE)
+		row = name->module_id;
+	trie->nodes[at].row = row & INT32_MAX;
+	trie->stacks[at].symbol = name->symbol_id;
+	if (row >= trie->nr_rows)
+		trie->nr_rows = row + 1;
+}
+
 /* Ascending ids of stacks give ascending nodes, so parents come first. */
 static void add_nodes(struct profile_trie *trie, const struct trace *t, struct names *names,
 		      enum profile_kind frame_kind)
 {
-	struct profile_node *root = &trie->nodes[PROFILE_TRIE_ROOT];
-
 	trie->nr = PROFILE_TRIE_NO_STACK + 1;
-	describe(&root[PROFILE_TRIE_NO_STACK], root, names_frame(names, 0), frame_kind);
-	root[PROFILE_TRIE_NO_STACK].frames = 0;
-	root[PROFILE_TRIE_NO_STACK].unresolved = 0;
+	set_row(trie, PROFILE_TRIE_NO_STACK, names_frame(names, 0), frame_kind);
 	for (uint32_t id = 1; id < trie->nr_stacks; id++) {
+		uint32_t at = trie->nr, parent;
+		const struct profile_stack *above;
 		const struct trace_stack *stack;
-		struct profile_node *node;
+		const struct frame_name *name;
 
 		if (!trie->node_of[id])
 			continue;
 		stack = trace_stack(t, id);
-		node = &trie->nodes[trie->nr];
-		node->parent = stack->parent < id ? trie->node_of[stack->parent] : 0;
-		describe(node, &trie->nodes[node->parent], names_frame(names, stack->frame),
-			 frame_kind);
-		if (!node->parent)
-			node->truncated = is_truncation(t, stack->frame);
+		parent = stack->parent < id ? trie->node_of[stack->parent] : 0;
+		name = names_frame(names, stack->frame);
+		set_row(trie, at, name, frame_kind);
+		above = &trie->stacks[parent];
+		trie->nodes[at].parent = parent;
+		trie->stacks[at].frames = above->frames + 1;
+		trie->stacks[at].unresolved = (above->unresolved + !name->resolved) & INT32_MAX;
+		trie->stacks[at].truncated = parent ? above->truncated
+						    : is_truncation(t, stack->frame);
 		trie->node_of[id] = trie->nr++;
 	}
-}
-
-static void link_children(struct profile_trie *trie)
-{
-	for (uint32_t i = trie->nr - 1; i > PROFILE_TRIE_ROOT; i--) {
-		struct profile_node *parent = &trie->nodes[trie->nodes[i].parent];
-
-		trie->nodes[i].next_sibling = parent->first_child;
-		parent->first_child = i;
-	}
-}
-
-static int link_rows(struct profile_trie *trie)
-{
-	for (uint32_t i = 1; i < trie->nr; i++)
-		if (trie->nodes[i].row >= trie->nr_rows)
-			trie->nr_rows = trie->nodes[i].row + 1;
-	trie->first_of_row = calloc((size_t)trie->nr_rows + 1, sizeof(*trie->first_of_row));
-	if (!trie->first_of_row)
-		return -ENOMEM;
-	for (uint32_t i = trie->nr - 1; i > PROFILE_TRIE_ROOT; i--) {
-		struct profile_node *node = &trie->nodes[i];
-
-		node->same_row = trie->first_of_row[node->row];
-		trie->first_of_row[node->row] = i;
-	}
-	return 0;
-}
-
-/*
- * Goes through the trie depth first, counting how often each row is on the way
- * from the root: without recursion, for a stack may be as deep as its file says.
- */
-static int find_topmost(struct profile_trie *trie)
-{
-	struct profile_node *nodes = trie->nodes;
-	uint32_t *on_path = calloc((size_t)trie->nr_rows + 1, sizeof(*on_path));
-	uint32_t at = nodes[PROFILE_TRIE_ROOT].first_child;
-
-	if (!on_path)
-		return -ENOMEM;
-	while (at) {
-		nodes[at].topmost = !on_path[nodes[at].row]++;
-		if (nodes[at].first_child) {
-			at = nodes[at].first_child;
-			continue;
-		}
-		while (at) {
-			on_path[nodes[at].row]--;
-			if (nodes[at].next_sibling) {
-				at = nodes[at].next_sibling;
-				break;
-			}
-			at = nodes[at].parent;
-		}
-	}
-	free(on_path);
-	return 0;
 }
 
 int profile_trie_build(struct profile_trie *trie, struct trace *t, struct names *names,
 		       const struct profile_sum *sums, size_t nr, enum profile_kind frame_kind)
 {
 	uint32_t nr_nodes;
-	int err;
 
 	memset(trie, 0, sizeof(*trie));
 	trie->nr_stacks = trace_nr_stacks(t);
@@ -148,25 +92,94 @@ int profile_trie_build(struct profile_trie *trie, struct trace *t, struct names 
 		return -ENOMEM;
 	nr_nodes = mark_stacks(trie, t, sums, nr);
 	trie->nodes = calloc(nr_nodes, sizeof(*trie->nodes));
+	trie->stacks = calloc(nr_nodes, sizeof(*trie->stacks));
 	trie->touched = calloc(nr_nodes / WORD_BITS + 1, sizeof(*trie->touched));
-	err = trie->nodes && trie->touched ? 0 : -ENOMEM;
-	if (!err) {
-		add_nodes(trie, t, names, frame_kind);
-		link_children(trie);
-		err = link_rows(trie);
-	}
-	if (!err)
-		err = find_topmost(trie);
-	if (err)
+	if (!trie->nodes || !trie->stacks || !trie->touched) {
 		profile_trie_release(trie);
-	return err;
+		return -ENOMEM;
+	}
+	add_nodes(trie, t, names, frame_kind);
+	return 0;
+}
+
+/* --- linking ----------------------------------------------------------------- */
+
+/*
+ * Goes through the trie depth first, counting how often each row is on the way
+ * from the root: without recursion, for a stack may be as deep as its file says.
+ */
+static void find_topmost(struct profile_trie *trie, uint32_t *on_path)
+{
+	const struct profile_links *links = trie->links;
+	struct profile_node *nodes = trie->nodes;
+	uint32_t at = links[PROFILE_TRIE_ROOT].first_child;
+
+	while (at) {
+		nodes[at].topmost = !on_path[nodes[at].row]++;
+		if (links[at].first_child) {
+			at = links[at].first_child;
+			continue;
+		}
+		while (at) {
+			on_path[nodes[at].row]--;
+			if (links[at].next_sibling) {
+				at = links[at].next_sibling;
+				break;
+			}
+			at = nodes[at].parent;
+		}
+	}
+}
+
+int profile_trie_link(struct profile_trie *trie)
+{
+	uint32_t *on_path = calloc((size_t)trie->nr_rows + 1, sizeof(*on_path));
+
+	trie->links = calloc(trie->nr, sizeof(*trie->links));
+	if (!trie->links || !on_path) {
+		free(on_path);
+		return -ENOMEM;
+	}
+	for (uint32_t i = trie->nr - 1; i > PROFILE_TRIE_ROOT; i--) {
+		struct profile_links *parent = &trie->links[trie->nodes[i].parent];
+
+		trie->links[i].next_sibling = parent->first_child;
+		parent->first_child = i;
+	}
+	find_topmost(trie, on_path);
+	free(on_path);
+	return 0;
+}
+
+int profile_trie_index(struct profile_trie *trie)
+{
+	int err = trie->links ? 0 : profile_trie_link(trie);
+
+	if (err || trie->self)
+		return err;
+	trie->first_of_row = calloc((size_t)trie->nr_rows + 1, sizeof(*trie->first_of_row));
+	trie->same_row = calloc(trie->nr, sizeof(*trie->same_row));
+	trie->self = calloc(trie->nr, sizeof(*trie->self));
+	if (!trie->first_of_row || !trie->same_row || !trie->self)
+		return -ENOMEM;
+	for (uint32_t i = trie->nr - 1; i > PROFILE_TRIE_ROOT; i--) {
+		uint32_t *first = &trie->first_of_row[trie->nodes[i].row];
+
+		trie->same_row[i] = *first;
+		*first = i;
+	}
+	return 0;
 }
 
 void profile_trie_release(struct profile_trie *trie)
 {
 	free(trie->nodes);
 	free(trie->node_of);
+	free(trie->stacks);
+	free(trie->links);
 	free(trie->first_of_row);
+	free(trie->same_row);
+	free(trie->self);
 	free(trie->touched);
 	memset(trie, 0, sizeof(*trie));
 }
@@ -195,7 +208,6 @@ static void put_sums(struct profile_trie *trie, const struct profile_sum *sums, 
 	for (size_t i = 0; i < nr; i++) {
 		uint32_t at = profile_trie_node(trie, sums[i].stack);
 
-		trie->nodes[at].self += sums[i].weight;
 		trie->nodes[at].weight += sums[i].weight;
 		while (at != PROFILE_TRIE_ROOT && !touch(trie, at))
 			at = trie->nodes[at].parent;
@@ -203,8 +215,9 @@ static void put_sums(struct profile_trie *trie, const struct profile_sum *sums, 
 }
 
 int profile_trie_sum(struct profile_trie *trie, const struct profile_sum *sums, size_t nr,
-		     bool keep, profile_trie_fn fn, void *ctx)
+		     profile_trie_fn fn, void *ctx)
 {
+	struct profile_node *nodes = trie->nodes;
 	int err = 0;
 
 	put_sums(trie, sums, nr);
@@ -214,23 +227,27 @@ int profile_trie_sum(struct profile_trie *trie, const struct profile_sum *sums, 
 		trie->touched[w] = 0;
 		while (left) {
 			uint32_t bit = WORD_BITS - 1 - (uint32_t)__builtin_clzll(left);
-			struct profile_node *node = &trie->nodes[w * WORD_BITS + bit];
+			struct profile_node *node = &nodes[w * WORD_BITS + bit];
 
 			left &= ~((uint64_t)1 << bit);
-			trie->nodes[node->parent].weight += node->weight;
-			if (fn && !err)
+			nodes[node->parent].weight += node->weight;
+			if (!err)
 				err = fn(ctx, node);
-			if (!keep)
-				node->self = node->weight = 0;
+			node->weight = 0;
 		}
 	}
-	if (!keep)
-		trie->nodes[PROFILE_TRIE_ROOT].weight = 0;
+	nodes[PROFILE_TRIE_ROOT].weight = 0;
 	return err;
 }
 
-void profile_trie_clear(struct profile_trie *trie)
+void profile_trie_keep(struct profile_trie *trie, const struct profile_sum *sums, size_t nr)
 {
 	for (uint32_t i = 0; i < trie->nr; i++)
-		trie->nodes[i].self = trie->nodes[i].weight = 0;
+		trie->nodes[i].weight = trie->self[i] = 0;
+	for (size_t i = 0; i < nr; i++)
+		trie->self[profile_trie_node(trie, sums[i].stack)] += sums[i].weight;
+	for (uint32_t i = trie->nr - 1; i > PROFILE_TRIE_ROOT; i--) {
+		trie->nodes[i].weight += trie->self[i];
+		trie->nodes[trie->nodes[i].parent].weight += trie->nodes[i].weight;
+	}
 }

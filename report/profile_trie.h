@@ -17,26 +17,40 @@
 #define PROFILE_TRIE_ROOT 0
 #define PROFILE_TRIE_NO_STACK 1
 
+/* What summing looks at, packed: a trie has more nodes than a cache has room for. */
 struct profile_node {
-	uint32_t parent;		/* of the root: itself */
-	uint32_t first_child, next_sibling;	/* 0 ends */
-	uint32_t symbol;		/* symbol_id; 0: the root */
-	uint32_t row;			/* what rows are made of: a symbol_id, module_id or 0 */
-	uint32_t same_row;		/* next node of that row; 0 ends */
-	uint32_t frames, unresolved;	/* of the stack that ends here */
-	bool truncated;			/* the stack does not begin at its real root */
-	bool topmost;			/* no node above has the same row */
-	uint64_t self, weight;		/* as profile_trie_sum() left them */
+	uint32_t parent;	/* of the root: itself */
+	uint32_t row : 31;	/* what rows are made of: a symbol_id, module_id or 0 */
+	uint32_t topmost : 1;	/* no node above has the same row */
+	uint64_t weight;	/* of all stacks through it, while summed */
+};
+
+/* The stack that ends in a node. */
+struct profile_stack {
+	uint32_t symbol;	/* symbol_id of its last frame; 0: the root */
+	uint32_t frames;
+	uint32_t unresolved : 31;	/* of the frames */
+	uint32_t truncated : 1;		/* it does not begin at its real root */
+};
+
+/* Node numbers; 0 ends. */
+struct profile_links {
+	uint32_t first_child, next_sibling;
 };
 
 struct profile_trie {
 	struct profile_node *nodes;
+	struct profile_stack *stacks;	/* by node */
 	uint32_t nr;
 	uint32_t *node_of;		/* by stack id */
 	uint32_t nr_stacks;
-	uint32_t *first_of_row;		/* by row: its nodes, linked by same_row */
-	uint32_t nr_rows;
+	uint32_t nr_rows;		/* one past the largest row */
 	uint64_t *touched;		/* bitmap of nodes, all 0 between calls */
+	struct profile_links *links;	/* NULL until profile_trie_link() */
+	/* For call trees; NULL until profile_trie_index(). */
+	uint32_t *first_of_row;		/* by row: a node of it, */
+	uint32_t *same_row;		/* by node: the next one; 0 ends */
+	uint64_t *self;			/* by node: of the stacks that end there */
 };
 
 /*
@@ -45,18 +59,20 @@ struct profile_trie {
  */
 int profile_trie_build(struct profile_trie *trie, struct trace *t, struct names *names,
 		       const struct profile_sum *sums, size_t nr, enum profile_kind frame_kind);
+/* Links the nodes downwards and finds out which ones are topmost. */
+int profile_trie_link(struct profile_trie *trie);
+/* Prepares what call trees need; does nothing the second time. */
+int profile_trie_index(struct profile_trie *trie);
 void profile_trie_release(struct profile_trie *trie);
 /* Any stack id; PROFILE_TRIE_NO_STACK for those that no stack has. */
 uint32_t profile_trie_node(const struct profile_trie *trie, uint32_t stack);
 
 /* Called for every node that has a weight, children before their parents. */
 typedef int (*profile_trie_fn)(void *ctx, const struct profile_node *node);
-/*
- * Sums the given ones up the trie.  Then calls fn (unless NULL); if `keep`,
- * the nodes keep their sums until profile_trie_clear().
- */
+/* Sums the given ones up the trie, calls fn, and leaves the nodes without weight. */
 int profile_trie_sum(struct profile_trie *trie, const struct profile_sum *sums, size_t nr,
-		     bool keep, profile_trie_fn fn, void *ctx);
-void profile_trie_clear(struct profile_trie *trie);
+		     profile_trie_fn fn, void *ctx);
+/* The same, but the nodes keep `weight` and `self` until the next call. */
+void profile_trie_keep(struct profile_trie *trie, const struct profile_sum *sums, size_t nr);
 
 #endif
