@@ -113,10 +113,13 @@ static void handler(int sig)
 
 static void command_has_clean_signals_and_files(void **state)
 {
-	/* Signals blocked, ignored and caught as /proc shows them, and open files. */
+	/*
+	 * Signals blocked, ignored and caught as /proc shows them, and open files.
+	 * make(1) leaves the two that are private to libc ignored.
+	 */
 	char *command[] = { "sh", "-c",
 		"grep -q 'SigBlk:\t0000000000000000' /proc/self/status && "
-		"grep -q 'SigIgn:\t0000000000000001' /proc/self/status && "
+		"grep -q 'SigIgn:\t0000000[01][08]0000001' /proc/self/status && "
 		"test -z \"$(ls /proc/self/fd | grep -v '^[0123]$')\"", NULL };
 	sigset_t some, old;
 
