@@ -2,6 +2,7 @@
  * deleted [SECONDS]: runs a copy of itself whose file is gone by the time it
  * burns CPU time in burn_deleted().
  */
+#define _GNU_SOURCE
 #include "burn.h"
 
 #include <fcntl.h>

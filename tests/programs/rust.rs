@@ -42,7 +42,6 @@ fn apply<F: Fn(u64) -> u64>(f: F, x: u64) -> u64 {
 }
 
 fn main() {
-    use kiln::Fire;
     let seconds: f64 = std::env::args().nth(1).map_or(1.0, |s| s.parse().unwrap());
     let end = Instant::now() + Duration::from_secs_f64(seconds);
     let bowl: Box<dyn kiln::Fire> = Box::new(kiln::Bowl { size: black_box(3) });
