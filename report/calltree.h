@@ -1,7 +1,10 @@
 /*
- * Sums of stacks merged into one tree: a root, below it the groups of tasks,
- * below them the frames, outermost first.  Frames of one parent that have the
- * same name are one node.  The caller says what a name is.
+ * Sums of stacks merged into one tree: a root, below it the frames, outermost
+ * first.  Frames of one parent that have the same name are one node.  The
+ * caller says what a name is.
+ *
+ * Trees of groups of tasks are made one after the other in the same memory, so
+ * that it follows the number of different stacks and not of groups.
  */
 #ifndef REPORT_CALLTREE_H
 #define REPORT_CALLTREE_H
@@ -17,27 +20,27 @@
 
 struct calltree_node {
 	uint32_t parent;	/* a smaller index; the root is its own */
-	uint32_t name;		/* of a frame: what frame_name() said; a group: its number */
-	uint16_t depth;		/* 0: the root */
-	bool is_group;
+	uint32_t name;		/* what frame_name() said; 0: the root */
+	uint32_t depth;		/* 0: the root */
 	uint64_t self, total;
 };
 
-struct calltree_opts {
-	bool groups;		/* a level of nodes for them */
-	/* 0 is no name: memory ran out. */
-	uint32_t (*frame_name)(void *ctx, uint32_t group, uint32_t frame_id);
-	void *ctx;
-};
+/* 0 is no name: memory ran out. */
+typedef uint32_t (*calltree_name_fn)(void *ctx, uint32_t group, uint32_t frame_id);
 
-/* nodes[0] is the root; parents stand before their children. */
-struct calltree {
-	struct calltree_node *nodes;
-	size_t nr;
-};
+struct calltree;
 
-int calltree_build(struct calltree *out, const struct trace *t, const struct stacksum *sums,
-		   const struct calltree_opts *opts);
-void calltree_release(struct calltree *tree);
+int calltree_new(struct calltree **out, const struct trace *t, calltree_name_fn frame_name,
+		 void *ctx);
+void calltree_free(struct calltree *tree);
+/* Only the root is left. */
+void calltree_clear(struct calltree *tree);
+/* Adds entries of one group. */
+int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, size_t nr);
+/*
+ * Totals are summed up; nodes[0] is the root, parents stand before their
+ * children.  Valid until the next call.
+ */
+const struct calltree_node *calltree_nodes(struct calltree *tree, size_t *nr);
 
 #endif

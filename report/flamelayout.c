@@ -47,9 +47,91 @@ static int compare_boxes(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
+/* --- nodes wide enough to be drawn ------------------------------------------ */
+
+struct node {
+	uint32_t parent;	/* index; the root is its own */
+	uint32_t name, depth;
+	bool is_group;
+	uint64_t total;
+};
+
+struct kept {
+	struct node *nodes;
+	size_t nr, cap;
+	uint64_t left_out;
+};
+
+static int keep(struct kept *k, const struct node *n)
+{
+	size_t cap = k->cap ? k->cap * 2 : 1024;
+	struct node *nodes;
+
+	if (k->nr == k->cap) {
+		nodes = realloc(k->nodes, cap * sizeof(*nodes));
+		if (!nodes)
+			return -ENOMEM;
+		k->nodes = nodes;
+		k->cap = cap;
+	}
+	k->nodes[k->nr++] = *n;
+	return 0;
+}
+
+/* The frames of a tree below `top`; the parents of a wide node are wide, too. */
+static int keep_wide(struct kept *k, struct calltree *tree, uint32_t top, uint64_t min_width)
+{
+	size_t nr;
+	const struct calltree_node *nodes = calltree_nodes(tree, &nr);
+	uint32_t *index = malloc(nr * sizeof(*index));
+	uint32_t top_depth = k->nodes[top].depth;
+	int err = index ? 0 : -ENOMEM;
+
+	if (index)
+		index[0] = top;
+	for (size_t i = 1; i < nr && !err; i++) {
+		const struct calltree_node *n = &nodes[i];
+
+		if (n->total < min_width || n->depth + top_depth > FLAMELAYOUT_MAX_DEPTH) {
+			k->left_out++;
+			continue;
+		}
+		index[i] = (uint32_t)k->nr;
+		err = keep(k, &(struct node) {
+			.parent = index[n->parent], .name = n->name, .total = n->total,
+			.depth = n->depth + top_depth });
+	}
+	free(index);
+	return err;
+}
+
+static int keep_group(struct kept *k, struct calltree *tree, const struct stacksum_entry *e,
+		      size_t nr, const struct flamelayout_opts *opts)
+{
+	uint32_t top = 0;
+	uint64_t total = 0;
+	size_t nr_nodes;
+	int err;
+
+	calltree_clear(tree);
+	err = calltree_add(tree, e, nr);
+	if (err || !opts->groups)
+		return err ? err : keep_wide(k, tree, 0, opts->min_width);
+	for (size_t i = 0; i < nr; i++)
+		total += e[i].count;
+	if (total < opts->min_width) {
+		calltree_nodes(tree, &nr_nodes);
+		k->left_out += nr_nodes;
+		return 0;
+	}
+	top = (uint32_t)k->nr;
+	err = keep(k, &(struct node) {
+		.name = e->group, .is_group = true, .depth = 1, .total = total });
+	return err ? err : keep_wide(k, tree, top, opts->min_width);
+}
+
 /* --- the order of names ---------------------------------------------------- */
 
-/* A name of a node that is wide enough to be drawn. */
 struct ranked {
 	const struct frame_name *frame;
 	const struct stacksum_group *group;
@@ -75,29 +157,27 @@ struct ranks {
 	uint32_t nr_groups;
 };
 
-static uint32_t *rank_of(const struct ranks *r, const struct calltree_node *n)
+static uint32_t *rank_of(const struct ranks *r, const struct node *n)
 {
 	return &r->list[n->is_group ? n->name : r->nr_groups + n->name];
 }
 
-static int rank_names(struct ranks *r, const struct calltree *tree, const uint32_t *kept,
-		      size_t nr, struct names *names, const struct stacksum *sums)
+static int rank_names(struct ranks *r, const struct kept *k, struct names *names,
+		      const struct stacksum *sums)
 {
-	size_t nr_names, nr_ranked = 0;
-	struct ranked *ranked;
+	struct ranked *ranked = malloc(k->nr * sizeof(*ranked));
+	size_t nr_ranked = 0;
 
 	r->nr_groups = stacksum_nr_groups(sums);
-	nr_names = (size_t)r->nr_groups + names_nr_symbols(names);
-	r->list = calloc(nr_names + 1, sizeof(*r->list));
-	ranked = malloc((nr + 1) * sizeof(*ranked));
+	r->list = calloc((size_t)r->nr_groups + names_nr_symbols(names) + 1, sizeof(*r->list));
 	if (!r->list || !ranked) {
 		free(ranked);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < nr; i++) {
-		const struct calltree_node *n = &tree->nodes[kept[i]];
+	for (size_t i = 1; i < k->nr; i++) {
+		const struct node *n = &k->nodes[i];
 
-		if (*rank_of(r, n) || kept[i] == 0)
+		if (*rank_of(r, n))
 			continue;
 		*rank_of(r, n) = 1;
 		ranked[nr_ranked++] = (struct ranked) {
@@ -131,26 +211,13 @@ static int compare_places(const void *a, const void *b)
 	return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-/* Indexes of the nodes that are wide enough; their parents are, too. */
-static size_t choose(const struct calltree *tree, uint64_t min_width, uint32_t *kept)
-{
-	size_t nr = 1;
-
-	kept[0] = 0;
-	for (size_t i = 1; i < tree->nr; i++)
-		if (tree->nodes[i].total >= min_width &&
-		    tree->nodes[i].depth <= FLAMELAYOUT_MAX_DEPTH)
-			kept[nr++] = (uint32_t)i;
-	return nr;
-}
-
-static void place_boxes(struct flame_layout *out, const struct calltree *tree,
-			struct place *places, size_t nr, uint64_t *next)
+static void place_boxes(struct flame_layout *out, const struct kept *k,
+			const struct place *places, uint64_t *next)
 {
 	/* next[node] is where its next child starts. */
 	next[0] = 0;
-	for (size_t i = 0; i < nr; i++) {
-		const struct calltree_node *n = &tree->nodes[places[i].node];
+	for (size_t i = 0; i < k->nr; i++) {
+		const struct node *n = &k->nodes[places[i].node];
 		uint64_t start = next[n->parent];
 
 		if (places[i].node)
@@ -161,41 +228,31 @@ static void place_boxes(struct flame_layout *out, const struct calltree *tree,
 			.name = n->name, .is_group = n->is_group,
 		};
 	}
+	out->left_out = k->left_out;
 }
 
-static int lay_out(struct flame_layout *out, const struct calltree *tree, struct names *names,
-		   const struct stacksum *sums, const struct flamelayout_opts *opts)
+static int lay_out(struct flame_layout *out, const struct kept *k, struct names *names,
+		   const struct stacksum *sums)
 {
-	uint32_t *kept = malloc(tree->nr * sizeof(*kept));
+	struct place *places = malloc(k->nr * sizeof(*places));
+	uint64_t *next = malloc(k->nr * sizeof(*next));
 	struct ranks ranks = { .list = NULL };
-	struct place *places = NULL;
-	uint64_t *next = NULL;
-	size_t nr = 0;
-	int err = -ENOMEM;
+	int err;
 
-	if (kept) {
-		nr = choose(tree, opts->min_width, kept);
-		err = rank_names(&ranks, tree, kept, nr, names, sums);
-	}
+	out->boxes = malloc(k->nr * sizeof(*out->boxes));
+	err = places && next && out->boxes ? 0 : -ENOMEM;
+	if (!err)
+		err = rank_names(&ranks, k, names, sums);
 	if (!err) {
-		places = malloc(nr * sizeof(*places));
-		next = malloc(tree->nr * sizeof(*next));
-		out->boxes = malloc(nr * sizeof(*out->boxes));
-		err = places && next && out->boxes ? 0 : -ENOMEM;
-	}
-	if (!err) {
-		for (size_t i = 0; i < nr; i++) {
-			const struct calltree_node *n = &tree->nodes[kept[i]];
+		for (size_t i = 0; i < k->nr; i++) {
+			const struct node *n = &k->nodes[i];
 
 			places[i] = (struct place) {
-				n->depth, n->parent, kept[i] ? *rank_of(&ranks, n) : 0, kept[i] };
+				n->depth, n->parent, i ? *rank_of(&ranks, n) : 0, (uint32_t)i };
 		}
-		qsort(places, nr, sizeof(*places), compare_places);
-		place_boxes(out, tree, places, nr, next);
-		qsort(out->boxes, out->nr, sizeof(*out->boxes), compare_boxes);
-		out->left_out = tree->nr - nr;
+		qsort(places, k->nr, sizeof(*places), compare_places);
+		place_boxes(out, k, places, next);
 	}
-	free(kept);
 	free(ranks.list);
 	free(places);
 	free(next);
@@ -208,30 +265,54 @@ static uint32_t frame_name(void *ctx, uint32_t group, uint32_t frame_id)
 	return names_frame(ctx, frame_id)->symbol_id;
 }
 
+static int keep_all(struct kept *k, const struct trace *t, struct names *names,
+		    const struct stacksum *sums, const struct flamelayout_opts *opts)
+{
+	struct calltree *tree;
+	size_t nr, end;
+	const struct stacksum_entry *e = stacksum_entries(sums, &nr);
+	int err;
+
+	err = calltree_new(&tree, t, frame_name, names);
+	if (err)
+		return err;
+	err = keep(k, &(struct node) { .total = stacksum_total(sums) });
+	for (size_t i = 0; i < nr && !err; i = end) {
+		end = stacksum_group_end(sums, i);
+		err = keep_group(k, tree, &e[i], end - i, opts);
+	}
+	calltree_free(tree);
+	return err;
+}
+
+static int lay_out_forward(struct flame_layout *out, const struct trace *t, struct names *names,
+			   const struct stacksum *sums, const struct flamelayout_opts *opts)
+{
+	struct kept k = { .nodes = NULL };
+	int err = keep_all(&k, t, names, sums, opts);
+
+	if (!err)
+		err = lay_out(out, &k, names, sums);
+	free(k.nodes);
+	return err;
+}
+
 int flamelayout_build(struct flame_layout *out, const struct trace *t, struct names *names,
 		      const struct stacksum *sums, const struct flamelayout_opts *opts)
 {
-	const struct calltree_opts tree_opts = {
-		.groups = opts->groups, .frame_name = frame_name, .ctx = names,
-	};
-	struct calltree tree;
 	int err;
 
 	*out = (struct flame_layout) { .boxes = NULL };
-	if (opts->reverse) {
+	if (opts->reverse)
 		err = flamelayout_reverse(out, t, names, sums, opts);
-		if (!err)
-			qsort(out->boxes, out->nr, sizeof(*out->boxes), compare_boxes);
-	} else {
-		err = calltree_build(&tree, t, sums, &tree_opts);
-		if (!err) {
-			err = lay_out(out, &tree, names, sums, opts);
-			calltree_release(&tree);
-		}
-	}
-	if (err)
+	else
+		err = lay_out_forward(out, t, names, sums, opts);
+	if (err) {
 		flamelayout_release(out);
-	return err;
+		return err;
+	}
+	qsort(out->boxes, out->nr, sizeof(*out->boxes), compare_boxes);
+	return 0;
 }
 
 void flamelayout_release(struct flame_layout *l)

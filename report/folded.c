@@ -2,236 +2,21 @@
 
 #include "report/calltree.h"
 #include "report/digits.h"
+#include "report/folded_order.h"
 #include "report/stackquality.h"
-#include "report/textids.h"
+#include "report/textpool.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Texts of names, by id.  They lie in chunks and never move, as the table that
- * tells equal ones apart points into them.
- */
-struct texts {
-	struct textids *ids;
-	const char **by_id;
-	uint32_t cap;
-	char **chunks;
-	size_t nr_chunks, used, room;	/* of the last chunk */
+static const char no_stack[] = "[no stack]";
+
+/* Entries of one group, or all groups of one label. */
+struct part {
+	uint32_t label;		/* in the pool */
+	size_t begin, end;	/* entries */
 };
-
-struct folded {
-	const struct folded_opts *opts;
-	struct query *query;
-	struct names *names;
-	struct stacksum *sums;
-	struct texts texts;
-	uint32_t *frame_name;	/* by frame * 2 + java; 0: not asked yet */
-	uint32_t nr_frames;
-	struct bytebuf scratch;
-	struct calltree tree;
-	uint64_t frames, unresolved;
-};
-
-/* --- names ----------------------------------------------------------------- */
-
-/* A copy that stays where it is. */
-static const char *keep(struct texts *t, const void *text, size_t len)
-{
-	char **chunks, *to;
-
-	if (len + 1 > t->room - t->used) {
-		t->room = len + 1 > 65536 ? len + 1 : 65536;
-		t->used = 0;
-		chunks = realloc(t->chunks, (t->nr_chunks + 1) * sizeof(*chunks));
-		if (!chunks)
-			goto failed;
-		t->chunks = chunks;
-		chunks[t->nr_chunks] = malloc(t->room);
-		if (!chunks[t->nr_chunks])
-			goto failed;
-		t->nr_chunks++;
-	}
-	to = t->chunks[t->nr_chunks - 1] + t->used;
-	memcpy(to, text, len);
-	to[len] = '\0';
-	t->used += len + 1;
-	return to;
-failed:
-	t->used = t->room = 0;
-	return NULL;
-}
-
-static int remember(struct texts *t, uint32_t id, const char *text)
-{
-	uint32_t cap = t->cap ? t->cap * 2 : 1024;
-	const char **by_id;
-
-	if (id >= t->cap) {
-		by_id = realloc(t->by_id, cap * sizeof(*by_id));
-		if (!by_id)
-			return -ENOMEM;
-		t->by_id = by_id;
-		t->cap = cap;
-	}
-	t->by_id[id] = text;
-	return 0;
-}
-
-/* The id of the text in the scratch buffer; 0 when memory ran out. */
-static uint32_t text_id(struct folded *f)
-{
-	struct texts *t = &f->texts;
-	uint32_t before = textids_nr(t->ids), id;
-	const char *text;
-
-	if (f->scratch.err)
-		return 0;
-	text = keep(t, f->scratch.len ? f->scratch.data : (const uint8_t *)"", f->scratch.len);
-	if (!text)
-		return 0;
-	id = textids_get(t->ids, 0, text, f->scratch.len);
-	if (textids_nr(t->ids) == before)
-		t->used -= f->scratch.len + 1;
-	else if (id && remember(t, id, text))
-		return 0;
-	return id;
-}
-
-static uint32_t frame_name(void *ctx, uint32_t group, uint32_t frame)
-{
-	struct folded *f = ctx;
-	bool java = strncmp(stacksum_group(f->sums, group)->comm, "java", 4) == 0;
-	uint32_t *name = &f->frame_name[(frame < f->nr_frames ? frame : 0) * 2 + java];
-
-	if (!*name) {
-		bytebuf_clear(&f->scratch);
-		folded_frame(&f->scratch, names_frame(f->names, frame), f->opts, java);
-		*name = text_id(f);
-	}
-	return *name;
-}
-
-/* Groups become frames of the tree like others: their number gives way to a text. */
-static int name_groups(struct folded *f)
-{
-	for (size_t i = 1; i < f->tree.nr; i++) {
-		struct calltree_node *n = &f->tree.nodes[i];
-
-		if (!n->is_group)
-			continue;
-		bytebuf_clear(&f->scratch);
-		folded_group(&f->scratch, stacksum_group(f->sums, n->name), f->opts->sum.by);
-		n->name = text_id(f);
-		if (!n->name)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* --- order ----------------------------------------------------------------- */
-
-/*
- * Lines are sorted as texts.  Among siblings the line that ends in "foo" comes
- * before "foo.part", and that before the lines that go on with "foo;": so a
- * name has two places in the order, as an end and as a beginning.
- */
-struct place {
-	const char *text;
-	uint32_t name;
-	bool goes_on;
-};
-
-static int compare_places(const void *a, const void *b)
-{
-	const struct place *x = a, *y = b;
-	const unsigned char *s = (const unsigned char *)x->text;
-	const unsigned char *t = (const unsigned char *)y->text;
-	unsigned int c, d;
-
-	while (*s && *s == *t)
-		s++, t++;
-	c = *s ? *s : x->goes_on ? ';' : 0;
-	d = *t ? *t : y->goes_on ? ';' : 0;
-	return c < d ? -1 : c > d;
-}
-
-/* ranks[name * 2 + goes_on] is the place in the order. */
-static uint32_t *rank_names(const struct texts *t)
-{
-	size_t nr = (size_t)textids_nr(t->ids) * 2;
-	struct place *places = malloc((nr + 1) * sizeof(*places));
-	uint32_t *ranks = malloc((nr + 2) * sizeof(*ranks));
-
-	if (!places || !ranks) {
-		free(places);
-		free(ranks);
-		return NULL;
-	}
-	for (size_t i = 0; i < nr; i++)
-		places[i] = (struct place) {
-			.name = (uint32_t)(i / 2 + 1), .goes_on = i & 1,
-			.text = t->by_id[i / 2 + 1],
-		};
-	if (nr)
-		qsort(places, nr, sizeof(*places), compare_places);
-	for (size_t i = 0; i < nr; i++)
-		ranks[places[i].name * 2 + places[i].goes_on] = (uint32_t)i;
-	free(places);
-	return ranks;
-}
-
-/* One line, or all lines below a node. */
-struct item {
-	uint32_t parent, rank, node;
-	bool goes_on;
-};
-
-static int compare_items(const void *a, const void *b)
-{
-	const struct item *x = a, *y = b;
-
-	if (x->parent != y->parent)
-		return x->parent < y->parent ? -1 : 1;
-	return x->rank < y->rank ? -1 : x->rank > y->rank;
-}
-
-static struct item *sort_items(const struct calltree *tree, const uint32_t *ranks, size_t *out_nr)
-{
-	struct item *items = malloc(tree->nr * 2 * sizeof(*items));
-	size_t nr = 0;
-
-	if (!items)
-		return NULL;
-	for (size_t i = 1; i < tree->nr; i++) {
-		const struct calltree_node *n = &tree->nodes[i];
-
-		if (n->self)
-			items[nr++] = (struct item) {
-				n->parent, ranks[n->name * 2], (uint32_t)i, false };
-		if (n->total > n->self)
-			items[nr++] = (struct item) {
-				n->parent, ranks[n->name * 2 + 1], (uint32_t)i, true };
-	}
-	if (nr)
-		qsort(items, nr, sizeof(*items), compare_items);
-	*out_nr = nr;
-	return items;
-}
-
-/* --- lines ----------------------------------------------------------------- */
-
-static void put_line(struct output *o, const struct bytebuf *path, uint64_t count)
-{
-	struct bytebuf *to = output_buffer(o);
-
-	bytebuf_put(to, path->data, path->len);
-	bytebuf_put(to, " ", 1);
-	digits_put(to, count);
-	bytebuf_put(to, "\n", 1);
-	output_settle(o);
-}
 
 struct level {
 	size_t item;		/* next one to write */
@@ -239,137 +24,322 @@ struct level {
 	size_t path_len;
 };
 
-/* Where the items of each parent start. */
-static size_t *index_items(const struct item *items, size_t nr, size_t nr_nodes)
-{
-	size_t *first = malloc((nr_nodes + 1) * sizeof(*first));
+struct folded {
+	const struct folded_opts *opts;
+	struct query *query;
+	struct trace *trace;
+	struct names *names;
+	struct stacksum *sums;
+	struct textpool *pool;
+	uint32_t *frame_name;	/* by frame * 2 + java; 0: not asked yet */
+	uint32_t nr_frames;
+	uint32_t *ranks;	/* see folded_order_names() */
+	struct calltree *tree;
+	struct part *parts;	/* by label */
+	size_t nr_parts;
+	struct level *levels;
+	struct bytebuf path;	/* the line so far; before that, scratch */
+	struct output *output;
+};
 
-	if (!first)
-		return NULL;
-	for (size_t i = 0; i < nr_nodes; i++)
-		first[i] = nr;
-	for (size_t i = nr; i-- > 0;)
-		first[items[i].parent] = i;
-	return first;
+/* --- names ----------------------------------------------------------------- */
+
+static bool is_java(const struct folded *f, uint32_t group)
+{
+	return strncmp(stacksum_group(f->sums, group)->comm, "java", 4) == 0;
 }
 
-static int write_items(struct folded *f, const struct item *items, size_t nr,
-		       const size_t *first, struct output *o)
+static uint32_t keep_text(struct folded *f)
 {
-	struct level *levels = malloc((CALLTREE_MAX_DEPTH + 2) * sizeof(*levels));
-	struct bytebuf *path = &f->scratch;
+	return f->path.err ? 0 : textpool_put(f->pool, f->path.data, f->path.len);
+}
+
+static uint32_t frame_name(void *ctx, uint32_t group, uint32_t frame)
+{
+	struct folded *f = ctx;
+	bool java = is_java(f, group);
+	uint32_t *name = &f->frame_name[(frame < f->nr_frames ? frame : 0) * 2 + java];
+
+	if (!*name) {
+		bytebuf_clear(&f->path);
+		folded_frame(&f->path, names_frame(f->names, frame), f->opts, java);
+		*name = keep_text(f);
+	}
+	return *name;
+}
+
+/* All names are known before the first line: the order needs them. */
+static int name_frames(struct folded *f)
+{
+	uint32_t nr_stacks = trace_nr_stacks(f->trace);
+	uint8_t *seen = calloc((size_t)nr_stacks + 1, 1);
+	size_t nr;
+	const struct stacksum_entry *e = stacksum_entries(f->sums, &nr);
+	const struct trace_stack *s;
+	int err = seen ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < nr && !err; i++) {
+		uint8_t bit = is_java(f, e[i].group) ? 2 : 1;
+		uint32_t stack = e[i].stack;
+
+		for (; (s = trace_stack(f->trace, stack)) && !err; stack = s->parent) {
+			if (stack >= nr_stacks || (seen[stack] & bit))
+				break;
+			seen[stack] |= bit;
+			if (!frame_name(f, e[i].group, s->frame))
+				err = -ENOMEM;
+		}
+	}
+	free(seen);
+	return err;
+}
+
+static int name_groups(struct folded *f)
+{
+	size_t nr, end;
+	const struct stacksum_entry *e = stacksum_entries(f->sums, &nr);
+
+	f->parts = malloc((stacksum_nr_groups(f->sums) + 1) * sizeof(*f->parts));
+	if (!f->parts)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i = end) {
+		uint32_t label;
+
+		end = stacksum_group_end(f->sums, i);
+		bytebuf_clear(&f->path);
+		folded_group(&f->path, stacksum_group(f->sums, e[i].group), f->opts->sum.by);
+		label = keep_text(f);
+		if (!label)
+			return -ENOMEM;
+		f->parts[f->nr_parts++] = (struct part) { label, i, end };
+	}
+	return 0;
+}
+
+/* --- lines ----------------------------------------------------------------- */
+
+static void put_line(struct folded *f, uint64_t count)
+{
+	struct bytebuf *to = output_buffer(f->output);
+
+	bytebuf_put(to, f->path.data, f->path.len);
+	bytebuf_put(to, " ", 1);
+	digits_put(to, count);
+	bytebuf_put(to, "\n", 1);
+	output_settle(f->output);
+}
+
+static void put_text(struct folded *f, const char *text)
+{
+	bytebuf_put(&f->path, text, strlen(text));
+}
+
+static int put_items(struct folded *f, const struct folded_items *items,
+		     const struct calltree_node *nodes)
+{
 	size_t depth = 0;
 
-	if (!levels)
-		return -ENOMEM;
-	levels[0] = (struct level) { .item = first[0] };
-	bytebuf_clear(path);
-	while (!path->err && !output_error(o)) {
-		struct level *l = &levels[depth];
-		const struct item *item = &items[l->item];
-		const char *text;
+	f->levels[0] = (struct level) { .item = items->first[0], .path_len = f->path.len };
+	while (!f->path.err && !output_error(f->output)) {
+		struct level *l = &f->levels[depth];
+		const struct folded_item *item = &items->list[l->item];
 
-		path->len = l->path_len;
-		if (l->item == nr || item->parent != l->parent) {
+		f->path.len = l->path_len;
+		if (l->item == items->nr || item->parent != l->parent) {
 			if (depth-- == 0)
 				break;
 			continue;
 		}
 		l->item++;
-		text = f->texts.by_id[f->tree.nodes[item->node].name];
-		bytebuf_put(path, text, strlen(text));
+		put_text(f, textpool_text(f->pool, nodes[item->node].name));
 		if (!item->goes_on) {
-			put_line(o, path, f->tree.nodes[item->node].self);
+			put_line(f, nodes[item->node].self);
 			continue;
 		}
-		bytebuf_put(path, ";", 1);
-		levels[++depth] = (struct level) {
-			first[item->node], item->node, path->len };
+		put_text(f, ";");
+		f->levels[++depth] = (struct level) {
+			items->first[item->node], item->node, f->path.len };
 	}
-	free(levels);
-	return path->err;
+	return f->path.err;
 }
 
-static int write_sorted(struct folded *f, struct output *o)
+/* What has a stack, of all parts with one label. */
+static int put_stacks(struct folded *f, const struct part *parts, size_t nr)
 {
-	static const char no_stack[] = "[no stack]";
-	uint32_t *ranks = rank_names(&f->texts);
-	struct item *items = NULL;
-	size_t *first = NULL, nr = 0;
-	int err = -ENOMEM;
+	const struct calltree_node *nodes;
+	const struct stacksum_entry *e;
+	struct folded_items items;
+	size_t nr_nodes;
+	int err = 0;
 
-	if (ranks)
-		items = sort_items(&f->tree, ranks, &nr);
-	free(ranks);
-	if (items)
-		first = index_items(items, nr, f->tree.nr);
-	if (first)
-		err = write_items(f, items, nr, first, o);
-	if (!err && f->tree.nodes[0].self) {
-		bytebuf_clear(&f->scratch);
-		bytebuf_put(&f->scratch, no_stack, sizeof(no_stack) - 1);
-		put_line(o, &f->scratch, f->tree.nodes[0].self);
+	e = stacksum_entries(f->sums, &nr_nodes);
+	calltree_clear(f->tree);
+	for (size_t i = 0; i < nr && !err; i++)
+		err = calltree_add(f->tree, &e[parts[i].begin], parts[i].end - parts[i].begin);
+	if (err)
+		return err;
+	nodes = calltree_nodes(f->tree, &nr_nodes);
+	err = folded_order_nodes(&items, nodes, nr_nodes, f->ranks);
+	if (err)
+		return err;
+	bytebuf_clear(&f->path);
+	if (f->opts->sum.by != STACKSUM_BY_NONE) {
+		put_text(f, textpool_text(f->pool, parts[0].label));
+		put_text(f, ";");
 	}
-	free(first);
-	free(items);
+	err = put_items(f, &items, nodes);
+	folded_order_release(&items);
 	return err;
+}
+
+static uint64_t count_stackless(const struct folded *f, const struct part *parts, size_t nr)
+{
+	size_t nr_entries;
+	const struct stacksum_entry *e = stacksum_entries(f->sums, &nr_entries);
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = parts[i].begin; k < parts[i].end; k++)
+			if (!trace_stack(f->trace, e[k].stack))
+				count += e[k].count;
+	return count;
+}
+
+static void put_stackless(struct folded *f, const struct part *parts, size_t nr)
+{
+	uint64_t count = count_stackless(f, parts, nr);
+
+	if (!count)
+		return;
+	bytebuf_clear(&f->path);
+	put_text(f, f->opts->sum.by == STACKSUM_BY_NONE
+		    ? no_stack : textpool_text(f->pool, parts[0].label));
+	put_line(f, count);
+}
+
+/* --- groups ---------------------------------------------------------------- */
+
+/* The parts of one label, as the end or the beginning of lines. */
+struct piece {
+	uint32_t rank;
+	size_t part, nr;
+	bool goes_on;
+};
+
+static int compare_parts(const void *a, const void *b)
+{
+	const struct part *x = a, *y = b;
+
+	return x->label < y->label ? -1 : x->label > y->label;
+}
+
+static int compare_pieces(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+
+	return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static size_t find_pieces(const struct folded *f, struct piece *pieces)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0, end; i < f->nr_parts; i = end) {
+		uint32_t label = f->parts[i].label;
+
+		for (end = i; end < f->nr_parts && f->parts[end].label == label; end++)
+			;
+		for (int goes_on = 0; goes_on < 2; goes_on++)
+			pieces[nr++] = (struct piece) {
+				f->ranks[label * 2 + goes_on], i, end - i, goes_on };
+	}
+	if (nr)
+		qsort(pieces, nr, sizeof(*pieces), compare_pieces);
+	return nr;
+}
+
+static int put_all(struct folded *f)
+{
+	struct piece *pieces = malloc((f->nr_parts * 2 + 1) * sizeof(*pieces));
+	size_t nr;
+	int err = 0;
+
+	if (!pieces)
+		return -ENOMEM;
+	if (f->nr_parts)
+		qsort(f->parts, f->nr_parts, sizeof(*f->parts), compare_parts);
+	nr = find_pieces(f, pieces);
+	for (size_t i = 0; i < nr && !err && !output_error(f->output); i++) {
+		const struct part *parts = &f->parts[pieces[i].part];
+
+		if (pieces[i].goes_on)
+			err = put_stacks(f, parts, pieces[i].nr);
+		else
+			put_stackless(f, parts, pieces[i].nr);
+	}
+	free(pieces);
+	return err;
+}
+
+/* --- all ------------------------------------------------------------------- */
+
+static int folded_init(struct folded *f)
+{
+	int err;
+
+	f->nr_frames = trace_nr_frames(f->trace);
+	f->frame_name = calloc((size_t)f->nr_frames + 1, 2 * sizeof(*f->frame_name));
+	f->levels = malloc((CALLTREE_MAX_DEPTH + 2) * sizeof(*f->levels));
+	if (!f->frame_name || !f->levels)
+		return -ENOMEM;
+	err = names_new(&f->names, f->trace);
+	if (!err)
+		err = textpool_new(&f->pool);
+	if (!err)
+		err = name_frames(f);
+	if (!err)
+		err = name_groups(f);
+	if (!err)
+		err = calltree_new(&f->tree, f->trace, frame_name, f);
+	if (err)
+		return err;
+	f->ranks = folded_order_names(f->pool);
+	return f->ranks ? 0 : -ENOMEM;
 }
 
 static void folded_release(struct folded *f)
 {
-	calltree_release(&f->tree);
-	textids_free(f->texts.ids);
-	for (size_t i = 0; i < f->texts.nr_chunks; i++)
-		free(f->texts.chunks[i]);
-	free(f->texts.chunks);
-	free(f->texts.by_id);
+	calltree_free(f->tree);
+	textpool_free(f->pool);
+	free(f->parts);
+	free(f->ranks);
+	free(f->levels);
 	free(f->frame_name);
-	bytebuf_release(&f->scratch);
+	bytebuf_release(&f->path);
 	stacksum_free(f->sums);
 	names_free(f->names);
-}
-
-static int folded_build(struct folded *f, uint32_t *other_events, struct diag *d)
-{
-	const struct calltree_opts opts = {
-		.groups = f->opts->sum.by != STACKSUM_BY_NONE,
-		.frame_name = frame_name, .ctx = f,
-	};
-	int err;
-
-	err = stacksum_new(&f->sums, f->query, &f->opts->sum);
-	if (!err)
-		err = stacksum_read(f->sums, d);
-	if (!err)
-		err = names_new(&f->names, query_trace(f->query));
-	if (!err)
-		err = textids_new(&f->texts.ids);
-	if (err)
-		return err;
-	*other_events = stacksum_other_events(f->sums);
-	f->nr_frames = trace_nr_frames(query_trace(f->query));
-	f->frame_name = calloc((size_t)f->nr_frames + 1, 2 * sizeof(*f->frame_name));
-	if (!f->frame_name)
-		return -ENOMEM;
-	err = calltree_build(&f->tree, query_trace(f->query), f->sums, &opts);
-	if (!err)
-		err = name_groups(f);
-	if (!err)
-		err = stackquality_count(f->sums, f->names, f->query);
-	return err;
 }
 
 int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
 		 uint32_t *other_events, struct diag *d)
 {
-	struct folded f = { .opts = opts, .query = q };
+	struct folded f = {
+		.opts = opts, .query = q, .trace = query_trace(q), .output = o };
 	int err;
 
-	bytebuf_init(&f.scratch);
 	*other_events = 0;
-	err = folded_build(&f, other_events, d);
+	bytebuf_init(&f.path);
+	err = stacksum_new(&f.sums, q, &opts->sum);
 	if (!err)
-		err = write_sorted(&f, o);
+		err = stacksum_read(f.sums, d);
+	if (!err)
+		err = folded_init(&f);
+	if (!err)
+		err = stackquality_count(f.sums, f.names, q);
+	if (!err) {
+		*other_events = stacksum_other_events(f.sums);
+		err = put_all(&f);
+	}
 	folded_release(&f);
 	return err ? diag_set(d, err, "cannot fold stacks: %s", strerror(-err)) : 0;
 }

@@ -75,6 +75,7 @@ static int content_of(struct counter *c, uint32_t stack, struct content *out)
 int stackquality_count(const struct stacksum *s, struct names *names, struct query *q)
 {
 	struct counter c = { .trace = query_trace(q), .names = names };
+	double frames = 0, unresolved = 0, truncated = 0, scale;
 	size_t nr;
 	const struct stacksum_entry *e = stacksum_entries(s, &nr);
 	int err = 0;
@@ -87,10 +88,15 @@ int stackquality_count(const struct stacksum *s, struct names *names, struct que
 		struct content content = { .frames = 0 };
 
 		err = content_of(&c, e[i].stack, &content);
-		query_count_frames(q, e[i].records * content.frames,
-				   e[i].records * content.unresolved);
-		query_count_truncated(q, content.truncated ? e[i].records : 0);
+		frames += (double)e[i].count * content.frames;
+		unresolved += (double)e[i].count * content.unresolved;
+		truncated += content.truncated ? (double)e[i].count : 0;
 	}
+	/* Weights stand for records: only shares are told. */
+	scale = nr ? (double)stacksum_records(s) / (double)stacksum_total(s) : 0;
+	query_count_frames(q, (uint64_t)(frames * scale + 0.5),
+			   (uint64_t)(unresolved * scale + 0.5));
+	query_count_truncated(q, (uint64_t)(truncated * scale + 0.5));
 	free(c.contents);
 	free(c.path);
 	return err;

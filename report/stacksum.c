@@ -8,7 +8,7 @@
 
 #define NO_GROUP UINT32_MAX
 
-/* Open addressing; no records mark a free slot. */
+/* Open addressing; a count of 0 marks a free slot. */
 struct slots {
 	struct stacksum_entry *list;
 	size_t nr, cap;		/* cap is a power of two */
@@ -26,7 +26,7 @@ struct stacksum {
 	uint32_t *task_group;	/* by task id, NO_GROUP: not asked yet */
 	uint32_t nr_tasks;
 	const struct trace_event *event;
-	uint64_t total;
+	uint64_t total, records;
 	uint64_t others;	/* a bit for each event left out, by id modulo 64 */
 };
 
@@ -149,7 +149,7 @@ static struct stacksum_entry *find_slot(struct slots *l, uint32_t group, uint32_
 
 	for (;; at++) {
 		e = &l->list[at & (l->cap - 1)];
-		if (!e->records || (e->stack == stack && e->group == group))
+		if (!e->count || (e->stack == stack && e->group == group))
 			return e;
 	}
 }
@@ -164,7 +164,7 @@ static int grow_slots(struct slots *l)
 	for (size_t i = 0; i < l->cap; i++) {
 		const struct stacksum_entry *e = &l->list[i];
 
-		if (e->records)
+		if (e->count)
 			*find_slot(&bigger, e->group, e->stack) = *e;
 	}
 	free(l->list);
@@ -176,6 +176,7 @@ static int add(struct stacksum *s, uint32_t group, uint32_t stack, uint64_t coun
 {
 	struct stacksum_entry *e;
 
+	s->records++;
 	if (count > UINT64_MAX - s->total)
 		count = UINT64_MAX - s->total;
 	if (!count)
@@ -183,13 +184,12 @@ static int add(struct stacksum *s, uint32_t group, uint32_t stack, uint64_t coun
 	if (s->slots.nr * 4 >= s->slots.cap * 3 && grow_slots(&s->slots))
 		return -ENOMEM;
 	e = find_slot(&s->slots, group, stack);
-	if (!e->records) {
+	if (!e->count) {
 		e->group = group;
 		e->stack = stack;
 		s->slots.nr++;
 	}
 	e->count += count;
-	e->records++;
 	s->total += count;
 	return 0;
 }
@@ -278,7 +278,7 @@ int stacksum_read(struct stacksum *s, struct diag *d)
 	if (err)
 		return diag_set(d, err, "cannot sum stacks: %s", strerror(-err));
 	for (size_t i = 0; i < l->cap; i++)
-		if (l->list[i].records)
+		if (l->list[i].count)
 			l->list[nr++] = l->list[i];
 	if (nr)
 		qsort(l->list, nr, sizeof(*l->list), compare_entries);
@@ -333,6 +333,20 @@ const struct stacksum_group *stacksum_group(const struct stacksum *s, uint32_t g
 uint64_t stacksum_total(const struct stacksum *s)
 {
 	return s->total;
+}
+
+uint64_t stacksum_records(const struct stacksum *s)
+{
+	return s->records;
+}
+
+size_t stacksum_group_end(const struct stacksum *s, size_t begin)
+{
+	size_t end = begin;
+
+	while (end < s->slots.nr && s->slots.list[end].group == s->slots.list[begin].group)
+		end++;
+	return end;
 }
 
 const char *stacksum_event(const struct stacksum *s)

@@ -40,8 +40,7 @@ struct stacksum_group {
 struct stacksum_entry {
 	uint32_t group;		/* 0 .. stacksum_nr_groups() - 1 */
 	uint32_t stack;		/* 0: none */
-	uint64_t count;		/* records, or their weight */
-	uint64_t records;
+	uint64_t count;		/* records, or their weight; never 0 */
 };
 
 struct stacksum;
@@ -57,6 +56,9 @@ uint32_t stacksum_nr_groups(const struct stacksum *s);
 const struct stacksum_group *stacksum_group(const struct stacksum *s, uint32_t group);
 /* Sum of all counts. */
 uint64_t stacksum_total(const struct stacksum *s);
+uint64_t stacksum_records(const struct stacksum *s);
+/* One past the last entry of the group that starts at `begin`. */
+size_t stacksum_group_end(const struct stacksum *s, size_t begin);
 /* Names of the events that were summed, the first of them, or NULL. */
 const char *stacksum_event(const struct stacksum *s);
 /* What the sum counts: "samples", or the unit of the weights. */

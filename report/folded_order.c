@@ -1,0 +1,96 @@
+#include "report/folded_order.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct place {
+	const char *text;
+	uint32_t name;
+	bool goes_on;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	const unsigned char *s = (const unsigned char *)x->text;
+	const unsigned char *t = (const unsigned char *)y->text;
+	unsigned int c, d;
+
+	while (*s && *s == *t)
+		s++, t++;
+	c = *s ? *s : x->goes_on ? ';' : 0;
+	d = *t ? *t : y->goes_on ? ';' : 0;
+	return c < d ? -1 : c > d;
+}
+
+uint32_t *folded_order_names(const struct textpool *names)
+{
+	size_t nr = (size_t)textpool_nr(names) * 2;
+	struct place *places = malloc((nr + 1) * sizeof(*places));
+	uint32_t *ranks = malloc((nr + 2) * sizeof(*ranks));
+
+	if (!places || !ranks) {
+		free(places);
+		free(ranks);
+		return NULL;
+	}
+	for (size_t i = 0; i < nr; i++)
+		places[i] = (struct place) {
+			.name = (uint32_t)(i / 2 + 1), .goes_on = i & 1,
+			.text = textpool_text(names, (uint32_t)(i / 2 + 1)),
+		};
+	if (nr)
+		qsort(places, nr, sizeof(*places), compare_places);
+	for (size_t i = 0; i < nr; i++)
+		ranks[places[i].name * 2 + places[i].goes_on] = (uint32_t)i;
+	free(places);
+	return ranks;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	const struct folded_item *x = a, *y = b;
+
+	if (x->parent != y->parent)
+		return x->parent < y->parent ? -1 : 1;
+	return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static void put_item(struct folded_items *items, const struct calltree_node *n, uint32_t node,
+		     bool goes_on, const uint32_t *ranks)
+{
+	items->list[items->nr++] = (struct folded_item) {
+		.parent = n->parent, .rank = ranks[n->name * 2 + goes_on],
+		.node = node, .goes_on = goes_on };
+}
+
+int folded_order_nodes(struct folded_items *out, const struct calltree_node *nodes, size_t nr,
+		       const uint32_t *ranks)
+{
+	*out = (struct folded_items) { .list = malloc(nr * 2 * sizeof(*out->list)) };
+	out->first = malloc(nr * sizeof(*out->first));
+	if (!out->list || !out->first) {
+		folded_order_release(out);
+		return -ENOMEM;
+	}
+	for (size_t i = 1; i < nr; i++) {
+		if (nodes[i].self)
+			put_item(out, &nodes[i], (uint32_t)i, false, ranks);
+		if (nodes[i].total > nodes[i].self)
+			put_item(out, &nodes[i], (uint32_t)i, true, ranks);
+	}
+	if (out->nr)
+		qsort(out->list, out->nr, sizeof(*out->list), compare_items);
+	for (size_t i = 0; i < nr; i++)
+		out->first[i] = out->nr;
+	for (size_t i = out->nr; i-- > 0;)
+		out->first[out->list[i].parent] = i;
+	return 0;
+}
+
+void folded_order_release(struct folded_items *items)
+{
+	free(items->list);
+	free(items->first);
+	*items = (struct folded_items) { .list = NULL };
+}
