@@ -8,8 +8,9 @@ folder=$BUILD/demo
 trace=$folder/trace.kymo
 svg=$folder/flamegraph.svg
 mkdir -p "$folder"
-$CC -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread \
-	-o "$folder/demo-load" scripts/demo-load.c
+# gcc leaves out the frame pointer of leaf functions unless told otherwise.
+$CC -O1 -g -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer \
+	-fno-optimize-sibling-calls -pthread -o "$folder/demo-load" scripts/demo-load.c
 
 as_root=
 whole_machine=-a
