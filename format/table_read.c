@@ -105,8 +105,8 @@ bool table_is_constant(const struct table *t, const struct table_column *c, uint
 }
 
 /*
- * The bytes of one unit, unpacked if need be into `room`; NULL when it is
- * damaged or larger than max_bytes.  The size is limited before anything is
+ * The bytes of one unit, unpacked if need be at the end of `room`; NULL when it
+ * is damaged or larger than max_bytes.  The size is limited before anything is
  * allocated, and a frame of zstd must declare that very size.
  */
 static const uint8_t *read_unit(struct table_decoder *d, struct cursor *c, uint64_t max_bytes,
@@ -124,11 +124,12 @@ static const uint8_t *read_unit(struct table_decoder *d, struct cursor *c, uint6
 		return bytes;
 	if (codec != CODEC_ZSTD || ZSTD_getFrameContentSize(bytes, stored) != raw)
 		return NULL;
-	bytebuf_clear(room);
 	if (bytebuf_reserve(room, raw ? raw : 1) ||
-	    ZSTD_decompressDCtx(d->zstd, room->data, raw, bytes, stored) != raw)
+	    ZSTD_decompressDCtx(d->zstd, room->data + room->len, raw, bytes, stored) != raw)
 		return NULL;
-	return room->data;
+	bytes = room->data + room->len;
+	room->len += raw;
+	return bytes;
 }
 
 static int read_varints(struct table_decoder *d, struct cursor *c, uint64_t *v, size_t nr)
@@ -170,25 +171,45 @@ static int read_runs(struct table_decoder *d, struct cursor *c, uint64_t *v, siz
 	return at == nr ? cursor_done(&in) : -EBADMSG;
 }
 
+/* One pass over v, whatever the width, and the common widths without a loop. */
+static void join_planes(uint64_t *v, size_t nr, const uint8_t *const *planes, unsigned int width)
+{
+	const uint8_t *p0 = planes[0], *p1 = planes[1], *p2 = planes[2];
+
+	switch (width) {
+	case 1:
+		for (size_t i = 0; i < nr; i++)
+			v[i] = p0[i];
+		return;
+	case 2:
+		for (size_t i = 0; i < nr; i++)
+			v[i] = p0[i] | (uint64_t)p1[i] << 8;
+		return;
+	default:
+		for (size_t i = 0; i < nr; i++)
+			v[i] = p0[i] | (uint64_t)p1[i] << 8 | (uint64_t)p2[i] << 16;
+	}
+	for (unsigned int k = 3; k < width; k++)
+		for (size_t i = 0; i < nr; i++)
+			v[i] |= (uint64_t)planes[k][i] << (8 * k);
+}
+
 static int read_planes(struct table_decoder *d, struct cursor *c, uint64_t *v, size_t nr)
 {
+	const uint8_t *planes[8] = { NULL };
 	unsigned int width = cursor_u8(c);
 
-	if (width < 1 || width > 8)
+	/* Room for all planes at once, so that none of them moves. */
+	if (width < 1 || width > 8 || bytebuf_reserve(&d->bytes, nr * width))
 		return -EBADMSG;
 	for (unsigned int k = 0; k < width; k++) {
 		size_t len;
-		const uint8_t *plane = read_unit(d, c, nr, &d->bytes, &len);
 
-		if (!plane || len != nr)
+		planes[k] = read_unit(d, c, nr, &d->bytes, &len);
+		if (!planes[k] || len != nr)
 			return -EBADMSG;
-		if (k == 0)
-			for (size_t i = 0; i < nr; i++)
-				v[i] = plane[i];
-		else
-			for (size_t i = 0; i < nr; i++)
-				v[i] |= (uint64_t)plane[i] << (8 * k);
 	}
+	join_planes(v, nr, planes, width);
 	return 0;
 }
 

@@ -134,7 +134,7 @@ const struct trace_event *trace_event_by_id(const struct trace *t, uint32_t id);
 const char *trace_host(const struct trace *t, const char *key);	/* or NULL */
 size_t trace_nr_host(const struct trace *t);
 void trace_host_at(const struct trace *t, size_t i, const char **key, const char **value);
-/* Rows in file order; *nr is set. */
+/* Rows in file order; *nr is set.  On a pipe valid until the next trace_next(). */
 const struct trace_clock *trace_clocks(const struct trace *t, size_t *nr);
 const struct trace_loss *trace_losses(const struct trace *t, size_t *nr);
 const struct trace_cost *trace_costs(const struct trace *t, size_t *nr);

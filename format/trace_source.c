@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHUNK_BYTES (64u << 10)		/* read ahead */
+#define STREAM_BYTES (64u << 10)	/* asked of a stream at a time */
+#define AHEAD_BYTES (4u << 10)		/* of a file: small blocks stand together */
 
 static int window_grow(struct trace_window *w, size_t want)
 {
@@ -74,12 +75,16 @@ static void window_move(struct trace_source *s, struct trace_window *w, uint64_t
 static int window_fill(struct trace_source *s, struct trace_window *w, size_t size_bytes)
 {
 	while (w->len < size_bytes && !s->ended && !s->err) {
+		size_t ask = size_bytes - w->len;
 		int64_t n;
 
 		if (w->len == w->cap && window_grow(w, w->cap * 2))
 			return -ENOMEM;
-		n = s->in.read_at(s->in.ctx, w->start + w->len, w->data + w->len,
-				  w->cap - w->len);
+		if (ask < AHEAD_BYTES)
+			ask = AHEAD_BYTES;
+		if (ask > w->cap - w->len || s->in.size_bytes == TRACE_STREAM)
+			ask = w->cap - w->len;
+		n = s->in.read_at(s->in.ctx, w->start + w->len, w->data + w->len, ask);
 		if (n < 0)
 			s->err = (int)n;
 		if (n == 0 && s->in.size_bytes == TRACE_STREAM)
@@ -91,13 +96,24 @@ static int window_fill(struct trace_source *s, struct trace_window *w, size_t si
 	return 0;
 }
 
+/* At least this much; a file holds what is asked of it, a stream may not. */
+static size_t window_bytes(const struct trace_source *s, uint64_t offset, size_t size_bytes)
+{
+	uint64_t size = s->in.size_bytes;
+	uint64_t left = offset < size ? size - offset : 0;
+
+	if (size == TRACE_STREAM || size_bytes < STREAM_BYTES || left < STREAM_BYTES)
+		return STREAM_BYTES;
+	return left < size_bytes ? (size_t)left : size_bytes;
+}
+
 const uint8_t *trace_source_view(struct trace_source *s, struct trace_window *w,
 				 uint64_t offset, size_t size_bytes, size_t *got)
 {
 	uint64_t drop;
 
 	*got = 0;
-	if (window_grow(w, CHUNK_BYTES))
+	if (window_grow(w, window_bytes(s, offset, size_bytes)))
 		return NULL;
 	if (offset < w->start || offset - w->start > w->len ||
 	    size_bytes > w->len - (offset - w->start)) {
