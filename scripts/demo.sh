@@ -8,9 +8,10 @@ folder=$BUILD/demo
 trace=$folder/trace.kymo
 svg=$folder/flamegraph.svg
 mkdir -p "$folder"
-# gcc leaves out the frame pointer of leaf functions unless told otherwise.
+# gcc leaves out the frames of leaf functions unless told otherwise, twice.
 $CC -O1 -g -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer \
-	-fno-optimize-sibling-calls -pthread -o "$folder/demo-load" scripts/demo-load.c
+	-fno-shrink-wrap -fno-optimize-sibling-calls -pthread \
+	-o "$folder/demo-load" scripts/demo-load.c
 
 as_root=
 whole_machine=-a
