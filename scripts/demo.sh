@@ -8,10 +8,8 @@ folder=$BUILD/demo
 trace=$folder/trace.kymo
 svg=$folder/flamegraph.svg
 mkdir -p "$folder"
-# gcc leaves out the frames of leaf functions unless told otherwise, twice.
-$CC -O1 -g -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer \
-	-fno-shrink-wrap -fno-optimize-sibling-calls -pthread \
-	-o "$folder/demo-load" scripts/demo-load.c
+# Unoptimised: every function has a frame, and every caller is seen.
+$CC -O0 -g -pthread -o "$folder/demo-load" scripts/demo-load.c
 
 as_root=
 whole_machine=-a
