@@ -1,16 +1,16 @@
 #include "record/sampler_backend.h"
 
-#include "record/numlist.h"
+#include "record/kernelbtf.h"
 #include "record/perfrings.h"
 #include "record/ringdrain.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bpf/sample.skel.h"
@@ -66,12 +66,26 @@ static void configure(struct sampler *s, struct sampler_bpf *b, size_t ring_byte
 	}
 }
 
+/* Those of bpf/kernel_types.h that members are read of. */
+static const char *const kernel_types[] = {
+	"task_struct", "signal_struct", "mm_struct", "pid", "upid", "css_set", "cgroup",
+	"kernfs_node",
+};
+
 static int load(struct sampler *s, struct sampler_bpf *b)
 {
+	int types_fd = kernelbtf_open(kernel_types, sizeof(kernel_types) / sizeof(char *));
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
 	libbpf_print_fn_t old_print = libbpf_set_print(silence);
+	char path[64];
 	int err;
 
-	b->skel = sample_bpf__open();
+	/* Without it libbpf reads all of the kernel's types itself, or says why not. */
+	if (types_fd >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", types_fd);
+		opts.btf_custom_path = path;
+	}
+	b->skel = sample_bpf__open_opts(&opts);
 	if (!b->skel) {
 		err = -errno;
 	} else {
@@ -79,6 +93,8 @@ static int load(struct sampler *s, struct sampler_bpf *b)
 		err = sample_bpf__load(b->skel);
 	}
 	libbpf_set_print(old_print);
+	if (types_fd >= 0)
+		close(types_fd);
 	return err;
 }
 
