@@ -19,7 +19,8 @@
 #define BLOCK_HEADER_BYTES 64
 #define BLOCK_MAX_PAYLOAD (16u << 20)	/* a larger one is refused */
 #define BLOCK_MAX_RECORDS (1u << 18)	/* rows of one table */
-#define BLOCK_MAX_NUMBERS (1u << 21)	/* rows x fields of BLOCK_RECORDS */
+#define BLOCK_MAX_NUMBERS (1u << 20)	/* rows x fields of BLOCK_RECORDS */
+#define BLOCK_MAX_TEXT (8u << 20)	/* bytes of all text of one block */
 #define BLOCK_MAX_EVENT 65535u		/* event ids are 1..this */
 #define BLOCK_MAX_ID ((1u << 24) - 1)	/* ids in dictionaries are 1..this */
 #define TRAILER_BYTES 24		/* the last bytes of a finished file */

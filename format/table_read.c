@@ -319,7 +319,7 @@ int table_read_strings(struct table_decoder *d, const struct table *t,
 	cursor_init(&in, c->data, c->data_bytes);
 	raw_lens = read_unit(d, &in, (uint64_t)t->nr * VARINT_MAX_BYTES, &d->lens, &len);
 	if (raw_lens)
-		*bytes = read_unit(d, &in, BLOCK_MAX_PAYLOAD, &d->bytes, total_bytes);
+		*bytes = read_unit(d, &in, BLOCK_MAX_TEXT, &d->bytes, total_bytes);
 	if (d->bytes.err || d->lens.err)
 		return -ENOMEM;
 	if (!raw_lens || !*bytes || cursor_done(&in))

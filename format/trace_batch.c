@@ -4,10 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Numbers are kept for the next batch, unless events of many shapes have left
+ * more than any single batch can need; text is not.
+ */
 static void forget_cells(struct trace *t)
 {
-	for (size_t i = 0; i < TABLE_MAX_COLUMNS; i++)
-		t->cells[i].state = CELL_EMPTY;
+	bool too_many = t->cell_numbers > BLOCK_MAX_NUMBERS;
+
+	for (size_t i = 0; i < TABLE_MAX_COLUMNS; i++) {
+		struct trace_cell *cell = &t->cells[i];
+
+		if (too_many) {
+			free(cell->numbers);
+			cell->numbers = NULL;
+			cell->cap = 0;
+		}
+		free(cell->lens);
+		free(cell->bytes);
+		cell->lens = NULL;
+		cell->bytes = NULL;
+		cell->state = CELL_EMPTY;
+	}
+	if (too_many)
+		t->cell_numbers = 0;
+	t->cell_text_bytes = 0;
 }
 
 static bool is_wanted(const struct trace_want *want, const struct trace_block *b,
@@ -139,6 +160,7 @@ const uint64_t *trace_column(struct trace_batch *batch, uint32_t field)
 
 			if (!numbers)
 				return NULL;
+			t->cell_numbers += batch->nr - cell->cap;
 			cell->numbers = numbers;
 			cell->cap = batch->nr;
 		}
@@ -162,11 +184,9 @@ static int read_bytes(struct trace_batch *batch, uint32_t field, struct trace_ce
 {
 	struct trace *t = batch->trace;
 	const uint8_t *bytes;
-	uint8_t *copy;
 	size_t total;
 	int err;
 
-	free(cell->lens);
 	cell->lens = malloc(batch->nr * sizeof(*cell->lens));
 	if (!cell->lens)
 		return -ENOMEM;
@@ -174,12 +194,14 @@ static int read_bytes(struct trace_batch *batch, uint32_t field, struct trace_ce
 				 &bytes, &total);
 	if (err)
 		return err;
+	if (total > BLOCK_MAX_TEXT - t->cell_text_bytes)
+		return -EBADMSG;
 	/* The decoder's memory serves the next column, too. */
-	copy = realloc(cell->bytes, total + 1);
-	if (!copy)
+	cell->bytes = malloc(total + 1);
+	if (!cell->bytes)
 		return -ENOMEM;
-	memcpy(copy, bytes, total);
-	cell->bytes = copy;
+	memcpy(cell->bytes, bytes, total);
+	t->cell_text_bytes += total;
 	return 0;
 }
 

@@ -8,7 +8,7 @@
  * A hostile file can claim much with few bytes.  What dictionaries may take
  * grows with the bytes they really have; ordinary ones need a tenth of that.
  */
-#define LIMIT_BASE_BYTES (24u << 20)
+#define LIMIT_BASE_BYTES (16u << 20)
 #define LIMIT_FACTOR 64
 #define LIMIT_MAX_BYTES (1u << 30)
 

@@ -149,6 +149,8 @@ struct trace {
 	struct trace_block *block;	/* NULL on a stream */
 	struct trace_block stream_block;
 	struct trace_cell cells[TABLE_MAX_COLUMNS];
+	size_t cell_numbers;		/* sum of their cap */
+	size_t cell_text_bytes;
 };
 
 /* --- trace_blocks.c ----------------------------------------------------------- */

@@ -8,9 +8,8 @@
 
 #include "format/writer_private.h"
 
-/* Keeps a block far below BLOCK_MAX_PAYLOAD, however wide its records are. */
-#define MAX_WAITING_NUMBERS (1u << 20)
-#define MAX_WAITING_TEXT_BYTES (4u << 20)
+/* Of one event; a last record may add as much as all of its strings hold. */
+#define MAX_WAITING_TEXT_BYTES (1u << 20)
 
 static uint64_t random_id(void)
 {
@@ -123,7 +122,7 @@ static int add_source(struct writer *w, const struct event_desc *desc)
 	s += w->nr_sources;
 	memset(s, 0, sizeof(*s));
 	s->nr_fields = s->time_field = s->cpu_field = nr;
-	s->cap = MAX_WAITING_NUMBERS / nr;
+	s->cap = BLOCK_MAX_NUMBERS / nr;
 	if (s->cap > WRITER_BLOCK_RECORDS)
 		s->cap = WRITER_BLOCK_RECORDS;
 	s->types = malloc(nr);

@@ -73,6 +73,7 @@ struct writer;
 int writer_open(struct writer **out, const struct writer_output *output,
 		uint64_t trace_id, int zstd_level);
 
+/* A longer text than 1 MiB is cut. */
 uint32_t writer_string(struct writer *w, enum privacy_class class,
 		       const void *text, size_t len_bytes);
 uint32_t writer_frame(struct writer *w, uint32_t module, uint64_t offset);
@@ -93,7 +94,7 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc);
 /*
  * values[i] belongs to field i.  Records of one event may come slightly out of
  * order in time; a block is sorted by CPU, then time.  FIELD_BYTES fields are
- * given as string ids here and stored as their text.
+ * given as string ids here and stored as their text, of which 16 KiB are kept.
  */
 void writer_record(struct writer *w, uint32_t event, const uint64_t *values);
 /* Records waiting in memory, of all events. */

@@ -16,6 +16,7 @@
 #define WRITER_MAX_FIELDS (TABLE_MAX_COLUMNS - 1)
 #define WRITER_MAX_EVENT_ROWS 32768		/* that wait */
 #define WRITER_MAX_STRING_BYTES (1u << 20)	/* longer ones are cut */
+#define WRITER_MAX_INLINE_BYTES (16u << 10)	/* of a FIELD_BYTES */
 
 /* Rows of numbers that wait for a block: cell (i, c) is v[i * nr_columns + c]. */
 struct writer_rows {

@@ -84,6 +84,8 @@ static void put_bytes_column(struct writer *w, const struct writer_source *s, ui
 		if (!id || id >= w->strings.nr)
 			continue;
 		w->lens[i] = w->strings.by_id[id].len_bytes;
+		if (w->lens[i] > WRITER_MAX_INLINE_BYTES)
+			w->lens[i] = WRITER_MAX_INLINE_BYTES;
 		bytebuf_put(&w->texts, w->strings.by_id[id].text, w->lens[i]);
 	}
 	if (w->texts.err)

@@ -19,7 +19,7 @@ FILE_MAGIC = bytes.fromhex("894b594d4f0d0a1a")
 SYNC = bytes.fromhex("b74b421a")
 TRAILER_MAGIC = bytes.fromhex("b74b594d4f454e44")
 FILE_HEADER_BYTES, BLOCK_HEADER_BYTES, TRAILER_BYTES = 32, 64, 24
-MAX_PAYLOAD, MAX_ROWS, MAX_NUMBERS = 16777216, 262144, 2097152
+MAX_PAYLOAD, MAX_ROWS, MAX_NUMBERS, MAX_TEXT = 16777216, 262144, 1048576, 8388608
 MAX_ID, MAX_EVENT = 16777215, 65535
 MASK = (1 << 64) - 1
 
@@ -172,7 +172,7 @@ class Column:
         if self.layout != 4 or self.transform or self.base:
             raise Damage("not a column of bytes")
         c = Cursor(self.data)
-        raw, text = Cursor(unit(c, 10 * nr)), Cursor(unit(c, MAX_PAYLOAD))
+        raw, text = Cursor(unit(c, 10 * nr)), Cursor(unit(c, MAX_TEXT))
         out = [text.take(raw.varint()) for _ in range(nr)]
         raw.done()
         text.done()
@@ -437,6 +437,9 @@ class Trace:
         if block.nr * len(fields) > MAX_NUMBERS:
             raise Damage("too many numbers")
         table = Table(block.payload, block.nr)
+        if sum(len(x) for f in fields if f.type == TYPE_BYTES
+               for x in table.texts(f.column)) > MAX_TEXT:
+            raise Damage("too much text")
         return list(zip(*(table.texts(f.column) if f.type == TYPE_BYTES
                           else table.numbers(f.column) for f in fields)))
 
