@@ -23,6 +23,8 @@ const volatile bool want_user_stack = true;
 const volatile bool want_idle = false;
 /* Announce only tasks of processes in `traced` and their descendants. */
 const volatile bool traced_only = false;
+/* One bit for each event that runs on whole CPUs for the sake of `traced`. */
+const volatile __u32 filtered_events = 0;
 /* How full the ring buffer is when its reader is woken; a power of two. */
 const volatile __u64 wake_bytes = 1 << 20;
 
@@ -77,6 +79,7 @@ struct {
 	__uint(max_entries, 2);
 } task_scratch SEC(".maps");
 
+/* By process: 1, or 0 for one that is not sampled before it has run exec. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u32);
@@ -149,6 +152,13 @@ static __always_inline __s32 read_stack(void *ctx, __u64 *to, __u64 flags)
 	return bytes < 0 ? bytes : (__u64)bytes / sizeof(__u64);
 }
 
+static __always_inline bool is_sampled(__u32 pid)
+{
+	const __u8 *on = bpf_map_lookup_elem(&traced, &pid);
+
+	return on && *on;
+}
+
 /* A stack of one frame: where the CPU was. */
 static __always_inline __s32 read_address(struct bpf_perf_event_data *ctx, __u64 *to)
 {
@@ -164,6 +174,8 @@ static __noinline int take_sample(struct bpf_perf_event_data *ctx, __u32 event)
 	bool in_kernel;
 
 	if (!want_idle && !(__u32)pid_tid)
+		return 0;
+	if ((filtered_events & (1u << event)) && !is_sampled(pid_tid >> 32))
 		return 0;
 	s = bpf_map_lookup_elem(&sample_scratch, &zero);
 	if (!s)
@@ -253,28 +265,27 @@ static __always_inline void describe_task(struct message_task *t, struct task_st
 	t->args_cut = 0;
 }
 
-static __always_inline bool is_traced(__u32 pid)
-{
-	return !traced_only || bpf_map_lookup_elem(&traced, &pid);
-}
-
 SEC("raw_tp/sched_process_fork")
 int task_forked(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *child = (void *)ctx->args[1];
 	__u32 creator = bpf_get_current_pid_tgid() >> 32, row = 0;
 	struct message_task *t;
+	const __u8 *on = NULL;
 
-	if (!is_traced(creator))
-		return 0;
+	if (traced_only) {
+		on = bpf_map_lookup_elem(&traced, &creator);
+		if (!on)
+			return 0;
+	}
 	t = bpf_map_lookup_elem(&task_scratch, &row);
 	if (!t)
 		return 0;
 	describe_task(t, child, MESSAGE_FORK);
-	if (traced_only && t->m.pid != creator) {
-		__u8 one = 1;
+	if (on && t->m.pid != creator) {
+		__u8 value = *on;
 
-		bpf_map_update_elem(&traced, &t->m.pid, &one, BPF_ANY);
+		bpf_map_update_elem(&traced, &t->m.pid, &value, BPF_ANY);
 	}
 	deliver(ctx, t, sizeof(*t), SAMPLE_MAX_EVENTS);
 	return 0;
@@ -285,11 +296,16 @@ int task_execed(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	__u64 start, bytes;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, row = 1;
 	struct message_task *t;
-	__u32 row = 1;
 
-	if (!is_traced(bpf_get_current_pid_tgid() >> 32))
-		return 0;
+	if (traced_only) {
+		__u8 *on = bpf_map_lookup_elem(&traced, &pid);
+
+		if (!on)
+			return 0;
+		*on = 1;
+	}
 	t = bpf_map_lookup_elem(&task_scratch, &row);
 	if (!t)
 		return 0;

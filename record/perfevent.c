@@ -111,19 +111,25 @@ struct cpu_list {
 	size_t nr;
 };
 
+static bool is_system_wide(const struct perfevent_plan *plan, uint32_t kind)
+{
+	return plan->system_wide && plan->system_wide[kind];
+}
+
 static int open_kind(struct perfevents *p, const struct perfevent_plan *plan, uint32_t kind,
-		     const struct cpu_list *l)
+		     const struct cpu_list *online)
 {
 	static const int anywhere = -1;
-	bool cpus_only = plan->target->all || plan->system_wide;
-	bool each_cpu = cpus_only || plan->each_cpu;
-	const int *cpus = each_cpu ? l->cpus : &anywhere;
-	size_t nr_cpus = each_cpu ? l->nr : 1;
-	size_t nr_tids = cpus_only ? 1 : plan->target->nr_tids, before = p->nr;
+	const struct target *t = plan->target;
+	bool system_wide = is_system_wide(plan, kind);
+	bool cpus_only = t->all || system_wide, each_cpu = cpus_only || plan->each_cpu;
+	const int *cpus = system_wide ? online->cpus : each_cpu ? t->cpus : &anywhere;
+	size_t nr_cpus = system_wide ? online->nr : each_cpu ? t->nr_cpus : 1;
+	size_t nr_tids = cpus_only ? 1 : t->nr_tids, before = p->nr;
 	int gone = -ESRCH;
 
 	for (size_t i = 0; i < nr_tids; i++) {
-		int tid = cpus_only ? -1 : plan->target->tids[i];
+		int tid = cpus_only ? -1 : t->tids[i];
 
 		for (size_t c = 0; c < nr_cpus; c++) {
 			int err = open_one(p, plan, kind, tid, cpus[c]);
@@ -139,32 +145,35 @@ static int open_kind(struct perfevents *p, const struct perfevent_plan *plan, ui
 }
 
 static int open_round(struct perfevents *p, const struct perfevent_plan *plan,
-		      const struct cpu_list *l, size_t *failed)
+		      const struct cpu_list *online, size_t *failed)
 {
 	int err = 0;
 
 	for (size_t kind = 0; !err && kind < plan->nr_attrs; kind++) {
 		*failed = kind;
-		err = open_kind(p, plan, (uint32_t)kind, l);
+		err = open_kind(p, plan, (uint32_t)kind, online);
 	}
 	return err;
 }
 
 int perfevents_open(struct perfevents *p, const struct perfevent_plan *plan, size_t *failed)
 {
-	struct cpu_list l = { plan->target->cpus, plan->target->nr_cpus };
-	int *online = NULL, err = 0, born = 0;
+	struct cpu_list online = { 0 };
+	bool by_thread = false;
+	int err;
 
 	*p = (struct perfevents){ 0 };
-	if (plan->system_wide) {
-		err = numlist_read("/sys/devices/system/cpu/online", &online, &l.nr);
-		if (err)
-			return err;
-		l.cpus = online;
-	}
+	*failed = 0;
+	err = numlist_read("/sys/devices/system/cpu/online", &online.cpus, &online.nr);
+	if (err)
+		return err;
+	for (uint32_t kind = 0; kind < plan->nr_attrs; kind++)
+		by_thread |= !is_system_wide(plan, kind);
 	for (int round = 0; round < MAX_ROUNDS; round++) {
-		err = open_round(p, plan, &l, failed);
-		if (err || plan->system_wide || round == MAX_ROUNDS - 1)
+		int born;
+
+		err = open_round(p, plan, &online, failed);
+		if (err || !by_thread || round == MAX_ROUNDS - 1)
 			break;
 		born = target_refresh_tids(plan->target, NULL);
 		if (born <= 0)
@@ -173,7 +182,7 @@ int perfevents_open(struct perfevents *p, const struct perfevent_plan *plan, siz
 	}
 	if (err)
 		perfevents_close(p);
-	free(online);
+	free(online.cpus);
 	return err;
 }
 

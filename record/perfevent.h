@@ -32,8 +32,11 @@ struct perfevent_plan {
 	 * inherited events have no buffer otherwise.
 	 */
 	bool each_cpu;
-	/* Whole CPUs, all that are online, whatever the target is. */
-	bool system_wide;
+	/*
+	 * By attributes: on all CPUs that are online, whatever the target is.
+	 * NULL: none of them.
+	 */
+	const bool *system_wide;
 	/* Called for each event that was opened; may be NULL. */
 	int (*opened)(void *ctx, const struct perfevent *e);
 	void *ctx;

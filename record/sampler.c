@@ -158,7 +158,8 @@ int sampler_open_events(struct sampler *s, bool each_cpu,
 {
 	struct perfevent_plan plan = {
 		.attrs = s->attrs, .nr_attrs = s->opts.nr_events, .target = s->target,
-		.each_cpu = each_cpu, .opened = opened, .ctx = s,
+		.each_cpu = each_cpu, .system_wide = s->system_wide,
+		.opened = opened, .ctx = s,
 	};
 	size_t failed = 0;
 	int err = perfevents_open(&s->perf, &plan, &failed);
@@ -276,12 +277,15 @@ void sampler_close(struct sampler *s)
 
 int sampler_enable(struct sampler *s, struct diag *d)
 {
-	int err;
+	for (size_t i = 0; i < s->perf.nr; i++) {
+		const struct perfevent *e = &s->perf.list[i];
 
-	if (s->attrs[0].enable_on_exec)
-		return 0;
-	err = perfevents_control(&s->perf, PERF_EVENT_IOC_ENABLE);
-	return err ? diag_set(d, err, "cannot start sampling: %s", strerror(-err)) : 0;
+		if (s->attrs[e->kind].enable_on_exec)
+			continue;
+		if (ioctl(e->fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+			return diag_set(d, -errno, "cannot start sampling: %s", strerror(errno));
+	}
+	return 0;
 }
 
 int sampler_disable(struct sampler *s)

@@ -19,6 +19,8 @@ struct sampler {
 	enum sampler_transport transport;
 	const struct sampled_event *events[SAMPLE_MAX_EVENTS];
 	struct perf_event_attr attrs[SAMPLE_MAX_EVENTS];
+	/* By event: on all CPUs, and the backend picks out the target's samples. */
+	bool system_wide[SAMPLE_MAX_EVENTS];
 	struct perfevents perf;		/* all of them, opened by the backend */
 	uint32_t nr_cpus;		/* possible ones */
 	bool user_only;

@@ -42,6 +42,29 @@ static int silence(enum libbpf_print_level level, const char *fmt, va_list args)
 
 /* --- loading ------------------------------------------------------------------ */
 
+/*
+ * The timer of a clock that belongs to a thread starts anew in every child, so
+ * threads and processes that live shorter than the period are never sampled.
+ * The timers of the CPUs hit everybody in proportion to his time.
+ */
+static bool runs_on_cpus(const struct sampler *s, size_t event)
+{
+	return !s->target->all && !s->target->threads_only &&
+	       s->attrs[event].type == PERF_TYPE_SOFTWARE &&
+	       s->attrs[event].config == PERF_COUNT_SW_CPU_CLOCK;
+}
+
+static void put_on_cpus(struct sampler *s)
+{
+	for (size_t i = 0; i < s->opts.nr_events; i++) {
+		if (!runs_on_cpus(s, i))
+			continue;
+		s->system_wide[i] = true;
+		s->attrs[i].inherit = 0;
+		s->attrs[i].enable_on_exec = 0;
+	}
+}
+
 static void configure(struct sampler *s, struct sampler_bpf *b, size_t ring_bytes)
 {
 	bool use_ring = s->transport == SAMPLER_RING_BUFFER;
@@ -54,6 +77,8 @@ static void configure(struct sampler *s, struct sampler_bpf *b, size_t ring_byte
 	skel->rodata->want_user_stack = s->opts.user_stack;
 	skel->rodata->want_idle = s->opts.idle;
 	skel->rodata->traced_only = !s->target->all;
+	for (size_t event = 0; event < s->opts.nr_events; event++)
+		skel->rodata->filtered_events |= (uint32_t)runs_on_cpus(s, event) << event;
 	skel->rodata->wake_bytes = ring_bytes / 4;
 	bpf_map__set_max_entries(skel->maps.ring, (uint32_t)ring_bytes);
 	bpf_map__set_autocreate(skel->maps.ring, use_ring);
@@ -102,13 +127,14 @@ static int load(struct sampler *s, struct sampler_bpf *b)
 
 static int attach_tasks(struct sampler *s, struct sampler_bpf *b, struct diag *d)
 {
-	const uint8_t one = 1;
+	/* A command is held back before its exec: that much of it is ours. */
+	const uint8_t on = !s->target->child || s->opts.delayed;
 	int fd = bpf_map__fd(b->skel->maps.traced), err;
 
 	for (size_t i = 0; !s->target->all && i < s->target->nr_pids; i++) {
 		uint32_t pid = (uint32_t)s->target->pids[i];
 
-		if (bpf_map_update_elem(fd, &pid, &one, BPF_ANY) < 0)
+		if (bpf_map_update_elem(fd, &pid, &on, BPF_ANY) < 0)
 			return diag_set(d, -errno, "cannot follow process %u: %s", pid,
 					strerror(errno));
 	}
@@ -150,13 +176,15 @@ static uint64_t raw_time(const struct perf_event_header *record)
 static int open_perf_buffers(struct sampler *s, struct sampler_bpf *b)
 {
 	size_t bytes = sampler_buffer_bytes(s), page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	const bool system_wide = true;
 	struct perf_event_attr attr = {
 		.size = sizeof(attr), .type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_BPF_OUTPUT, .sample_type = PERF_SAMPLE_RAW,
 		.sample_period = 1, .watermark = 1,
 	};
 	struct perfevent_plan plan = {
-		.attrs = &attr, .nr_attrs = 1, .target = s->target, .system_wide = true,
+		.attrs = &attr, .nr_attrs = 1, .target = s->target,
+		.system_wide = &system_wide,
 	};
 	int map_fd = bpf_map__fd(b->skel->maps.perf_buffers), err;
 	size_t failed;
@@ -227,6 +255,7 @@ static int bpf_open(struct sampler *s, bool *unusable, struct diag *d)
 		*unusable = true;
 		return err;
 	}
+	put_on_cpus(s);
 	err = open_transport(s, b, d);
 	if (!err)
 		err = attach_tasks(s, b, d);

@@ -63,9 +63,10 @@ static int open_events(struct sideband *s, struct target *target, bool per_task,
 		.use_clockid = 1, .clockid = CLOCK_MONOTONIC, .watermark = 1,
 		.wakeup_watermark = (per_task ? RING_BYTES_PER_TASK : RING_BYTES) / 4,
 	};
+	const bool system_wide = !per_task;
 	struct perfevent_plan plan = {
 		.attrs = &attr, .nr_attrs = 1, .target = target,
-		.each_cpu = true, .system_wide = !per_task,
+		.each_cpu = true, .system_wide = &system_wide,
 	};
 	size_t failed, dropped = 0;
 	int err;

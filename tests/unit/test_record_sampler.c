@@ -161,6 +161,28 @@ static void perf_mmap_delivers_everything(void **state)
 	samples_through(SAMPLER_PERF_MMAP);
 }
 
+/* Each lives for a fraction of the period: what counts is the sum. */
+static void short_lives_are_sampled(void **state)
+{
+	char *command[] = { "sh", "-c",
+		"i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i+1)); done", NULL };
+	struct recording *r = calloc(1, sizeof(*r));
+	double expected;
+
+	(void)state;
+	assert_non_null(r);
+	r->transport = SAMPLER_RING_BUFFER;
+	r->frequency_hz = 499;
+	skip_if_denied(r, record_load(r, command));
+	expected = r->cpu_s * (double)r->frequency_hz;
+	print_message("# %.0f samples expected, %.0f came\n", expected, (double)r->samples);
+	/* Four standard deviations, and what is spent before exec and after exit. */
+	assert_true((double)r->samples >= 0.8 * expected - 4 * sqrt(expected));
+	assert_true((double)r->samples <= expected + 4 * sqrt(expected));
+	assert_true(r->nr_pids > 1);
+	free(r);
+}
+
 static void losses_are_counted(void **state)
 {
 	static const enum sampler_transport transports[] = {
@@ -294,6 +316,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ring_buffer_delivers_everything),
 		cmocka_unit_test(perf_buffer_delivers_everything),
 		cmocka_unit_test(perf_mmap_delivers_everything),
+		cmocka_unit_test(short_lives_are_sampled),
 		cmocka_unit_test(losses_are_counted),
 		cmocka_unit_test(ordinary_user_samples_his_command),
 		cmocka_unit_test(frequency_is_lowered_to_the_limit),
