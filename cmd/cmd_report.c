@@ -17,7 +17,8 @@ enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 struct report_opts {
 	struct view_opts view;		/* first, see cmd/query_options.h */
 	const char *keys;
-	bool no_children, samples, tree, has_limit;
+	enum { CHILDREN_AUTO, CHILDREN_ON, CHILDREN_OFF } children;
+	bool samples, tree, has_limit;
 	const char *direction;		/* "caller", "callee" or NULL */
 	double percent_limit;
 	uint64_t max_rows;
@@ -39,8 +40,8 @@ static void *opts_new(void)
 	}
 
 REPORT_SET(keys, o->keys = arg)
-REPORT_SET(children, o->no_children = false)
-REPORT_SET(no_children, o->no_children = true)
+REPORT_SET(children, o->children = CHILDREN_ON)
+REPORT_SET(no_children, o->children = CHILDREN_OFF)
 REPORT_SET(samples, o->samples = true)
 REPORT_SET(graph, o->tree = true)
 REPORT_SET(json, o->format = FORMAT_JSON)
@@ -103,11 +104,19 @@ static const struct option_row rows[] = {
 
 static const struct option_row *const tables[] = { query_options_rows, rows, NULL };
 
+/* Whether rows may differ in what they have themselves and what they call. */
+static bool wants_children(const struct report_opts *o, const struct profile_keys *keys)
+{
+	if (o->children != CHILDREN_AUTO)
+		return o->children == CHILDREN_ON;
+	return profile_keys_find(keys, PROFILE_SYMBOL) || profile_keys_find(keys, PROFILE_MODULE);
+}
+
 /* As perf does it: trees go down from rows with children, else up. */
 static enum profile_direction direction_of(const struct report_opts *o)
 {
 	if (!o->direction)
-		return o->no_children ? PROFILE_CALLERS : PROFILE_CALLEES;
+		return o->children == CHILDREN_OFF ? PROFILE_CALLERS : PROFILE_CALLEES;
 	return strcmp(o->direction, "caller") ? PROFILE_CALLERS : PROFILE_CALLEES;
 }
 
@@ -115,7 +124,9 @@ static int print(const struct report_opts *o, struct query *q, struct profile *p
 		 const struct profile_keys *keys, struct diag *d)
 {
 	struct profile_print pp = {
-		.profile = p, .query = q, .keys = keys, .children = !o->no_children,
+		.profile = p, .query = q, .keys = keys,
+		.children = wants_children(o, keys) &&
+			    (o->children == CHILDREN_ON || profile_has_stacks(p)),
 		.samples = o->samples, .tree = o->tree, .direction = direction_of(o),
 		.percent_limit = o->percent_limit,
 		.tree_limit = o->has_limit ? o->percent_limit : DEFAULT_TREE_PERCENT,
@@ -173,7 +184,7 @@ static int run(int nr_args, char **args, void *opts)
 		status = query_options_open(&q, &o->view);
 	if (status)
 		return status;
-	err = profile_new(&p, q, &keys, !o->no_children, &d);
+	err = profile_new(&p, q, &keys, wants_children(o, &keys), &d);
 	if (!err)
 		err = print(o, q, p, &keys, &d);
 	if (err)

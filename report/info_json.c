@@ -105,6 +105,7 @@ static void put_losses(struct output *o, const struct info *info)
 	output_text(o, "\n],\n");
 }
 
+/* The index tells of all blocks but itself, so it is left out on pipes as well. */
 static void put_blocks(struct output *o, const struct info *info)
 {
 	const struct trace_block_stats *stats = trace_block_stats(info->trace);
@@ -114,7 +115,7 @@ static void put_blocks(struct output *o, const struct info *info)
 	for (unsigned int i = 1; i <= 16; i++) {
 		unsigned int type = i % 16;	/* unknown ones last */
 
-		if (!stats[type].nr_blocks)
+		if (!stats[type].nr_blocks || type == BLOCK_INDEX)
 			continue;
 		output_format(o, "%s{\"type\": \"%s\", \"blocks\": %" PRIu64 ", \"records\": %"
 			      PRIu64 ", \"bytes\": %" PRIu64 "}", between,

@@ -18,7 +18,7 @@ static void put_label(struct output *o, const char *label)
 {
 	output_text(o, "  ");
 	put_text(o, label);
-	output_format(o, "%*s ", strlen(label) < 14 ? (int)(14 - strlen(label)) : 1, "");
+	output_format(o, "%*s", strlen(label) < 15 ? (int)(15 - strlen(label)) : 1, "");
 }
 
 static void put_row(struct output *o, const char *label, const char *text)
@@ -144,6 +144,7 @@ static double per(uint64_t bytes, uint64_t nr)
 	return nr ? (double)bytes / (double)nr : 0;
 }
 
+/* The index tells of all blocks but itself, so it is left out on pipes as well. */
 static void put_blocks(struct output *o, const struct info *info)
 {
 	const struct trace_block_stats *stats = trace_block_stats(info->trace);
@@ -155,7 +156,7 @@ static void put_blocks(struct output *o, const struct info *info)
 		const struct trace_block_stats *s = &stats[type];
 		uint64_t bytes = s->payload_bytes + s->nr_blocks * BLOCK_HEADER_BYTES;
 
-		if (s->nr_blocks)
+		if (s->nr_blocks && type != BLOCK_INDEX)
 			output_format(o, "  %-10s %8" PRIu64 " %12" PRIu64 " %12" PRIu64
 				      " %10.2f\n", info_block_name(type), s->nr_blocks,
 				      s->nr_records, bytes, per(bytes, s->nr_records));

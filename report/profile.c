@@ -245,6 +245,11 @@ const struct profile_table *profile_table_at(const struct profile *p, size_t i)
 	return i < p->nr_tables ? &p->tables[i] : NULL;
 }
 
+bool profile_has_stacks(const struct profile *p)
+{
+	return p->has_stacks;
+}
+
 /* --- values ------------------------------------------------------------------ */
 
 static uint64_t group_value(const struct profile *p, const struct profile_row *row,

@@ -46,6 +46,9 @@ int profile_new(struct profile **out, struct query *q, const struct profile_keys
 void profile_free(struct profile *p);
 size_t profile_nr_tables(const struct profile *p);
 const struct profile_table *profile_table_at(const struct profile *p, size_t i);
+/* Whether any record has a stack of more than one frame. */
+bool profile_has_stacks(const struct profile *p);
+
 /*
  * The value of a key in a row: a number, or raw text that is not escaped.
  * Borrowed until profile_free().

@@ -28,7 +28,7 @@ struct profile {
 	struct trace *trace;
 	const struct profile_keys *keys;
 	enum profile_kind frame_kind;
-	bool children;
+	bool children, has_stacks;
 	struct names *names;
 	struct textids *texts;
 	struct profile_section *sections;

@@ -182,6 +182,7 @@ static int make_group_rows(struct profile *p, struct maker *m)
 		s->weight += from[i].weight;
 		frames += from[i].samples * stack->frames;
 		unresolved += from[i].samples * stack->unresolved;
+		p->has_stacks |= stack->frames > 1;
 		truncated += from[i].samples * stack->truncated;
 	}
 	query_count_frames(p->query, frames, unresolved);

@@ -183,7 +183,7 @@ static int sum_group(struct profile *p, const struct profile_row *row)
  * The nodes a tree starts from.  A symbol's tree begins one step away from it;
  * that of a module, or of no frame at all, with the symbols it is made of.
  */
-static int start(struct walk *w, uint32_t frame, bool self_only)
+static int start(struct walk *w, uint32_t frame, bool self_only, uint64_t *all)
 {
 	const struct profile_trie *trie = w->trie;
 	bool is_symbol = w->profile->frame_kind == PROFILE_SYMBOL;
@@ -195,6 +195,7 @@ static int start(struct walk *w, uint32_t frame, bool self_only)
 
 		if (!weight || (!self_only && !node->topmost))
 			continue;
+		*all += weight;
 		err = is_symbol ? step(w, i, weight) : add_place(w, i, weight);
 	}
 	return err;
@@ -208,7 +209,7 @@ int profile_tree(struct profile *p, const struct profile_row *row,
 		.profile = p, .trie = &p->sections[row->section].trie, .direction = direction,
 		.min_weight = min_weight, .fn = fn, .ctx = ctx,
 	};
-	struct profile_branch top = { .weight = self_only ? row->self : row->children };
+	struct profile_branch top = { 0 };
 	struct branch *branches = NULL;
 	int err = sum_group(p, row);
 
@@ -216,7 +217,8 @@ int profile_tree(struct profile *p, const struct profile_row *row,
 	if (p->frame_kind == PROFILE_NUMBER)
 		self_only = true;
 	if (!err)
-		err = start(&w, row->frame, self_only && direction == PROFILE_CALLERS);
+		err = start(&w, row->frame, self_only && direction == PROFILE_CALLERS,
+			    &top.weight);
 	if (!err)
 		err = group_places(&w, 0, &branches, &top.nr_below);
 	if (!err)

@@ -59,6 +59,17 @@ static int find_start(struct query *q, struct diag *d)
 	return trace_rewind(q->trace);
 }
 
+static int open_trace(struct query *q, const char *path, struct diag *d)
+{
+	struct diag why = { "" };
+	int err = trace_open(&q->trace, path, &why);
+
+	if (err == -ENOENT)
+		return diag_set(d, err, "cannot open '%s': no such file or directory "
+				"(record one with: kymo record -- command)", path);
+	return err ? diag_set(d, err, "%s", why.text) : 0;
+}
+
 int query_open(struct query **out, const struct query_opts *opts, struct diag *d)
 {
 	struct query *q = calloc(1, sizeof(*q));
@@ -71,7 +82,7 @@ int query_open(struct query **out, const struct query_opts *opts, struct diag *d
 	if (!err)
 		err = query_filter_new(&q->filter, opts, d);
 	if (!err)
-		err = trace_open(&q->trace, opts->input ? opts->input : "trace.kymo", d);
+		err = open_trace(q, opts->input ? opts->input : "trace.kymo", d);
 	if (!err)
 		err = find_start(q, d);
 	if (!err && !trace_is_stream(q->trace))
