@@ -19,14 +19,10 @@
  */
 static int open_standard_fds(void)
 {
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR);
-		if (fd < 0)
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
 			return -1;
-	} while (fd <= STDERR_FILENO);
-	return close(fd);
+	return 0;
 }
 
 /* A full disk shows only when the last bytes are written out. */
