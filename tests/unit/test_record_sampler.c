@@ -35,7 +35,11 @@ static void expect_counts(const struct recording *r)
 	print_message("# %.3f s of CPU, %.0f samples expected, %.0f came, %.0f lost\n", r->cpu_s,
 		      expected, (double)r->samples, (double)r->lost);
 	assert_true(expected > 1000);
-	assert_true(fabs(got - expected) <= 0.02 * expected);
+	/*
+	 * Timers of CPUs hit each stretch of running once more or less often
+	 * than its length says: on a busy machine there are some hundreds.
+	 */
+	assert_true(fabs(got - expected) <= 0.02 * expected + 30);
 }
 
 static void expect_tasks(const struct recording *r)
