@@ -72,7 +72,9 @@ int query_list_ranges(struct query_ranges *r, const char *text, const char *what
 		range->last = range->first;
 		if (*at == '-') {
 			at = parse_u32(at + 1, &range->last);
-			if (!at || range->last < range->first)
+			if (range->last < range->first)
+				at = NULL;
+			if (!at)
 				break;
 		}
 		r->nr++;

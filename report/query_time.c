@@ -24,9 +24,9 @@ static const char *parse_decimal(const char *at, const char *end, uint64_t *valu
 
 	*places = 0;
 	for (; at < end && *at >= '0' && *at <= '9'; at++) {
-		if (whole > UINT64_MAX / NS_PER_S / 10 - 1)
-			return NULL;
 		whole = whole * 10 + (uint64_t)(*at - '0');
+		if (whole >= UINT64_MAX / NS_PER_S)
+			return NULL;
 	}
 	if (at < end && *at == '.') {
 		for (at++; at < end && *at >= '0' && *at <= '9'; at++) {
