@@ -169,7 +169,7 @@ static const struct option_row rows[] = {
 	{ 0, "width", "PX", "width of the picture (default: 1200)", set_width },
 	{ 0, "height", "PX", "height of one frame (default: 16)", set_height },
 	{ 0, "minwidth", "WIDTH", "leave out narrower frames: pixels, or percent with a % "
-	  "(default: 0.1)", set_minwidth },
+	  "(default: 0.1, more in a busy picture)", set_minwidth },
 	{ 0, "icicle", NULL, "hang it from the top, the root above", set_icicle },
 	{ 0, "inverted", NULL, "the same", set_icicle },
 	{ 0, "reverse", NULL, "merge stacks from the innermost frame on, without a level above",

@@ -12,15 +12,20 @@ void flamegraph_opts_init(struct flamegraph_opts *opts)
 {
 	*opts = (struct flamegraph_opts) {
 		.sum = { .by = STACKSUM_BY_COMM },
-		.width_px = 1200, .frame_px = 16, .min_width = 0.1,
+		.width_px = 1200, .frame_px = 16, .min_width = -1,
 	};
 }
+
+/* Unless told otherwise: what a screen can show, and about 300 KB. */
+#define USUAL_MIN_WIDTH_PX 0.1
+#define USUAL_MAX_BOXES 3000
 
 static double min_share(const struct flamegraph_opts *opts)
 {
 	if (opts->min_width_percent)
 		return opts->min_width / 100;
-	return opts->min_width / FLAMEGRAPH_INNER_PX(opts->width_px);
+	return (opts->min_width < 0 ? USUAL_MIN_WIDTH_PX : opts->min_width) /
+	       FLAMEGRAPH_INNER_PX(opts->width_px);
 }
 
 /* The least count that is drawn. */
@@ -31,6 +36,16 @@ static uint64_t min_count(const struct flamegraph_opts *opts, uint64_t total)
 	if (count >= (double)total)
 		return total ? total : 1;
 	return count < 1 ? 1 : (uint64_t)count;
+}
+
+static double left_out_px(const struct flamegraph_opts *opts, const struct flame_layout *l,
+			  uint64_t total)
+{
+	double px = min_share(opts) * FLAMEGRAPH_INNER_PX(opts->width_px);
+
+	if (total && l->min_width > min_count(opts, total))
+		px = (double)l->min_width / (double)total * FLAMEGRAPH_INNER_PX(opts->width_px);
+	return px;
 }
 
 static const char *default_title(const struct flamegraph_opts *opts, const struct stacksum *sums,
@@ -50,6 +65,7 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 	const struct flamelayout_opts layout_opts = {
 		.min_width = min_count(opts, stacksum_total(sums)),
 		.groups = opts->sum.by != STACKSUM_BY_NONE, .reverse = opts->reverse,
+		.max_boxes = opts->min_width < 0 ? USUAL_MAX_BOXES : 0,
 	};
 	struct query_quality quality;
 	struct flame_layout layout;
@@ -69,7 +85,7 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 				     : default_title(opts, sums, title, sizeof(title)),
 		.subtitle = opts->subtitle ? opts->subtitle : trace_host(t, "command line"),
 		.quality = line, .records = quality.records, .lost = quality.lost,
-		.left_out_px = min_share(opts) * FLAMEGRAPH_INNER_PX(opts->width_px),
+		.left_out_px = left_out_px(opts, &layout, stacksum_total(sums)),
 	}, o);
 	flamelayout_release(&layout);
 	return names_error(names);

@@ -17,7 +17,7 @@ struct flamegraph_opts {
 	const char *title, *subtitle;	/* NULL: made from the trace */
 	uint32_t width_px;		/* of the picture */
 	uint32_t frame_px;		/* height of one frame */
-	double min_width;		/* of a frame, px or percent */
+	double min_width;		/* of a frame, px or percent; negative: as it fits */
 	bool min_width_percent;
 	bool icicle;			/* root on top */
 	bool reverse;			/* innermost frames next to the root */

@@ -10,7 +10,7 @@ const rows = [...frames.children];
 let icicle = svg.getAttribute("data-icicle") === "1";
 let pattern = null;
 
-/* One object a frame, in the order of the file: by row, then from left to right. */
+/* One object a frame, by row, then from left to right. */
 const all = [];
 rows.forEach((row, depth) => {
 	for (const el of row.children) {
@@ -58,7 +58,24 @@ const cellPx = (() => {
 	return px || rowPx * 0.42;
 })();
 
-const rowY = (depth) => (icicle ? depth : rows.length - 1 - depth) * rowPx;
+/* Rows that nothing wider than a pixel reaches are out of sight. */
+const fewest = num("rows");
+let shown = fewest;
+
+const rowY = (depth) => (icicle ? depth : shown - 1 - depth) * rowPx;
+
+function placeRows() {
+	const scale = inner / zoomed.w, height = num("height") + (shown - fewest) * rowPx;
+
+	rows.forEach((row, depth) => row.setAttribute("transform", "translate(0 " + rowY(depth) + ")"));
+	by("c").firstElementChild.setAttribute("height", shown * rowPx);
+	by("foot").setAttribute("transform", "translate(0 " + (shown - fewest) * rowPx + ")");
+	svg.setAttribute("height", height);
+	svg.setAttribute("viewBox", "0 0 " + num("width") + " " + height);
+	frames.setAttribute("transform", "translate(" + left + " " + top_ + ") scale(" + scale +
+		" 1) translate(" + -zoomed.x + " 0)");
+	drawLabels();
+}
 
 function drawLabels() {
 	const scale = inner / zoomed.w, made = document.createDocumentFragment();
@@ -67,7 +84,7 @@ function drawLabels() {
 		const from = Math.max(f.x, zoomed.x), to = Math.min(f.x + f.w, zoomed.x + zoomed.w);
 		const room = Math.floor(((to - from) * scale - 6) / cellPx);
 
-		if (room < 3)
+		if (room < 3 || f.depth >= shown)
 			continue;
 		const text = document.createElementNS(NS, "text");
 		text.setAttribute("x", ((from - zoomed.x) * scale + 3).toFixed(1));
@@ -82,19 +99,21 @@ function drawLabels() {
 
 function zoom(f) {
 	zoomed = f;
-	frames.setAttribute("transform",
-		"translate(" + left + " " + top_ + ") scale(" + inner / f.w + " 1) translate(" + -f.x + " 0)");
-	for (const g of all)
+	shown = fewest;
+	for (const g of all) {
 		g.el.classList.toggle("p", g.depth < f.depth && inside(f, g));
+		if (inside(g, f) && g.w * inner >= f.w)
+			shown = Math.max(shown, g.depth + 1);
+	}
 	by("reset").classList.toggle("off", f === root);
-	drawLabels();
+	placeRows();
 	showMatched();
 }
 
 function turn() {
 	icicle = !icicle;
-	rows.forEach((row, depth) => row.setAttribute("transform", "translate(0 " + rowY(depth) + ")"));
-	drawLabels();
+	by("icicle").lastElementChild.textContent = icicle ? "Flames" : "Icicles";
+	placeRows();
 }
 
 /* --- details --------------------------------------------------------------- */

@@ -48,7 +48,8 @@ struct drawing {
 	struct bytebuf *to;	/* of the output */
 	struct bytebuf name;	/* of the box at hand, without control characters */
 	uint64_t total, grid;
-	uint32_t inner_px, row_px, nr_rows;
+	uint32_t inner_px, row_px;
+	uint32_t nr_rows;	/* in sight: something in them is a pixel wide */
 	bool used[NR_PALETTES];
 };
 
@@ -179,9 +180,23 @@ static uint64_t on_grid(const struct drawing *d, uint64_t count)
 	return (uint64_t)((double)count * ((double)d->grid / (double)d->total));
 }
 
-static uint32_t row_y(const struct drawing *d, uint32_t depth)
+static int64_t row_y(const struct drawing *d, uint32_t depth)
 {
-	return (d->p->opts->icicle ? depth : d->nr_rows - 1 - depth) * d->row_px;
+	int64_t row = d->p->opts->icicle ? (int64_t)depth : (int64_t)d->nr_rows - 1 - depth;
+
+	return row * d->row_px;
+}
+
+/* Deeper rows are needles: they come in sight when JavaScript zooms in. */
+static uint32_t rows_in_sight(const struct drawing *d)
+{
+	const struct flame_layout *l = d->p->layout;
+	uint32_t nr = 1;
+
+	for (size_t i = 0; i < l->nr; i++)
+		if ((double)l->boxes[i].width * d->inner_px >= (double)d->total)
+			nr = l->boxes[i].depth + 1;
+	return nr;
 }
 
 static void put_box(struct drawing *d, const struct flame_box *box)
@@ -218,7 +233,7 @@ static void put_frames(struct drawing *d)
 		      d->inner_px / (double)d->grid);
 	for (size_t i = 0; i < l->nr; i++) {
 		if (i == 0 || l->boxes[i].depth != l->boxes[i - 1].depth)
-			output_format(d->o, "%s<g transform=\"translate(0 %" PRIu32 ")\">\n",
+			output_format(d->o, "%s<g transform=\"translate(0 %" PRId64 ")\">\n",
 				      i ? "</g>\n" : "", row_y(d, l->boxes[i].depth));
 		put_box(d, &l->boxes[i]);
 	}
@@ -238,7 +253,7 @@ static void put_labels(struct drawing *d)
 		double scale = d->inner_px / (double)d->total;
 		double cells = (box->width * scale - 6) / (font_px * MONO_CELL);
 
-		if (cells < 3)
+		if (cells < 3 || box->depth >= d->nr_rows)
 			continue;
 		name_box(d, box);
 		output_format(d->o, "<text x=\"%.1f\" y=\"%.1f\">", box->start * scale + 3,
@@ -276,7 +291,7 @@ static void put_header(struct drawing *d)
 		      "height=\"22\"></foreignObject>\n", FLAMEGRAPH_MARGIN_PX, DETAILS_Y, right_px,
 		      SUBTITLE_Y, right_px - 448);
 	put_button(d, "search", "Search", 240, 62);
-	put_button(d, "icicle", "Turn over", 170, 78);
+	put_button(d, "icicle", d->p->opts->icicle ? "Flames" : "Icicles", 170, 78);
 	put_button(d, "reset", "Reset zoom", 84, 84);
 }
 
@@ -298,28 +313,45 @@ static void put_legend(struct drawing *d, uint32_t y)
 /* What happened and is not in the picture, to the same scale as the rest. */
 static void put_lost(struct drawing *d, uint32_t y)
 {
-	uint64_t whole = d->p->records + d->p->lost;
-	double share = number_percent(d->p->lost, whole) / 100;
-	double px = share * d->inner_px < 2 ? 2 : share * d->inner_px;
+	double share = number_percent(d->p->lost, d->p->records + d->p->lost);
+	double px = fmax(share / 100 * d->inner_px, 2);
+	double text_x = FLAMEGRAPH_MARGIN_PX + (px < d->inner_px / 2.0 ? px : 0) + 6;
 	char number[NUMBER_BYTES];
 
-	output_format(d->o, "<rect x=\"%.1f\" y=\"%" PRIu32 "\" width=\"%.1f\" height=\"12\" "
+	output_format(d->o, "<rect x=\"%d\" y=\"%" PRIu32 "\" width=\"%.1f\" height=\"12\" "
 		      "fill=\"url(#x)\" stroke=\"#b33\" stroke-width=\".6\"><title>[lost %s]</title>"
-		      "</rect><text x=\"%.1f\" y=\"%" PRIu32 "\">[lost %s] %.2f %% of all samples "
-		      "are not in this picture</text>\n", (double)FLAMEGRAPH_MARGIN_PX, y - 10, px,
-		      number_grouped(number, d->p->lost), FLAMEGRAPH_MARGIN_PX + px + 6, y, number,
-		      share * 100);
+		      "</rect><text class=\"d\" x=\"%.1f\" y=\"%" PRIu32 "\">[lost %s] %s%.2f %% of "
+		      "all samples are not in this picture</text>\n", FLAMEGRAPH_MARGIN_PX, y - 10,
+		      px, number_grouped(number, d->p->lost), text_x, y, number,
+		      share < 0.01 ? "less than " : "", fmax(share, 0.01));
 }
 
-static uint32_t foot_lines(const struct flamegraph_picture *p)
+static uint32_t hidden_rows(const struct drawing *d)
 {
-	return 1 + (p->layout->left_out > 0) + (p->lost > 0);
+	return d->p->layout->boxes[d->p->layout->nr - 1].depth + 1 - d->nr_rows;
+}
+
+static void put_left_out(struct drawing *d, uint32_t y)
+{
+	uint64_t left_out = d->p->layout->left_out;
+	uint32_t hidden = hidden_rows(d);
+	char number[NUMBER_BYTES];
+
+	output_format(d->o, "<text id=\"n\" x=\"%d\" y=\"%" PRIu32 "\">", FLAMEGRAPH_MARGIN_PX, y);
+	if (left_out)
+		output_format(d->o, "%s frame%s narrower than %.3g px left out",
+			      number_grouped(number, left_out), left_out == 1 ? "" : "s",
+			      d->p->left_out_px);
+	if (hidden)
+		output_format(d->o, "%s%" PRIu32 " row%s with nothing wider than 1 px show%s when "
+			      "zoomed in", left_out ? "; " : "", hidden, hidden == 1 ? "" : "s",
+			      hidden == 1 ? "s" : "");
+	put(d, "</text>\n");
 }
 
 static void put_footer(struct drawing *d, uint32_t y)
 {
-	char number[NUMBER_BYTES];
-
+	put(d, "<g id=\"foot\">\n");
 	put_legend(d, y);
 	if (d->p->lost) {
 		put_lost(d, y);
@@ -328,11 +360,9 @@ static void put_footer(struct drawing *d, uint32_t y)
 	output_format(d->o, "<text x=\"%d\" y=\"%" PRIu32 "\">", FLAMEGRAPH_MARGIN_PX, y);
 	put_cut(d, d->p->quality, (d->inner_px - 260.0) / TEXT_CELL_PX);
 	put(d, "</text>\n");
-	if (d->p->layout->left_out)
-		output_format(d->o, "<text x=\"%d\" y=\"%" PRIu32 "\">%s frame%s narrower than "
-			      "%.3g px left out</text>\n", FLAMEGRAPH_MARGIN_PX, y + FOOT_LINE_PX,
-			      number_grouped(number, d->p->layout->left_out),
-			      d->p->layout->left_out == 1 ? "" : "s", d->p->left_out_px);
+	if (d->p->layout->left_out || hidden_rows(d))
+		put_left_out(d, y + FOOT_LINE_PX);
+	put(d, "</g>\n");
 }
 
 static void put_start(struct drawing *d, uint32_t height_px)
@@ -344,9 +374,10 @@ static void put_start(struct drawing *d, uint32_t height_px)
 		      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%" PRIu32 "\" height=\"%"
 		      PRIu32 "\" viewBox=\"0 0 %" PRIu32 " %" PRIu32 "\" data-left=\"%d\" "
 		      "data-top=\"%d\" data-inner=\"%" PRIu32 "\" data-row=\"%" PRIu32 "\" "
-		      "data-icicle=\"%d\">\n<title>", opts->width_px, height_px, opts->width_px,
-		      height_px, FLAMEGRAPH_MARGIN_PX, FRAMES_Y, d->inner_px, d->row_px,
-		      opts->icicle);
+		      "data-rows=\"%" PRIu32 "\" data-width=\"%" PRIu32 "\" data-height=\"%" PRIu32
+		      "\" data-icicle=\"%d\">\n<title>", opts->width_px, height_px, opts->width_px,
+		      height_px, FLAMEGRAPH_MARGIN_PX, FRAMES_Y, d->inner_px, d->row_px, d->nr_rows,
+		      opts->width_px, height_px, opts->icicle);
 	put_cut(d, d->p->title, 200);
 	put(d, "</title>\n<style>\n");
 	put(d, flamegraph_css);
@@ -368,9 +399,9 @@ void flamegraph_svg(const struct flamegraph_picture *p, struct output *o)
 	d.grid = d.total > MAX_GRID ? MAX_GRID : d.total;
 	d.inner_px = FLAMEGRAPH_INNER_PX(p->opts->width_px);
 	d.row_px = p->opts->frame_px;
-	d.nr_rows = p->layout->boxes[p->layout->nr - 1].depth + 1;
+	d.nr_rows = rows_in_sight(&d);
 	foot_y = FRAMES_Y + d.nr_rows * d.row_px + 22;
-	put_start(&d, foot_y + foot_lines(p) * FOOT_LINE_PX);
+	put_start(&d, foot_y + (p->lost ? 3 : 2) * FOOT_LINE_PX);
 	put_header(&d);
 	put_frames(&d);
 	put_labels(&d);

@@ -297,6 +297,37 @@ static int lay_out_forward(struct flame_layout *out, const struct trace *t, stru
 	return err;
 }
 
+static int compare_widths(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? 1 : *x > *y ? -1 : 0;
+}
+
+/* A parent is as wide as its children or wider, so what is kept stands on boxes. */
+static int keep_widest(struct flame_layout *l, size_t max_boxes)
+{
+	uint64_t *widths;
+	size_t nr = 0;
+
+	if (!max_boxes || l->nr <= max_boxes)
+		return 0;
+	widths = malloc(l->nr * sizeof(*widths));
+	if (!widths)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->nr; i++)
+		widths[i] = l->boxes[i].width;
+	qsort(widths, l->nr, sizeof(*widths), compare_widths);
+	l->min_width = widths[max_boxes] + 1;
+	free(widths);
+	for (size_t i = 0; i < l->nr; i++)
+		if (i == 0 || l->boxes[i].width >= l->min_width)
+			l->boxes[nr++] = l->boxes[i];
+	l->left_out += l->nr - nr;
+	l->nr = nr;
+	return 0;
+}
+
 int flamelayout_build(struct flame_layout *out, const struct trace *t, struct names *names,
 		      const struct stacksum *sums, const struct flamelayout_opts *opts)
 {
@@ -307,12 +338,14 @@ int flamelayout_build(struct flame_layout *out, const struct trace *t, struct na
 		err = flamelayout_reverse(out, t, names, sums, opts);
 	else
 		err = lay_out_forward(out, t, names, sums, opts);
-	if (err) {
-		flamelayout_release(out);
-		return err;
+	out->min_width = opts->min_width;
+	if (!err) {
+		qsort(out->boxes, out->nr, sizeof(*out->boxes), compare_boxes);
+		err = keep_widest(out, opts->max_boxes);
 	}
-	qsort(out->boxes, out->nr, sizeof(*out->boxes), compare_boxes);
-	return 0;
+	if (err)
+		flamelayout_release(out);
+	return err;
 }
 
 void flamelayout_release(struct flame_layout *l)

@@ -28,10 +28,12 @@ struct flame_layout {
 	struct flame_box *boxes;	/* by depth, then start; the root is the first */
 	size_t nr;
 	uint64_t left_out;
+	uint64_t min_width;		/* that all boxes have */
 };
 
 struct flamelayout_opts {
 	uint64_t min_width;	/* narrower boxes are left out */
+	size_t max_boxes;	/* the widest ones are kept; 0: all */
 	bool groups;		/* a level for the groups of tasks */
 	bool reverse;		/* innermost frames next to the root */
 };

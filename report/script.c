@@ -355,6 +355,8 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 	query_count_truncated(q, s.truncated);
 	if (!err)
 		err = names_error(s.names);
+	if (!err && !s.opts->limit)
+		err = script_plan_check(&s.plan, s.trace, d);
 	bytebuf_release(&s.scratch);
 	bytebuf_release(&s.scratch_stack);
 	textcache_free(s.stacks);

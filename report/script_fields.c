@@ -267,7 +267,22 @@ static bool is_event_field(const struct trace *t, const char *name)
 			if (!strcmp(e->fields[k].name, name))
 				return true;
 	}
-	return trace_is_stream(t);
+	return false;
+}
+
+static int no_field(const char *name, struct diag *d)
+{
+	return diag_set(d, -EINVAL, "no field '%s' (comm, pid, tid, cpu, state, time, period, "
+			"event, cgroup, trace, ip, sym, symoff, dso, stack, or a field of an "
+			"event)", name);
+}
+
+int script_plan_check(const struct script_plan *p, const struct trace *t, struct diag *d)
+{
+	for (size_t i = 0; i < p->nr_columns; i++)
+		if (!p->columns[i].value && !is_event_field(t, p->columns[i].name))
+			return no_field(p->columns[i].name, d);
+	return 0;
 }
 
 static int choose_event_field(struct choice *c, const struct trace *t, const char *name, bool on,
@@ -280,10 +295,8 @@ static int choose_event_field(struct choice *c, const struct trace *t, const cha
 			c->extra[i] = c->extra[--c->nr_extra];
 		return 0;
 	}
-	if (!is_event_field(t, name))
-		return diag_set(d, -EINVAL, "no field '%s' (comm, pid, tid, cpu, state, time, "
-				"period, event, cgroup, trace, ip, sym, symoff, dso, stack, or a "
-				"field of an event)", name);
+	if (!trace_is_stream(t) && !is_event_field(t, name))
+		return no_field(name, d);
 	if (!on)
 		return 0;
 	if (c->nr_extra == sizeof(c->extra) / sizeof(c->extra[0]))

@@ -65,6 +65,8 @@ struct script {
 
 int script_plan_make(struct script_plan *p, const struct script_opts *opts,
 		     const struct trace *t, struct diag *d);
+/* On a pipe events come late: whether each field was one of some event. */
+int script_plan_check(const struct script_plan *p, const struct trace *t, struct diag *d);
 /* Has a column of its own; others are shown as name=value. */
 bool script_is_common(const struct field_desc *f);
 /* An event's field, by index. */
