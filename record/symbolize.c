@@ -80,25 +80,36 @@ static bool is_owned(int fd, const struct module *mod)
 	return !fstat(fd, &st) && (!st.st_uid || st.st_uid == mod->uid);
 }
 
+/* perf-NUMBER.map in the /tmp of that process; 0: in our own. */
+static int open_map(uint32_t pid, uint32_t number)
+{
+	int dir_fd = procroot_open_dir(pid, "/tmp");
+	char name[32];
+	int fd;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	snprintf(name, sizeof(name), "perf-%u.map", number);
+	fd = procroot_open_at(dir_fd, name);
+	close(dir_fd);
+	return fd;
+}
+
 static void read_map(struct symbolizer *s, struct module *mod)
 {
-	char path[48];
-	int fd = -1;
+	char name[32];
+	int fd = -ENOENT;
 
 	mod->jitmap_refresh = s->refreshes;
 	if (!mod->jitmap && jitmap_new(&mod->jitmap) < 0)
 		return;
-	snprintf(path, sizeof(path), "perf-%u.map", mod->ns_pid);
+	snprintf(name, sizeof(name), "perf-%u.map", mod->ns_pid);
 	if (mod->fd >= 0)
-		fd = procroot_open_at(mod->fd, path);
-	if (fd < 0 && !mod->retired) {
-		snprintf(path, sizeof(path), "/tmp/perf-%u.map", mod->ns_pid);
-		fd = procroot_open_file(mod->pid, path);
-	}
-	if (fd < 0) {
-		snprintf(path, sizeof(path), "/tmp/perf-%u.map", mod->pid);
-		fd = procroot_open_file(0, path);
-	}
+		fd = procroot_open_at(mod->fd, name);
+	else if (!mod->retired)
+		fd = open_map(mod->pid, mod->ns_pid);
+	if (fd == -ENOENT)
+		fd = open_map(0, mod->pid);
 	if (fd < 0)
 		return;
 	if (is_owned(fd, mod))
