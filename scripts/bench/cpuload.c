@@ -3,7 +3,7 @@
  *
  *   cpuload THREADS ROUNDS [SECONDS]
  *
- * Each round walks one of 4,096 paths, 4 to 15 calls deep, and does a few
+ * Each round walks one of 2,048 paths, 4 to 14 calls deep, and does a few
  * microseconds of work at its end; few paths are hot and many are rare, as in
  * a real server.  With SECONDS it goes on for that long instead of ROUNDS.
  * Prints wall seconds and CPU seconds.
@@ -16,7 +16,7 @@
 
 #define KEEP __attribute__((noinline))
 #define MAX_THREADS 64
-#define NR_PATHS 4096
+#define NR_PATHS 2048
 
 static long nr_rounds;
 static double deadline;		/* 0: none */
@@ -69,12 +69,26 @@ static KEEP uint64_t select_median(uint64_t x)
 	return numbers[20];
 }
 
-static uint64_t step(struct walk *w);
+static uint64_t work(struct walk *w)
+{
+	switch (w->path % 3) {
+	case 0: return w->value = checksum_bytes(w->value);
+	case 1: return w->value = convert_digits(w->value);
+	default: return w->value = select_median(w->value);
+	}
+}
+
+typedef uint64_t step_fn(struct walk *w);
+static step_fn *const steps[16];
 
 #define STEP(name) \
 	static KEEP uint64_t name(struct walk *w) \
 	{ \
-		uint64_t below = step(w); \
+		uint64_t below; \
+		if (!w->depth--) \
+			return work(w); \
+		w->path >>= 4; \
+		below = steps[w->path & 15](w); \
 		return below + w->path; \
 	}
 
@@ -83,26 +97,12 @@ STEP(load_session) STEP(plan_query) STEP(open_table) STEP(scan_index)
 STEP(join_rows) STEP(filter_rows) STEP(group_rows) STEP(render_page)
 STEP(fill_template) STEP(encode_text) STEP(compress_page) STEP(send_reply)
 
-static KEEP uint64_t step(struct walk *w)
-{
-	static uint64_t (*const steps[16])(struct walk *) = {
-		accept_request, parse_header, check_rights, find_route,
-		load_session, plan_query, open_table, scan_index,
-		join_rows, filter_rows, group_rows, render_page,
-		fill_template, encode_text, compress_page, send_reply,
-	};
-	unsigned int next = w->path & 15;
-
-	if (!w->depth--) {
-		switch (next % 3) {
-		case 0: return w->value = checksum_bytes(w->value);
-		case 1: return w->value = convert_digits(w->value);
-		default: return w->value = select_median(w->value);
-		}
-	}
-	w->path >>= 4;
-	return steps[next](w);
-}
+static step_fn *const steps[16] = {
+	accept_request, parse_header, check_rights, find_route,
+	load_session, plan_query, open_table, scan_index,
+	join_rows, filter_rows, group_rows, render_page,
+	fill_template, encode_text, compress_page, send_reply,
+};
 
 static double seconds(clockid_t clock)
 {
@@ -124,12 +124,12 @@ static void *serve(void *arg)
 				 : i >= nr_rounds)
 			break;
 		random = scramble(random);
-		/* The product of two ranks in 0..4095 favours low ones. */
-		rank = (random & 4095) * (random >> 12 & 4095) / NR_PATHS;
+		/* The product of three numbers favours low ranks. */
+		rank = random % NR_PATHS * (random >> 16 & 1023) * (random >> 32 & 1023) >> 20;
 		id = scramble(rank);
 		w.path = id;
-		w.depth = 2 + (int)(id >> 60) % 6;
-		sum += step(&w);
+		w.depth = 3 + (int)(scramble(id) % 11);
+		sum += steps[w.path & 15](&w);
 	}
 	return (void *)(uintptr_t)sum;
 }

@@ -54,9 +54,7 @@ def pipeline(bench, data):
 def views(bench):
     table = bench.table
     table.section("Views on the same run, per sample; medians, warm file cache")
-    paths = recording.traces(bench)
-    samples = {"kymo": sum(e["records"] for e in bench.kymo_info(paths["kymo"])["events"]),
-               "perf": bench.perf_samples(paths["perf"])}
+    paths, samples = recording.traces(bench)
     kymo, perf = {}, {}
     for name, argv in VIEWS.items():
         kymo[name] = repeated(bench, [bench.kymo, *argv, "-i", paths["kymo"]])
