@@ -159,6 +159,42 @@ def plain(sums, keys):
     return dict(out)
 
 
+def trees(trace, direction, self_only):
+    """{(event, module and symbol of a row): {way from the row: weight}}"""
+    sums = collections.defaultdict(lambda: collections.defaultdict(int))
+    for row in trace.rows:
+        chain = row["chain"]        # the innermost first
+        for frame in set(chain[:1] if self_only else chain):
+            # A row that is on the stack several times stands for its outermost place.
+            at = 0 if self_only else len(chain) - 1 - chain[::-1].index(frame)
+            way = chain[at + 1:] if direction == "callers" else chain[:at][::-1]
+            for depth in range(1, len(way) + 1):
+                sums[(row["event"], frame)][tuple(way[:depth])] += row["weight"]
+    return sums
+
+
+def flattened(branches, direction, way=()):
+    for b in branches:
+        here = *way, (b["module"], b["symbol"])
+        yield here, b["weight"]
+        yield from flattened(b.get(direction, []), direction, here)
+
+
+def compare_trees(name, trace, path, direction, *args, self_only=False):
+    expected = trees(trace, direction, self_only)
+    done = subprocess.run([KYMO, "report", "--json", "--by", "module,symbol", "--percent-limit",
+                           "0", *args, "-i", path], capture_output=True, check=True)
+    wrong, nr = [], 0
+    for row in json.loads(done.stdout)["rows"]:
+        frame = row["module"], row["symbol"]
+        branches = list(flattened(row.get(direction, []), direction))
+        got = dict(branches)
+        if got != expected[(row["event"], frame)] or len(got) != len(branches):
+            wrong.append(frame)
+        nr += len(got)
+    check(name, not wrong and nr, f"{len(wrong)} trees: {wrong[:2]}")
+
+
 def check(name, good, comment=""):
     results.append((name, good, comment))
 
@@ -195,6 +231,10 @@ def compare_all(trace, path):
             row["event"] == "cpu-clock",
             "--pid", "1000", "-C", "1-99", "--time", seconds.split(",")[0] + ",",
             "-e", "cpu-clock")
+    compare_trees("trees of callees", trace, path, "callees", "-g")
+    compare_trees("trees of callers", trace, path, "callers", "--call-graph=callee")
+    compare_trees("trees of callers of the last frame", trace, path, "callers", "-g",
+                  "--no-children", self_only=True)
     answer, _ = reported(["symbol"], path=path)
     frames = [f for row in trace.rows for f in row["chain"] if row["chain"] !=
               [("[unknown]", "[unknown]")]]
@@ -211,7 +251,7 @@ def main():
     compare_all(Trace("tests/golden/first.kymo"), "tests/golden/first.kymo")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "many.kymo")
-        subprocess.run([os.path.join(BUILD, "tests/tracegen"), "6000", path, "--stacks", "300",
+        subprocess.run([os.path.join(BUILD, "tests/tracegen"), "3000", path, "--stacks", "200",
                         "--tasks", "25", "--seed", "7", "--all"], check=True)
         compare_all(Trace(path), path)
     print(f"1..{len(results)}")
