@@ -6,16 +6,16 @@
 
 #include <stdio.h>
 
-#define BURNER(name, units)						\
-	__attribute__((noinline, noclone)) uint64_t name(uint64_t x)	\
-	{								\
-		return burn_steps(x, units);				\
+#define BURNER(name, units)								\
+	__attribute__((noinline, noclone)) uint64_t name(uint64_t x, unsigned int scale)	\
+	{										\
+		return burn_steps(x, (units) * scale);					\
 	}
 
-uint64_t burn_10(uint64_t x);
-uint64_t burn_20(uint64_t x);
-uint64_t burn_30(uint64_t x);
-uint64_t burn_40(uint64_t x);
+uint64_t burn_10(uint64_t x, unsigned int scale);
+uint64_t burn_20(uint64_t x, unsigned int scale);
+uint64_t burn_30(uint64_t x, unsigned int scale);
+uint64_t burn_40(uint64_t x, unsigned int scale);
 uint64_t burn_round(uint64_t x);
 
 BURNER(burn_10, 1)
@@ -25,10 +25,16 @@ BURNER(burn_40, 4)
 
 __attribute__((noinline, noclone)) uint64_t burn_round(uint64_t x)
 {
-	x = burn_10(x);
-	x = burn_20(x);
-	x = burn_30(x);
-	x = burn_40(x);
+	/*
+	 * Rounds of one length would beat against the sampling period: the same
+	 * few functions would be met again and again.
+	 */
+	unsigned int scale = 1 + (unsigned int)(x >> 60);
+
+	x = burn_10(x, scale);
+	x = burn_20(x, scale);
+	x = burn_30(x, scale);
+	x = burn_40(x, scale);
 	return x + 1;
 }
 
