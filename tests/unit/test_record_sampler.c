@@ -12,6 +12,9 @@
 
 #include "live_recording.h"
 
+/* Literals as argv: nobody writes into them. */
+#pragma GCC diagnostic ignored "-Wdiscarded-qualifiers"
+
 #define FREQUENCY_HZ 3999
 #define NOBODY 65534
 
