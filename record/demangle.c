@@ -22,6 +22,8 @@ static void put(const char *text, size_t len, void *opaque)
 {
 	struct output *o = opaque;
 
+	if (!len)
+		return;
 	if (len > o->size_bytes - 1 - o->len) {
 		memcpy(o->to + o->len, text, o->size_bytes - 1 - o->len);
 		o->len = o->size_bytes - 1;
