@@ -205,20 +205,29 @@ int profile_tree(struct profile *p, const struct profile_row *row,
 		 enum profile_direction direction, bool self_only, uint64_t min_weight,
 		 profile_branch_fn fn, void *ctx)
 {
+	struct profile_section *s = &p->sections[row->section];
 	struct walk w = {
-		.profile = p, .trie = &p->sections[row->section].trie, .direction = direction,
+		.profile = p, .trie = &s->trie, .direction = direction,
 		.min_weight = min_weight, .fn = fn, .ctx = ctx,
 	};
 	struct profile_branch top = { 0 };
 	struct branch *branches = NULL;
-	int err = sum_group(p, row);
+	uint64_t most = s->weight;
+	int err;
 
 	/* Of rows without frames all stacks are below, so callers begin at their ends. */
-	if (p->frame_kind == PROFILE_NUMBER)
-		self_only = true;
+	self_only = direction == PROFILE_CALLERS &&
+		    (self_only || p->frame_kind == PROFILE_NUMBER);
+	/* No branch can weigh more than all that has the row: most rows are small. */
+	if (self_only)
+		most = row->self;
+	else if (p->children)
+		most = row->children;
+	if (most < min_weight)
+		return fn(ctx, &top);
+	err = sum_group(p, row);
 	if (!err)
-		err = start(&w, row->frame, self_only && direction == PROFILE_CALLERS,
-			    &top.weight);
+		err = start(&w, row->frame, self_only, &top.weight);
 	if (!err)
 		err = group_places(&w, 0, &branches, &top.nr_below);
 	if (!err)
