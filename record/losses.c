@@ -91,7 +91,8 @@ void losses_write(struct losses *l, struct writer *w, uint64_t now_ns)
 	for (size_t event = 0; event < l->nr_events; event++)
 		write_event(l, w, now_ns, (uint32_t)event);
 	for (uint32_t cpu = 0; cpu < l->nr_cpus; cpu++) {
-		uint64_t lost = sideband_lost(l->sideband, cpu);
+		uint64_t lost = sideband_lost(l->sideband, cpu) +
+				sampler_lost(l->sampler, SAMPLER_TASKS, cpu);
 
 		write_one(l, w, now_ns, cpu, 0, LOSS_SIDEBAND, lost - l->sideband_totals[cpu]);
 		l->sideband_totals[cpu] = lost;
