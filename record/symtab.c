@@ -236,10 +236,20 @@ static void link_outer(struct symtab *t)
 	}
 }
 
+/* The kernel's table comes in order, and sorting it would be a tenth of the work. */
+static bool is_sorted(struct symtab *t)
+{
+	for (size_t i = 1; i < t->nr_raw; i++)
+		if (compare(&t->raw[i - 1], &t->raw[i], t) > 0)
+			return false;
+	return true;
+}
+
 int symtab_finish(struct symtab *t)
 {
 	if (t->nr_raw) {
-		qsort_r(t->raw, t->nr_raw, sizeof(*t->raw), compare, t);
+		if (!is_sorted(t))
+			qsort_r(t->raw, t->nr_raw, sizeof(*t->raw), compare, t);
 		drop_lesser(t);
 		set_ends(t);
 		t->syms = malloc(t->nr_raw * sizeof(*t->syms));
