@@ -55,7 +55,7 @@ def check_commands(name, lines, help_of):
             for word in words[2:]:
                 if word == "--":
                     break
-                option = re.match(r"(--[\w-]+|-\w)", word)
+                option = re.fullmatch(r"(--[\w-]+|-\w)(=.*)?", word)
                 if option and not re.search(rf"(^|\s){re.escape(option.group(1))}[\s,\[]",
                                             help_of[command]):
                     problems.add(f"no option {option.group(1)}: {line.strip()}")
