@@ -22,6 +22,8 @@ void profile_free(struct profile *p)
 	}
 	for (size_t i = 0; i < p->nr_tables; i++)
 		free(p->tables[i].rows);
+	for (size_t i = 0; i < p->nr_kept; i++)
+		free(p->kept[i].weights);
 	free(p->sections);
 	free(p->tables);
 	names_free(p->names);

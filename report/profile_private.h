@@ -23,6 +23,16 @@ struct profile_section {
 	uint64_t samples, weight;
 };
 
+/* Sums of a group, kept because rows of few groups alternate: see profile_tree(). */
+struct profile_kept {
+	const struct profile_section *section;
+	uint32_t group;
+	struct profile_weight *weights;
+};
+
+#define PROFILE_MAX_KEPT 16
+#define PROFILE_KEPT_BYTES (16u << 20)
+
 struct profile {
 	struct query *query;
 	struct trace *trace;
@@ -35,9 +45,8 @@ struct profile {
 	size_t nr_sections;
 	struct profile_table *tables;
 	size_t nr_tables;
-	/* Whose sums the nodes of the trie hold: see profile_tree(). */
-	struct profile_section *summed_section;
-	uint32_t summed_group;
+	struct profile_kept kept[PROFILE_MAX_KEPT];
+	size_t nr_kept, next_kept;
 };
 
 /*

@@ -17,7 +17,8 @@ struct place {
 /* Places grow at the end as the tree is gone down, and shrink on the way back. */
 struct walk {
 	struct profile *profile;
-	struct profile_trie *trie;
+	const struct profile_trie *trie;
+	const struct profile_weight *weights;	/* by node */
 	enum profile_direction direction;
 	uint64_t min_weight;
 	profile_branch_fn fn;
@@ -63,8 +64,8 @@ static int step(struct walk *w, uint32_t node, uint64_t weight)
 		return err;
 	}
 	for (uint32_t i = links[node].first_child; i && !err; i = links[i].next_sibling)
-		if (nodes[i].weight)
-			err = add_place(w, i, nodes[i].weight);
+		if (w->weights[i].all)
+			err = add_place(w, i, w->weights[i].all);
 	return err;
 }
 
@@ -164,19 +165,47 @@ static int walk_branches(struct walk *w, const struct branch *branches, size_t n
 	return err;
 }
 
-/* Leaves the sums of the row's group in the trie. */
-static int sum_group(struct profile *p, const struct profile_row *row)
+/* The place for another group's sums: a new one, or that of the oldest. */
+static struct profile_kept *make_room(struct profile *p, const struct profile_section *s)
 {
-	struct profile_section *s = &p->sections[row->section];
-	size_t first = s->group_start[row->group];
-	int err = profile_trie_index(&s->trie);
+	size_t bytes = s->trie.nr * sizeof(struct profile_weight);
+	struct profile_kept *kept;
+	struct profile_weight *grown;
 
-	if (err || (p->summed_section == s && p->summed_group == row->group))
-		return err;
-	p->summed_section = s;
-	p->summed_group = row->group;
-	profile_trie_keep(&s->trie, s->list + first, s->group_start[row->group + 1] - first);
-	return 0;
+	if (p->nr_kept < PROFILE_MAX_KEPT &&
+	    (!p->nr_kept || (p->nr_kept + 1) * bytes <= PROFILE_KEPT_BYTES)) {
+		kept = &p->kept[p->nr_kept++];
+		*kept = (struct profile_kept) { 0 };
+	} else {
+		kept = &p->kept[p->next_kept++ % p->nr_kept];
+	}
+	kept->section = NULL;
+	grown = realloc(kept->weights, bytes);
+	if (!grown)
+		return NULL;
+	kept->weights = grown;
+	return kept;
+}
+
+/* The sums of the row's group, by node; NULL when out of memory. */
+static const struct profile_weight *group_weights(struct profile *p,
+						  const struct profile_row *row)
+{
+	const struct profile_section *s = &p->sections[row->section];
+	size_t first = s->group_start[row->group];
+	struct profile_kept *kept;
+
+	for (size_t i = 0; i < p->nr_kept; i++)
+		if (p->kept[i].section == s && p->kept[i].group == row->group)
+			return p->kept[i].weights;
+	kept = make_room(p, s);
+	if (!kept)
+		return NULL;
+	profile_trie_weigh(&s->trie, s->list + first, s->group_start[row->group + 1] - first,
+			   kept->weights);
+	kept->section = s;
+	kept->group = row->group;
+	return kept->weights;
 }
 
 /*
@@ -190,10 +219,9 @@ static int start(struct walk *w, uint32_t frame, bool self_only, uint64_t *all)
 	int err = 0;
 
 	for (uint32_t i = trie->first_of_row[frame]; i && !err; i = trie->same_row[i]) {
-		const struct profile_node *node = &trie->nodes[i];
-		uint64_t weight = self_only ? trie->self[i] : node->weight;
+		uint64_t weight = self_only ? w->weights[i].self : w->weights[i].all;
 
-		if (!weight || (!self_only && !node->topmost))
+		if (!weight || (!self_only && !trie->nodes[i].topmost))
 			continue;
 		*all += weight;
 		err = is_symbol ? step(w, i, weight) : add_place(w, i, weight);
@@ -225,7 +253,11 @@ int profile_tree(struct profile *p, const struct profile_row *row,
 		most = row->children;
 	if (most < min_weight)
 		return fn(ctx, &top);
-	err = sum_group(p, row);
+	err = profile_trie_index(&s->trie);
+	if (!err)
+		w.weights = group_weights(p, row);
+	if (!w.weights)
+		err = -ENOMEM;
 	if (!err)
 		err = start(&w, row->frame, self_only, &top.weight);
 	if (!err)

@@ -155,12 +155,11 @@ int profile_trie_index(struct profile_trie *trie)
 {
 	int err = trie->links ? 0 : profile_trie_link(trie);
 
-	if (err || trie->self)
+	if (err || trie->same_row)
 		return err;
 	trie->first_of_row = calloc((size_t)trie->nr_rows + 1, sizeof(*trie->first_of_row));
 	trie->same_row = calloc(trie->nr, sizeof(*trie->same_row));
-	trie->self = calloc(trie->nr, sizeof(*trie->self));
-	if (!trie->first_of_row || !trie->same_row || !trie->self)
+	if (!trie->first_of_row || !trie->same_row)
 		return -ENOMEM;
 	for (uint32_t i = trie->nr - 1; i > PROFILE_TRIE_ROOT; i--) {
 		uint32_t *first = &trie->first_of_row[trie->nodes[i].row];
@@ -179,7 +178,6 @@ void profile_trie_release(struct profile_trie *trie)
 	free(trie->links);
 	free(trie->first_of_row);
 	free(trie->same_row);
-	free(trie->self);
 	free(trie->touched);
 	memset(trie, 0, sizeof(*trie));
 }
@@ -240,14 +238,14 @@ int profile_trie_sum(struct profile_trie *trie, const struct profile_sum *sums, 
 	return err;
 }
 
-void profile_trie_keep(struct profile_trie *trie, const struct profile_sum *sums, size_t nr)
+void profile_trie_weigh(const struct profile_trie *trie, const struct profile_sum *sums,
+			size_t nr, struct profile_weight *weights)
 {
-	for (uint32_t i = 0; i < trie->nr; i++)
-		trie->nodes[i].weight = trie->self[i] = 0;
+	memset(weights, 0, trie->nr * sizeof(*weights));
 	for (size_t i = 0; i < nr; i++)
-		trie->self[profile_trie_node(trie, sums[i].stack)] += sums[i].weight;
+		weights[profile_trie_node(trie, sums[i].stack)].self += sums[i].weight;
 	for (uint32_t i = trie->nr - 1; i > PROFILE_TRIE_ROOT; i--) {
-		trie->nodes[i].weight += trie->self[i];
-		trie->nodes[trie->nodes[i].parent].weight += trie->nodes[i].weight;
+		weights[i].all += weights[i].self;
+		weights[trie->nodes[i].parent].all += weights[i].all;
 	}
 }

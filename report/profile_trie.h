@@ -50,7 +50,12 @@ struct profile_trie {
 	/* For call trees; NULL until profile_trie_index(). */
 	uint32_t *first_of_row;		/* by row: a node of it, */
 	uint32_t *same_row;		/* by node: the next one; 0 ends */
-	uint64_t *self;			/* by node: of the stacks that end there */
+};
+
+/* The sums of a node. */
+struct profile_weight {
+	uint64_t self;		/* of the stacks that end there */
+	uint64_t all;		/* of those that go through it, too */
 };
 
 /*
@@ -72,7 +77,8 @@ typedef int (*profile_trie_fn)(void *ctx, const struct profile_node *node);
 /* Sums the given ones up the trie, calls fn, and leaves the nodes without weight. */
 int profile_trie_sum(struct profile_trie *trie, const struct profile_sum *sums, size_t nr,
 		     profile_trie_fn fn, void *ctx);
-/* The same, but the nodes keep `weight` and `self` until the next call. */
-void profile_trie_keep(struct profile_trie *trie, const struct profile_sum *sums, size_t nr);
+/* The same into a list by node, which is made anew. */
+void profile_trie_weigh(const struct profile_trie *trie, const struct profile_sum *sums,
+			size_t nr, struct profile_weight *weights);
 
 #endif
