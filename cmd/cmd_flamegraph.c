@@ -92,7 +92,7 @@ static int set_width(void *opts, const char *arg)
 	struct flamegraph_command *c = opts;
 
 	c->svg_only = "--width";
-	return set_px(&c->graph.width_px, arg, 400, 30000, "a width in pixels");
+	return set_px(&c->graph.width_px, arg, 600, 30000, "a width in pixels");
 }
 
 static int set_height(void *opts, const char *arg)

@@ -137,13 +137,25 @@ function show(f) {
 
 /* What matches, without what lies below another match. */
 function matchedShare() {
-	let sum = 0, end = [];
-	const hits = all.filter((f) => f.hit && f.depth >= zoomed.depth && inside(f, zoomed));
+	const kept = [];	/* disjoint, from left to right */
+	let sum = 0;
 
-	for (const f of hits) {
-		if (end.some((g) => inside(f, g)))
+	for (const f of all) {
+		if (!f.hit || f.depth < zoomed.depth || !inside(f, zoomed))
 			continue;
-		end.push(f);
+		let lo = 0, hi = kept.length;
+
+		while (lo < hi) {
+			const mid = (lo + hi) >> 1;
+
+			if (kept[mid].x <= f.x)
+				lo = mid + 1;
+			else
+				hi = mid;
+		}
+		if (lo > 0 && inside(f, kept[lo - 1]))
+			continue;
+		kept.splice(lo, 0, f);
 		sum += f.w;
 	}
 	return sum / zoomed.w;
