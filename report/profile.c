@@ -158,31 +158,48 @@ static int sort_rows(const struct profile *p, struct profile_table *t)
 	return 0;
 }
 
+/* Moves the rows of the sections into one list. */
+static int gather_rows(struct profile_table *t, struct profile_section *sections, size_t nr)
+{
+	struct profile_row *rows = sections[0].rows;
+	size_t nr_rows = 0, at = sections[0].nr_rows;
+
+	for (size_t i = 0; i < nr; i++)
+		nr_rows += sections[i].nr_rows;
+	sections[0].rows = NULL;
+	t->rows = rows;
+	t->nr_rows = nr_rows;
+	if (nr == 1)
+		return 0;
+	rows = realloc(rows, (nr_rows + 1) * sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	t->rows = rows;
+	for (size_t i = 1; i < nr; i++) {
+		memcpy(rows + at, sections[i].rows, sections[i].nr_rows * sizeof(*rows));
+		at += sections[i].nr_rows;
+		free(sections[i].rows);
+		sections[i].rows = NULL;
+	}
+	return 0;
+}
+
 /* The rows of all given sections as one table. */
 static int add_table(struct profile *p, size_t first, size_t nr, bool counted)
 {
-	struct profile_table *t = &p->tables[p->nr_tables];
+	struct profile_table *t = &p->tables[p->nr_tables++];
 	const struct trace_event *event = p->sections[first].event;
-	size_t nr_rows = 0;
+	int err;
 
 	for (size_t i = first; i < first + nr; i++) {
 		t->samples += p->sections[i].samples;
 		t->weight += p->sections[i].weight;
-		nr_rows += p->sections[i].nr_rows;
 	}
 	t->event = nr == 1 ? event->name : NULL;
 	t->counted = counted || is_counted(event);
 	t->unit = t->counted ? "" : unit_of(event);
-	t->rows = malloc((nr_rows + 1) * sizeof(*t->rows));
-	if (!t->rows)
-		return -ENOMEM;
-	p->nr_tables++;
-	for (size_t i = first; i < first + nr; i++) {
-		memcpy(t->rows + t->nr_rows, p->sections[i].rows,
-		       p->sections[i].nr_rows * sizeof(*t->rows));
-		t->nr_rows += p->sections[i].nr_rows;
-	}
-	return sort_rows(p, t);
+	err = gather_rows(t, p->sections + first, nr);
+	return err ? err : sort_rows(p, t);
 }
 
 static int make_tables(struct profile *p)

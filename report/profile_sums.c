@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FIRST_SLOTS 1024
+#define FIRST_SLOTS 8192
 
 /*
  * A slot of the hash table is the sum itself: one cache miss a record.  Free

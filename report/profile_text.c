@@ -106,8 +106,10 @@ static void pad(struct output *o, char c, size_t nr)
 {
 	struct bytebuf *b = output_buffer(o);
 
-	while (nr--)
-		bytebuf_u8(b, (uint8_t)c);
+	if (bytebuf_reserve(b, nr))
+		return;
+	memset(b->data + b->len, c, nr);
+	b->len += nr;
 }
 
 static bool is_number(const struct profile_key *key)
