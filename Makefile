@@ -237,7 +237,7 @@ check-run:
 	ASAN_OPTIONS=halt_on_error=1:abort_on_error=0:detect_leaks=1:exitcode=99 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	TSAN_OPTIONS=halt_on_error=1 MAKEFLAGS= HARNESS_RULESFILE=tests/testrules.yml \
-	prove -e '' -j$(NR_CPUS) --timer --failures --comments $(CHOSEN)
+	prove -e tests/run -j$(NR_CPUS) --timer --failures --comments $(CHOSEN)
 
 check-headers:
 	@+$(MAKE) --no-print-directory check-run T=tests/house/headers.t
