@@ -104,7 +104,7 @@ static int order_list(struct profile_section *s, const struct profile_sum *sums,
 static int take_sums(struct profile *p, struct profile_section *s, bool counted)
 {
 	size_t nr, nr_contexts = profile_sums_nr_contexts(s->sums);
-	struct profile_sum *sums = profile_sums_take(s->sums, &nr);
+	struct profile_sum *sums = profile_sums_list(s->sums, &nr);
 	uint32_t *group_of = calloc(nr_contexts + 1, sizeof(*group_of));
 	int err = group_of ? make_groups(p, s, group_of) : -ENOMEM;
 

@@ -8,16 +8,18 @@
 #define FIRST_SLOTS 8192
 
 /*
- * A slot of the hash table is the sum itself: one cache miss a record.  Free
- * ones have no samples.
+ * The sums lie one after the other and only their numbers in the hash table:
+ * it has room to spare, and a sum has six times the size of a number.
  */
 struct profile_sums {
 	const struct profile_keys *keys;
 	const struct trace *trace;
 	struct textids *texts;
 	bool by_task, by_cpu, by_state;
-	struct profile_sum *slots;
-	size_t nr_slots, nr;
+	struct profile_sum *sums;	/* sums[0] is not used */
+	uint32_t nr, cap;
+	uint32_t *slots;		/* numbers of sums; 0 is a free one */
+	size_t nr_slots;
 	unsigned int shift;		/* 64 - log2(nr_slots) */
 	struct intern_pairs contexts;	/* (task, CPU), state; ids from 1 */
 	struct profile_context last;	/* the context that was asked for last, */
@@ -29,6 +31,44 @@ struct profile_sums {
 	uint32_t first_task_cap;
 };
 
+static inline size_t slot_of(const struct profile_sums *s, uint32_t context, uint32_t stack)
+{
+	uint64_t key = (uint64_t)context << 32 | stack;
+
+	return (size_t)((key * 0x9e3779b97f4a7c15u) >> s->shift);
+}
+
+/* Twice the slots, and room for sums until half of them are in use. */
+static int grow(struct profile_sums *s)
+{
+	size_t nr_slots = s->nr_slots ? s->nr_slots * 2 : FIRST_SLOTS;
+	struct profile_sum *sums;
+	uint32_t *slots;
+
+	if (nr_slots > UINT32_MAX)
+		return -ENOMEM;
+	sums = realloc(s->sums, nr_slots / 2 * sizeof(*sums));
+	if (!sums)
+		return -ENOMEM;
+	s->sums = sums;
+	slots = calloc(nr_slots, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	free(s->slots);
+	s->slots = slots;
+	s->nr_slots = nr_slots;
+	s->cap = (uint32_t)(nr_slots / 2);
+	s->shift--;
+	for (uint32_t i = 1; i < s->nr; i++) {
+		size_t at = slot_of(s, sums[i].context, sums[i].stack);
+
+		while (slots[at])
+			at = (at + 1) & (nr_slots - 1);
+		slots[at] = i;
+	}
+	return 0;
+}
+
 int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
 		     const struct trace *t, struct textids *texts)
 {
@@ -36,18 +76,17 @@ int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
 
 	if (!s)
 		return -ENOMEM;
-	s->slots = calloc(FIRST_SLOTS, sizeof(*s->slots));
-	if (!s->slots) {
-		free(s);
-		return -ENOMEM;
-	}
-	s->nr_slots = FIRST_SLOTS;
-	s->shift = 64 - (unsigned int)__builtin_ctz(FIRST_SLOTS);
+	s->nr = 1;
 	s->keys = keys;
 	s->trace = t;
 	s->texts = texts;
 	intern_pairs_init(&s->contexts);
 	intern_pairs_init(&s->task_values);
+	s->shift = 64 - (unsigned int)__builtin_ctz(FIRST_SLOTS) + 1;
+	if (grow(s)) {
+		profile_sums_free(s);
+		return -ENOMEM;
+	}
 	for (size_t i = 0; i < keys->nr; i++) {
 		s->by_task |= keys->list[i]->of == PROFILE_OF_TASK;
 		if (keys->list[i]->of == PROFILE_OF_RECORD) {
@@ -68,6 +107,7 @@ void profile_sums_free(struct profile_sums *s)
 	free(s->same_task);
 	free(s->first_task);
 	free(s->slots);
+	free(s->sums);
 	free(s);
 }
 
@@ -162,43 +202,24 @@ struct profile_context profile_sums_context(const struct profile_sums *s, size_t
 
 /* --- sums -------------------------------------------------------------------- */
 
-static inline size_t slot_of(const struct profile_sums *s, uint32_t context, uint32_t stack)
+/* The sum of the context and stack, made if it is not there; NULL without memory. */
+static inline struct profile_sum *find(struct profile_sums *s, uint32_t context, uint32_t stack)
 {
-	uint64_t key = (uint64_t)context << 32 | stack;
+	struct profile_sum *sum;
+	size_t at;
 
-	return (size_t)((key * 0x9e3779b97f4a7c15u) >> s->shift);
-}
-
-static inline struct profile_sum *find(const struct profile_sums *s, uint32_t context,
-				       uint32_t stack)
-{
-	size_t at = slot_of(s, context, stack);
-	struct profile_sum *sum = &s->slots[at];
-
-	while (sum->samples && (sum->stack != stack || sum->context != context)) {
-		at = (at + 1) & (s->nr_slots - 1);
-		sum = &s->slots[at];
+	if (s->nr == s->cap && grow(s))
+		return NULL;
+	at = slot_of(s, context, stack);
+	for (; s->slots[at]; at = (at + 1) & (s->nr_slots - 1)) {
+		sum = &s->sums[s->slots[at]];
+		if (sum->stack == stack && sum->context == context)
+			return sum;
 	}
+	s->slots[at] = s->nr;
+	sum = &s->sums[s->nr++];
+	*sum = (struct profile_sum) { .context = context, .stack = stack };
 	return sum;
-}
-
-static int grow(struct profile_sums *s)
-{
-	struct profile_sum *old = s->slots;
-	size_t nr_old = s->nr_slots;
-
-	s->slots = calloc(nr_old * 2, sizeof(*s->slots));
-	if (!s->slots) {
-		s->slots = old;
-		return -ENOMEM;
-	}
-	s->nr_slots *= 2;
-	s->shift--;
-	for (size_t i = 0; i < nr_old; i++)
-		if (old[i].samples)
-			*find(s, old[i].context, old[i].stack) = old[i];
-	free(old);
-	return 0;
 }
 
 /* A column, or one number that stands for all rows. */
@@ -261,12 +282,11 @@ static inline int add_row(struct profile_sums *s, const struct columns *c, size_
 	if (!id)
 		return -ENOMEM;
 	sum = find(s, id - 1, stack);
+	if (!sum)
+		return -ENOMEM;
 	sum->weight += column_at(&c->weight, row);
-	if (sum->samples++)
-		return 0;
-	sum->context = id - 1;
-	sum->stack = stack;
-	return ++s->nr * 2 > s->nr_slots ? grow(s) : 0;
+	sum->samples++;
+	return 0;
 }
 
 int profile_sums_add(struct profile_sums *s, struct query_batch *b)
@@ -279,11 +299,8 @@ int profile_sums_add(struct profile_sums *s, struct query_batch *b)
 	return err;
 }
 
-struct profile_sum *profile_sums_take(struct profile_sums *s, size_t *nr)
+struct profile_sum *profile_sums_list(struct profile_sums *s, size_t *nr)
 {
-	*nr = 0;
-	for (size_t i = 0; i < s->nr_slots; i++)
-		if (s->slots[i].samples)
-			s->slots[(*nr)++] = s->slots[i];
-	return s->slots;
+	*nr = s->nr - 1;
+	return s->sums + 1;
 }

@@ -30,11 +30,8 @@ int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
 void profile_sums_free(struct profile_sums *s);
 /* -EBADMSG: a column is damaged and nothing was added; -ENOMEM. */
 int profile_sums_add(struct profile_sums *s, struct query_batch *b);
-/*
- * Moves all sums to the front and returns them, in no order; they may be
- * written to.  Nothing can be added after that.
- */
-struct profile_sum *profile_sums_take(struct profile_sums *s, size_t *nr);
+/* All sums, in the order of their first records; the list may be written to. */
+struct profile_sum *profile_sums_list(struct profile_sums *s, size_t *nr);
 size_t profile_sums_nr_contexts(const struct profile_sums *s);
 struct profile_context profile_sums_context(const struct profile_sums *s, size_t i);
 
