@@ -126,7 +126,7 @@ def there_before(folder):
 
 def namespaces(folder):
     """a process in a pid namespace has both numbers"""
-    if run_command(["unshare", "-p", "-f", "true"]).returncode:
+    if run_command(["unshare", "-p", "-f", "--mount-proc", "true"]).returncode:
         skip("no pid namespaces")
     t, _ = while_recording(folder, lambda: run_command(
         ["unshare", "-p", "-f", "--mount-proc", "sh", "-c", "sleep 0.02; true"]))
