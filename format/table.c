@@ -268,7 +268,7 @@ static void put_column(struct table_encoder *e, uint32_t id, enum table_transfor
 	bytebuf_u8(to, (uint8_t)transform);
 	bytebuf_u8(to, (uint8_t)layout);
 	bytebuf_varint(to, base);
-	if (transform == TRANSFORM_DELTA)
+	if (transform != TRANSFORM_NONE)
 		bytebuf_varint(to, first);
 	bytebuf_varint(to, e->column.len);
 	bytebuf_put(to, e->column.data, e->column.len);
@@ -288,6 +288,20 @@ static bool begin_column(struct table_encoder *e)
 	return true;
 }
 
+/* Columns that need no data; false if this is none. */
+static bool put_plain_column(struct table_encoder *e, uint32_t id, const uint64_t *x)
+{
+	size_t nr = e->nr;
+
+	if (!nr || is_constant(x, nr))
+		put_column(e, id, TRANSFORM_NONE, LAYOUT_ZERO, nr ? x[0] : 0, 0);
+	else if (is_progression(x, nr))
+		put_column(e, id, TRANSFORM_DELTA, LAYOUT_ZERO, zigzag(x[1] - x[0]), x[0]);
+	else
+		return false;
+	return true;
+}
+
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		   const uint64_t *x)
 {
@@ -296,16 +310,8 @@ void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 	enum table_transform transform = TRANSFORM_NONE;
 	enum table_layout layout;
 
-	if (!begin_column(e))
+	if (!begin_column(e) || put_plain_column(e, id, x))
 		return;
-	if (!nr || is_constant(x, nr)) {
-		put_column(e, id, TRANSFORM_NONE, LAYOUT_ZERO, nr ? x[0] : 0, 0);
-		return;
-	}
-	if (is_progression(x, nr)) {
-		put_column(e, id, TRANSFORM_DELTA, LAYOUT_ZERO, zigzag(x[1] - x[0]), x[0]);
-		return;
-	}
 	if (hint == TABLE_ASCENDING) {
 		transform = TRANSFORM_DELTA;
 		nr_v = nr - 1;
@@ -322,6 +328,28 @@ void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 	}
 	put_layout(e, layout, v, nr_v);
 	put_column(e, id, transform, layout, base, x[0]);
+}
+
+void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const uint64_t *x)
+{
+	uint64_t *v = e->v, max = known;
+
+	if (!begin_column(e) || put_plain_column(e, id, x))
+		return;
+	for (size_t i = 0; i < e->nr; i++) {
+		if (x[i] > UINT64_MAX - TABLE_NEW_STEPS) {
+			e->err = -EINVAL;
+			return;
+		}
+		v[i] = x[i] + TABLE_NEW_STEPS;
+		if (x[i] <= max)
+			continue;
+		if (x[i] - max <= TABLE_NEW_STEPS)
+			v[i] = x[i] - max - 1;
+		max = x[i];
+	}
+	put_layout(e, LAYOUT_PLANES, v, e->nr);
+	put_column(e, id, TRANSFORM_NEW, LAYOUT_PLANES, 0, known);
 }
 
 void table_strings(struct table_encoder *e, uint32_t id,

@@ -5,11 +5,14 @@
  *
  *   payload := varint nr_columns, nr_columns x column
  *   column  := varint id, u8 transform, u8 layout, varint base,
- *              varint first (TRANSFORM_DELTA only), varint data_bytes, data
+ *              varint first (not TRANSFORM_NONE), varint data_bytes, data
  *
  *   TRANSFORM_NONE   x[i] = base + v[i]
  *   TRANSFORM_DELTA  x[0] = first, x[i] = x[i-1] + unzigzag(base) + unzigzag(v[i-1])
  *                    (one v fewer than rows)
+ *   TRANSFORM_NEW    with m = first before the first row:
+ *                    x = v < 16 ? m + 1 + v : v - 16, then m = x if x > m
+ *                    (the next ids that are new cost little; base is 0)
  *
  *   LAYOUT_ZERO      no data; every v is 0 (a constant, or a plain count)
  *   LAYOUT_VARINT    one unit: v as varints
@@ -32,7 +35,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum table_transform { TRANSFORM_NONE = 0, TRANSFORM_DELTA = 1 };
+enum table_transform { TRANSFORM_NONE = 0, TRANSFORM_DELTA = 1, TRANSFORM_NEW = 2 };
+
+#define TABLE_NEW_STEPS 16	/* of TRANSFORM_NEW */
 
 enum table_layout {
 	LAYOUT_ZERO = 0,
@@ -62,6 +67,12 @@ void table_encoder_free(struct table_encoder *e);
 /* Starts a table of nr rows with nr_columns columns, appended to `to`. */
 void table_begin(struct table_encoder *e, struct bytebuf *to, size_t nr, size_t nr_columns);
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
+		   const uint64_t *values);
+/*
+ * Ids of which those above `known` turn up here for the first time, mostly in
+ * ascending order.
+ */
+void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known,
 		   const uint64_t *values);
 void table_strings(struct table_encoder *e, uint32_t id,
 		   const uint32_t *len_bytes, const void *bytes);

@@ -49,12 +49,13 @@ static void parse_column(struct table_column *col, struct cursor *c)
 	col->transform = cursor_u8(c);
 	col->layout = cursor_u8(c);
 	col->base = cursor_varint(c);
-	col->first = col->transform == TRANSFORM_DELTA ? cursor_varint(c) : 0;
+	col->first = col->transform != TRANSFORM_NONE ? cursor_varint(c) : 0;
 	data_bytes = cursor_varint(c);
 	col->data = cursor_bytes(c, data_bytes);
 	col->data_bytes = (size_t)data_bytes;
 	col->id = (uint32_t)id;
-	if (id > UINT32_MAX || col->transform > TRANSFORM_DELTA)
+	if (id > UINT32_MAX || col->transform > TRANSFORM_NEW ||
+	    (col->transform == TRANSFORM_NEW && col->base))
 		cursor_fail(c);
 }
 
@@ -93,7 +94,7 @@ bool table_is_constant(const struct table *t, const struct table_column *c, uint
 		*value = 0;
 		return true;
 	}
-	if (c->layout != LAYOUT_ZERO || c->data_bytes)
+	if (c->transform == TRANSFORM_NEW || c->layout != LAYOUT_ZERO || c->data_bytes)
 		return false;
 	if (c->transform == TRANSFORM_NONE)
 		*value = c->base;
@@ -247,6 +248,33 @@ static uint64_t unzigzag(uint64_t v)
 	return (v >> 1) ^ (0 - (v & 1));
 }
 
+static int read_delta(struct table_decoder *d, const struct table_column *c, uint64_t *out,
+		      size_t nr)
+{
+	uint64_t value = c->first, step = unzigzag(c->base);
+	int err = read_layout(d, c, out + 1, nr - 1);
+
+	if (err)
+		return err;
+	out[0] = value;
+	for (size_t i = 1; i < nr; i++) {
+		value += step + unzigzag(out[i]);
+		out[i] = value;
+	}
+	return 0;
+}
+
+static void undo_new(uint64_t *x, size_t nr, uint64_t max)
+{
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t v = x[i], step = max + 1 + v;
+
+		v = v < TABLE_NEW_STEPS ? step : v - TABLE_NEW_STEPS;
+		max = v > max ? v : max;
+		x[i] = v;
+	}
+}
+
 int table_read_numbers(struct table_decoder *d, const struct table *t,
 		       const struct table_column *c, uint64_t *out)
 {
@@ -268,16 +296,12 @@ int table_read_numbers(struct table_decoder *d, const struct table *t,
 			out[i] += c->base;
 		return err;
 	}
-	err = read_layout(d, c, out + 1, nr - 1);
-	if (err)
-		return err;
-	value = c->first;
-	out[0] = value;
-	for (size_t i = 1; i < nr; i++) {
-		value += unzigzag(c->base) + unzigzag(out[i]);
-		out[i] = value;
-	}
-	return 0;
+	if (c->transform == TRANSFORM_DELTA)
+		return read_delta(d, c, out, nr);
+	err = read_layout(d, c, out, nr);
+	if (!err)
+		undo_new(out, nr, c->first);
+	return err;
 }
 
 static int read_lengths(uint32_t *lens, size_t nr, const uint8_t *raw, size_t raw_bytes,

@@ -47,7 +47,7 @@ int writer_open(struct writer **out, const struct writer_output *output,
 	intern_strings_init(&w->strings);
 	intern_pairs_init(&w->frames);
 	intern_pairs_init(&w->stacks);
-	w->strings_written = w->frames_written = w->stacks_written = 1;
+	w->strings_written = w->frame_numbers.seen = w->stack_numbers.seen = 1;
 	err = table_encoder_new(&w->encoder, zstd_level);
 	if (!err) {
 		file_header_encode(header, &h);
@@ -70,6 +70,7 @@ void writer_abandon(struct writer *w)
 		free(w->sources[i].types);
 		free(w->sources[i].roles);
 		free(w->sources[i].rows);
+		free(w->sources[i].sorted);
 	}
 	free(w->sources);
 	for (size_t i = 0; i < ROWS_MAX; i++)
@@ -77,12 +78,14 @@ void writer_abandon(struct writer *w)
 	intern_strings_release(&w->strings);
 	intern_pairs_release(&w->frames);
 	intern_pairs_release(&w->stacks);
+	writer_numbers_release(&w->frame_numbers);
+	writer_numbers_release(&w->stack_numbers);
+	free(w->chain);
 	table_encoder_free(w->encoder);
 	bytebuf_release(&w->block);
 	bytebuf_release(&w->texts);
 	free(w->column);
 	free(w->keys);
-	free(w->sorted);
 	free(w->lens);
 	free(w);
 }
@@ -90,7 +93,7 @@ void writer_abandon(struct writer *w)
 /* The key arrays serve all events, so they suit the longest block. */
 static int grow_keys(struct writer *w, size_t cap)
 {
-	struct writer_key *keys, *sorted;
+	struct writer_key *keys;
 	uint32_t *lens;
 
 	if (cap <= w->keys_cap)
@@ -98,13 +101,10 @@ static int grow_keys(struct writer *w, size_t cap)
 	keys = realloc(w->keys, cap * sizeof(*keys));
 	if (keys)
 		w->keys = keys;
-	sorted = realloc(w->sorted, cap * sizeof(*sorted));
-	if (sorted)
-		w->sorted = sorted;
 	lens = realloc(w->lens, cap * sizeof(*lens));
 	if (lens)
 		w->lens = lens;
-	if (!keys || !sorted || !lens)
+	if (!keys || !lens)
 		return -ENOMEM;
 	w->keys_cap = cap;
 	return 0;
@@ -128,8 +128,9 @@ static int add_source(struct writer *w, const struct event_desc *desc)
 	s->types = malloc(nr);
 	s->roles = malloc(nr);
 	s->rows = malloc(s->cap * nr * sizeof(*s->rows));
+	s->sorted = malloc(s->cap * sizeof(*s->sorted));
 	w->nr_sources++;
-	if (!s->types || !s->roles || !s->rows)
+	if (!s->types || !s->roles || !s->rows || !s->sorted)
 		return -ENOMEM;
 	for (uint32_t f = nr; f-- > 0;) {
 		s->types[f] = desc->fields[f].type;
@@ -155,7 +156,7 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc)
 		return 0;
 	/* The rows of one event stay in one block. */
 	if (w->rows[ROWS_EVENTS].nr > WRITER_MAX_EVENT_ROWS)
-		writer_dict_flush(w);
+		writer_dict_flush(w, 1, 0);
 	if (w->err)
 		return 0;
 	if (!desc->nr_fields || desc->nr_fields > WRITER_MAX_FIELDS ||
@@ -196,7 +197,7 @@ void writer_record(struct writer *w, uint32_t event, const uint64_t *values)
 		if (s->types[f] == FIELD_BYTES && values[f] < w->strings.nr && values[f])
 			s->text_bytes += w->strings.by_id[values[f]].len_bytes;
 	if (s->nr == s->cap || s->text_bytes > MAX_WAITING_TEXT_BYTES) {
-		writer_dict_flush(w);
+		writer_dict_flush(w, event, event);
 		/* Other events may hold earlier records: nothing new is promised. */
 		writer_records_flush(w, event, w->safe_ns);
 	}
@@ -217,7 +218,7 @@ int writer_flush(struct writer *w, uint64_t safe_ns)
 
 	if (safe_ns < w->safe_ns)
 		safe_ns = w->safe_ns;
-	writer_dict_flush(w);
+	writer_dict_flush(w, 1, (uint32_t)w->nr_sources);
 	while (last && !w->sources[last - 1].nr)
 		last--;
 	/* Only behind the last of the blocks is the promise true. */

@@ -174,42 +174,79 @@ static uint32_t put_strings(struct writer *w, uint32_t first)
 	return nr;
 }
 
-/* The same for frames and stacks: columns id, a, b. */
-static uint32_t put_pairs(struct writer *w, enum block_type type, const struct intern_pairs *pairs,
-			  uint32_t first, enum table_hint hint_a, enum table_hint hint_b)
+/* Frames from place `first` of their order on, as many as fit one block. */
+static size_t put_frames(struct writer *w, size_t first)
 {
-	const struct intern_pair *p = pairs->by_id + first;
-	uint32_t left = pairs->nr - first, nr = left < PAIRS_ROWS ? left : PAIRS_ROWS;
+	const struct writer_numbers *n = &w->frame_numbers;
+	const uint32_t *order = n->order + first;
+	size_t left = n->nr_order - first, nr = left < PAIRS_ROWS ? left : PAIRS_ROWS;
+	struct block_header h = { .type = BLOCK_FRAMES, .nr_records = (uint32_t)nr,
+				  .safe_ns = w->safe_ns };
 	uint64_t *column = writer_block_column(w, nr);
-	struct block_header h = { .type = type, .nr_records = nr, .safe_ns = w->safe_ns };
 
 	if (!column)
 		return left;
 	writer_block_begin(w, nr, 3);
-	for (uint32_t i = 0; i < nr; i++)
-		column[i] = first + i;
-	table_numbers(w->encoder, 1, TABLE_ASCENDING, column);
-	for (uint32_t i = 0; i < nr; i++)
-		column[i] = p[i].a;
-	table_numbers(w->encoder, 2, hint_a, column);
-	for (uint32_t i = 0; i < nr; i++)
-		column[i] = p[i].b;
-	table_numbers(w->encoder, 3, hint_b, column);
+	for (size_t i = 0; i < nr; i++)
+		column[i] = n->to_file[order[i]];
+	table_numbers(w->encoder, FRAME_ID, TABLE_ASCENDING, column);
+	for (size_t i = 0; i < nr; i++)
+		column[i] = w->frames.by_id[order[i]].a;
+	table_numbers(w->encoder, FRAME_MODULE, TABLE_PLAIN, column);
+	for (size_t i = 0; i < nr; i++)
+		column[i] = w->frames.by_id[order[i]].b;
+	table_numbers(w->encoder, FRAME_OFFSET, TABLE_IDS, column);
 	writer_block_end(w, &h);
 	return nr;
 }
 
-void writer_dict_flush(struct writer *w)
+/* The same for stacks.  Parents and frames are often the next new ones, too. */
+static size_t put_stacks(struct writer *w, size_t first, uint32_t known_frame)
 {
-	while (w->strings_written < w->strings.nr)
+	const struct writer_numbers *n = &w->stack_numbers;
+	const uint32_t *order = n->order + first;
+	size_t left = n->nr_order - first, nr = left < PAIRS_ROWS ? left : PAIRS_ROWS;
+	struct block_header h = { .type = BLOCK_STACKS, .nr_records = (uint32_t)nr,
+				  .safe_ns = w->safe_ns };
+	uint64_t *column = writer_block_column(w, nr);
+
+	if (!column)
+		return left;
+	writer_block_begin(w, nr, 3);
+	for (size_t i = 0; i < nr; i++)
+		column[i] = n->to_file[order[i]];
+	table_numbers(w->encoder, STACK_ID, TABLE_ASCENDING, column);
+	for (size_t i = 0; i < nr; i++)
+		column[i] = writer_numbers_file(n, w->stacks.by_id[order[i]].a);
+	table_new_ids(w->encoder, STACK_PARENT, n->to_file[order[0]] - 1, column);
+	for (size_t i = 0; i < nr; i++)
+		column[i] = writer_numbers_file(&w->frame_numbers, w->stacks.by_id[order[i]].b);
+	table_new_ids(w->encoder, STACK_FRAME, known_frame, column);
+	writer_block_end(w, &h);
+	return nr;
+}
+
+static void put_stack_dictionaries(struct writer *w)
+{
+	struct writer_numbers *frames = &w->frame_numbers, *stacks = &w->stack_numbers;
+	uint32_t known_frame = frames->last - (uint32_t)frames->nr_order;
+
+	for (size_t i = 0; i < frames->nr_order && !w->err;)
+		i += put_frames(w, i);
+	for (size_t i = 0; i < stacks->nr_order && !w->err;)
+		i += put_stacks(w, i, known_frame);
+	frames->nr_order = stacks->nr_order = 0;
+}
+
+void writer_dict_flush(struct writer *w, uint32_t first, uint32_t last)
+{
+	for (uint32_t event = first; event <= last; event++)
+		writer_records_order(w, event);
+	writer_numbers_rest(w);
+	while (w->strings_written < w->strings.nr && !w->err)
 		w->strings_written += put_strings(w, w->strings_written);
 	for (unsigned int kind = ROWS_HOST; kind <= ROWS_SYMBOLS; kind++)
 		writer_block_put_rows(w, kind);
-	while (w->frames_written < w->frames.nr)
-		w->frames_written += put_pairs(w, BLOCK_FRAMES, &w->frames, w->frames_written,
-					       TABLE_PLAIN, TABLE_IDS);
-	while (w->stacks_written < w->stacks.nr)
-		w->stacks_written += put_pairs(w, BLOCK_STACKS, &w->stacks, w->stacks_written,
-					       TABLE_ASCENDING, TABLE_IDS);
+	put_stack_dictionaries(w);
 	writer_block_put_rows(w, ROWS_EVENTS);
 }

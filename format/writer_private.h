@@ -45,11 +45,27 @@ struct writer_source {			/* one event */
 	uint64_t *rows;
 	size_t nr, cap;
 	size_t text_bytes;		/* of the FIELD_BYTES that wait */
+	struct writer_key *sorted;	/* by writer_records_order() */
+	uint32_t known_stack;		/* largest id in use before its records */
 };
 
 struct writer_key {
 	uint64_t cpu, time;
 	uint32_t row;
+};
+
+/*
+ * Ids in the file of what has an id in memory.  They are given out in the order
+ * in which the records, as they are written, use them first: so a record's
+ * stack is often simply the next one, which packs well.
+ */
+struct writer_numbers {
+	uint32_t *to_file;		/* by id in memory; 0: not written yet */
+	uint32_t cap;
+	uint32_t *order;		/* ids in memory that wait, in file order */
+	size_t nr_order, cap_order;
+	uint32_t last;			/* id in the file given out last */
+	uint32_t seen;			/* ids in memory below this have one */
 };
 
 struct writer {
@@ -67,12 +83,14 @@ struct writer {
 	struct writer_rows rows[ROWS_MAX];
 	struct intern_strings strings;
 	struct intern_pairs frames, stacks;
-	uint32_t strings_written, frames_written, stacks_written;	/* one past the last */
+	uint32_t strings_written;		/* one past the last */
+	struct writer_numbers frame_numbers, stack_numbers;
+	uint32_t *chain;			/* a stack on its way to be numbered */
+	size_t cap_chain;
 
 	struct writer_source *sources;	/* event id is index + 1 */
 	size_t nr_sources;
 	struct writer_key *keys;
-	struct writer_key *sorted;
 	size_t keys_cap;
 	uint32_t *lens;
 	struct bytebuf texts;
@@ -94,12 +112,24 @@ void writer_block_trailer(struct writer *w, uint64_t index_offset);
 
 /* --- writer_dict.c ----------------------------------------------------------- */
 
-/* Everything that records may refer to. */
-void writer_dict_flush(struct writer *w);
+/* Everything that records may refer to, those of events first..last above all. */
+void writer_dict_flush(struct writer *w, uint32_t first, uint32_t last);
+
+/* --- writer_numbers.c -------------------------------------------------------- */
+
+/* Numbers for a stack and all that it consists of, if it has none yet. */
+void writer_numbers_stack(struct writer *w, uint64_t id);
+/* The same for everything that is left. */
+void writer_numbers_rest(struct writer *w);
+/* The id in the file; 0 for what has none. */
+uint32_t writer_numbers_file(const struct writer_numbers *n, uint64_t id);
+void writer_numbers_release(struct writer_numbers *n);
 
 /* --- writer_records.c -------------------------------------------------------- */
 
-/* One block with the waiting records of an event. */
+/* Puts the waiting records of an event in order, and numbers their stacks. */
+void writer_records_order(struct writer *w, uint32_t event);
+/* One block with the waiting records of an event, which are in order. */
 void writer_records_flush(struct writer *w, uint32_t event, uint64_t safe_ns);
 
 #endif

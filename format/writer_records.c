@@ -26,11 +26,11 @@ static bool is_sorted(const struct writer_key *k, size_t nr)
 }
 
 /*
- * Orders the waiting records by CPU, then time.  They come in time order per
+ * Orders the waiting records by CPU, then time, into s->sorted.  They come in time order per
  * CPU nearly always, so a distribution by CPU does the work and sorting is the
  * exception.  The last bucket takes all CPUs from CPU_BUCKETS - 1 on.
  */
-static const struct writer_key *order_rows(struct writer *w, const struct writer_source *s)
+static void order_rows(struct writer *w, const struct writer_source *s)
 {
 	size_t starts[CPU_BUCKETS + 1] = { 0 };
 
@@ -48,14 +48,26 @@ static const struct writer_key *order_rows(struct writer *w, const struct writer
 	for (size_t i = 0; i < s->nr; i++) {
 		const struct writer_key *k = &w->keys[i];
 
-		w->sorted[starts[k->cpu < CPU_BUCKETS - 1 ? k->cpu : CPU_BUCKETS - 1]++] = *k;
+		s->sorted[starts[k->cpu < CPU_BUCKETS - 1 ? k->cpu : CPU_BUCKETS - 1]++] = *k;
 	}
 	/* Now starts[b] is where bucket b ends. */
 	for (size_t b = 0, first = 0; b < CPU_BUCKETS; first = starts[b++])
-		if (!is_sorted(w->sorted + first, starts[b] - first))
-			qsort(w->sorted + first, starts[b] - first, sizeof(*w->sorted),
+		if (!is_sorted(s->sorted + first, starts[b] - first))
+			qsort(s->sorted + first, starts[b] - first, sizeof(*s->sorted),
 			      compare_keys);
-	return w->sorted;
+}
+
+void writer_records_order(struct writer *w, uint32_t event)
+{
+	struct writer_source *s = &w->sources[event - 1];
+
+	order_rows(w, s);
+	s->known_stack = w->stack_numbers.last;
+	for (size_t i = 0; i < s->nr; i++)
+		for (uint32_t f = 0; f < s->nr_fields; f++)
+			if (s->types[f] == FIELD_STACK)
+				writer_numbers_stack(w, s->rows[s->sorted[i].row *
+							 (size_t)s->nr_fields + f]);
 }
 
 static enum table_hint column_hint(uint8_t type, uint8_t role)
@@ -65,7 +77,6 @@ static enum table_hint column_hint(uint8_t type, uint8_t role)
 	switch (type) {
 	case FIELD_STRING:
 	case FIELD_TASK:
-	case FIELD_STACK:
 	case FIELD_FLOAT:
 		return TABLE_IDS;
 	default:
@@ -73,12 +84,16 @@ static enum table_hint column_hint(uint8_t type, uint8_t role)
 	}
 }
 
-static void put_bytes_column(struct writer *w, const struct writer_source *s, uint32_t field,
-			     const struct writer_key *order)
+static uint64_t cell(const struct writer_source *s, size_t i, uint32_t field)
+{
+	return s->rows[s->sorted[i].row * (size_t)s->nr_fields + field];
+}
+
+static void put_bytes_column(struct writer *w, const struct writer_source *s, uint32_t field)
 {
 	bytebuf_clear(&w->texts);
 	for (size_t i = 0; i < s->nr; i++) {
-		uint64_t id = s->rows[order[i].row * (size_t)s->nr_fields + field];
+		uint64_t id = cell(s, i, field);
 
 		w->lens[i] = 0;
 		if (!id || id >= w->strings.nr)
@@ -94,16 +109,26 @@ static void put_bytes_column(struct writer *w, const struct writer_source *s, ui
 		table_strings(w->encoder, field + 1, w->lens, w->texts.data);
 }
 
-static void put_columns(struct writer *w, const struct writer_source *s,
-			const struct writer_key *order)
+static void put_stack_column(struct writer *w, const struct writer_source *s, uint32_t field)
+{
+	for (size_t i = 0; i < s->nr; i++)
+		w->column[i] = writer_numbers_file(&w->stack_numbers, cell(s, i, field));
+	table_new_ids(w->encoder, field + 1, s->known_stack, w->column);
+}
+
+static void put_columns(struct writer *w, const struct writer_source *s)
 {
 	for (uint32_t f = 0; f < s->nr_fields; f++) {
 		if (s->types[f] == FIELD_BYTES) {
-			put_bytes_column(w, s, f, order);
+			put_bytes_column(w, s, f);
+			continue;
+		}
+		if (s->types[f] == FIELD_STACK) {
+			put_stack_column(w, s, f);
 			continue;
 		}
 		for (size_t i = 0; i < s->nr; i++)
-			w->column[i] = s->rows[order[i].row * (size_t)s->nr_fields + f];
+			w->column[i] = cell(s, i, f);
 		table_numbers(w->encoder, f + 1, column_hint(s->types[f], s->roles[f]),
 			      w->column);
 	}
@@ -119,16 +144,16 @@ void writer_records_flush(struct writer *w, uint32_t event, uint64_t safe_ns)
 		.safe_ns = safe_ns,
 		.first_ns = UINT64_MAX,
 	};
-	const struct writer_key *order;
 
 	if (s->nr && !w->err && writer_block_column(w, s->nr)) {
-		order = order_rows(w, s);
 		for (size_t i = 0; i < s->nr; i++) {
-			h.first_ns = order[i].time < h.first_ns ? order[i].time : h.first_ns;
-			h.last_ns = order[i].time > h.last_ns ? order[i].time : h.last_ns;
+			uint64_t time = s->sorted[i].time;
+
+			h.first_ns = time < h.first_ns ? time : h.first_ns;
+			h.last_ns = time > h.last_ns ? time : h.last_ns;
 		}
 		writer_block_begin(w, s->nr, s->nr_fields);
-		put_columns(w, s, order);
+		put_columns(w, s);
 		writer_block_end(w, &h);
 	}
 	s->nr = 0;

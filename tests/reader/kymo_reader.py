@@ -121,9 +121,9 @@ class Column:
         self.transform = cursor.u8()
         self.layout = cursor.u8()
         self.base = cursor.varint()
-        self.first = cursor.varint() if self.transform == 1 else 0
+        self.first = cursor.varint() if self.transform in (1, 2) else 0
         self.data = cursor.take(cursor.varint())
-        if self.id >= 1 << 32 or self.transform > 1:
+        if self.id >= 1 << 32 or self.transform > 2 or (self.transform == 2 and self.base):
             raise Damage("column header")
 
     def values(self, n):
@@ -163,9 +163,18 @@ class Column:
             return []
         if self.transform == 0:
             return [(self.base + v) & MASK for v in self.values(nr)]
+        if self.transform == 2:
+            return self.new_ids(nr)
         x = [self.first]
         for v in self.values(nr - 1):
             x.append((x[-1] + unzigzag(self.base) + unzigzag(v)) & MASK)
+        return x
+
+    def new_ids(self, nr):
+        x, m = [], self.first
+        for v in self.values(nr):
+            x.append((m + 1 + v if v < 16 else v - 16) & MASK)
+            m = max(m, x[-1])
         return x
 
     def texts(self, nr):

@@ -101,6 +101,66 @@ static void test_numbers_round_trip(void **state)
 	table_decoder_free(d);
 }
 
+static void check_new_ids(struct table_encoder *e, struct table_decoder *d, const uint64_t *in,
+			  size_t nr, uint64_t known)
+{
+	uint64_t *out = malloc((nr + 1) * sizeof(*out)), constant;
+	struct table t;
+	struct bytebuf b;
+
+	bytebuf_init(&b);
+	table_begin(e, &b, nr, 1);
+	table_new_ids(e, 7, known, in);
+	assert_int_equal(table_end(e), 0);
+	assert_int_equal(table_parse(&t, b.data, b.len, nr), 0);
+	assert_int_equal(table_read_numbers(d, &t, table_find(&t, 7), out), 0);
+	assert_memory_equal(in, out, nr * sizeof(*in));
+	if (table_is_constant(&t, table_find(&t, 7), &constant))
+		for (size_t i = 0; i < nr; i++)
+			assert_true(in[i] == constant);
+	bytebuf_release(&b);
+	free(out);
+}
+
+static void test_new_ids_round_trip(void **state)
+{
+	static const uint64_t few[] = { 1, 2, 0, 17, 34, 50, 51, 17, 51, UINT32_MAX, 1u << 31 };
+	static const uint64_t huge[] = { 1, UINT64_MAX - 15 };
+	struct table_encoder *e;
+	struct table_decoder *d;
+	uint64_t ids[5000], max = 100;
+	struct bytebuf b;
+
+	(void)state;
+	assert_int_equal(table_encoder_new(&e, 3), 0);
+	assert_int_equal(table_decoder_new(&d), 0);
+	for (uint64_t known = 0; known < 60; known++)
+		for (size_t nr = 0; nr <= sizeof(few) / sizeof(few[0]); nr++)
+			check_new_ids(e, d, few, nr, known);
+	for (size_t i = 0; i < 5000; i++) {
+		if (next_random() % 4)
+			ids[i] = next_random() % max;
+		else
+			ids[i] = max += 1 + next_random() % 20;
+	}
+	check_new_ids(e, d, ids, 5000, 100);
+	/* What cannot be shifted is refused by the encoder. */
+	bytebuf_init(&b);
+	table_begin(e, &b, 2, 1);
+	table_new_ids(e, 7, 0, huge);
+	assert_int_equal(table_end(e), 0);
+	bytebuf_clear(&b);
+	ids[0] = 5;
+	ids[1] = UINT64_MAX;
+	ids[2] = 7;
+	table_begin(e, &b, 3, 1);
+	table_new_ids(e, 7, 0, ids);
+	assert_int_equal(table_end(e), -EINVAL);
+	bytebuf_release(&b);
+	table_encoder_free(e);
+	table_decoder_free(d);
+}
+
 static void test_strings_round_trip(void **state)
 {
 	static const uint32_t lens[] = { 3, 0, 1, 0, 5, 0 };
@@ -168,8 +228,8 @@ static int read_column(const void *data, size_t len, unsigned int transform,
 	bytebuf_varint(&b, 1);
 	bytebuf_u8(&b, (uint8_t)transform);
 	bytebuf_u8(&b, (uint8_t)layout);
-	bytebuf_varint(&b, 10);
-	if (transform == TRANSFORM_DELTA)
+	bytebuf_varint(&b, transform == TRANSFORM_NEW ? 0 : 10);
+	if (transform != TRANSFORM_NONE)
 		bytebuf_varint(&b, 100);
 	bytebuf_varint(&b, len);
 	bytebuf_put(&b, data, len);
@@ -184,7 +244,7 @@ static int read_column(const void *data, size_t len, unsigned int transform,
 
 static void test_specified_bytes(void **state)
 {
-	uint64_t out[4];
+	uint64_t out[5];
 
 	(void)state;
 	assert_int_equal(read_column("\0\3\1\2\3", 5, 0, LAYOUT_VARINT, 3, out), 0);
@@ -202,6 +262,14 @@ static void test_specified_bytes(void **state)
 	assert_int_equal(out[2], 11);
 	assert_int_equal(read_column("", 0, 1, LAYOUT_ZERO, 4, out), 0);
 	assert_int_equal(out[3], 115);
+	/* From 100: the next, 15 further, the old 4, the unforeseen 134, its next. */
+	assert_int_equal(read_column("\0\6\0\17\24\226\1\0", 8, TRANSFORM_NEW,
+				     LAYOUT_VARINT, 5, out), 0);
+	assert_int_equal(out[0], 101);
+	assert_int_equal(out[1], 117);
+	assert_int_equal(out[2], 4);
+	assert_int_equal(out[3], 134);
+	assert_int_equal(out[4], 135);
 }
 
 static void test_damage_is_refused(void **state)
@@ -224,7 +292,7 @@ static void test_damage_is_refused(void **state)
 	/* Unknown codec, layout, transform. */
 	assert_int_equal(read_column("\2\3\3\1\2\3", 6, 0, LAYOUT_VARINT, 3, out), -EBADMSG);
 	assert_int_equal(read_column("", 0, 0, 9, 3, out), -EBADMSG);
-	assert_int_equal(read_column("", 0, 2, LAYOUT_ZERO, 3, out), -EBADMSG);
+	assert_int_equal(read_column("", 0, 3, LAYOUT_ZERO, 3, out), -EBADMSG);
 	/* Strings where numbers are due. */
 	assert_int_equal(read_column("\0\1\0\0\0", 5, 0, LAYOUT_BYTES, 1, out), -EBADMSG);
 }
@@ -278,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers_round_trip),
+		cmocka_unit_test(test_new_ids_round_trip),
 		cmocka_unit_test(test_strings_round_trip),
 		cmocka_unit_test(test_wrong_number_of_columns),
 		cmocka_unit_test(test_specified_bytes),
