@@ -3,7 +3,7 @@
 # graph of it.  `make demo` calls it with KYMO, BUILD and CC set.
 set -eu
 
-seconds=3
+seconds=${DEMO_SECONDS:-3}
 folder=$BUILD/demo
 trace=$folder/trace.kymo
 svg=$folder/flamegraph.svg
