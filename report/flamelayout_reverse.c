@@ -39,6 +39,8 @@ struct turner {
 	struct range *todo;	/* disjoint, so never more than items */
 	size_t nr_todo;
 	struct run *runs;
+	uint32_t *depths;	/* frames of a stack, by id */
+	uint32_t nr_stacks;
 };
 
 static int add_box(struct turner *t, const struct flame_box *box)
@@ -108,15 +110,39 @@ static size_t find_runs(struct turner *t, size_t begin, size_t end)
 	return nr;
 }
 
-/* The common end of narrow parts: one stack, of which only the length matters. */
-static uint64_t frames_left(const struct turner *t, uint32_t stack)
+/* A parent has a smaller id, so one pass knows them all. */
+static int measure_stacks(struct turner *t)
 {
 	const struct trace_stack *s;
-	uint64_t nr = 0;
 
-	for (; (s = trace_stack(t->trace, stack)); stack = s->parent)
-		nr++;
-	return nr;
+	t->nr_stacks = trace_nr_stacks(t->trace);
+	t->depths = calloc((size_t)t->nr_stacks + 1, sizeof(*t->depths));
+	if (!t->depths)
+		return -ENOMEM;
+	for (uint32_t id = 1; id < t->nr_stacks; id++) {
+		s = trace_stack(t->trace, id);
+		if (s)
+			t->depths[id] = 1 + (s->parent < id ? t->depths[s->parent] : 0);
+	}
+	return 0;
+}
+
+/* How many frames stand below a narrow range, when it need not be split for that. */
+static bool count_frames(struct turner *t, const struct range *r)
+{
+	uint32_t most = 0;
+
+	/* Too deep to matter: as if the shorter stacks were parts of the longest. */
+	if (!r->narrow || (r->end - r->begin > 1 && r->depth < FLAMELAYOUT_MAX_DEPTH))
+		return false;
+	for (size_t i = r->begin; i < r->end; i++) {
+		uint32_t stack = t->items[i].stack;
+
+		if (stack < t->nr_stacks && t->depths[stack] > most)
+			most = t->depths[stack];
+	}
+	t->out->left_out += most;
+	return true;
 }
 
 static int split(struct turner *t, struct range r)
@@ -124,10 +150,8 @@ static int split(struct turner *t, struct range r)
 	size_t begin, nr;
 	int err = 0;
 
-	if (r.narrow && r.end - r.begin == 1) {
-		t->out->left_out += frames_left(t, t->items[r.begin].stack);
+	if (count_frames(t, &r))
 		return 0;
-	}
 	begin = take_frames(t, &r);
 	nr = find_runs(t, begin, r.end);
 	if (names_error(t->names))
@@ -233,7 +257,7 @@ int flamelayout_reverse(struct flame_layout *out, const struct trace *trace, str
 	t.items = malloc((nr + 1) * sizeof(*t.items));
 	t.todo = malloc((nr + 1) * sizeof(*t.todo));
 	t.runs = malloc((nr + 1) * sizeof(*t.runs));
-	err = t.items && t.todo && t.runs ? 0 : -ENOMEM;
+	err = t.items && t.todo && t.runs ? measure_stacks(&t) : -ENOMEM;
 	if (!err) {
 		for (size_t i = 0; i < nr; i++)
 			t.items[i] = (struct item) { .stack = e[i].stack, .count = e[i].count };
@@ -248,5 +272,6 @@ int flamelayout_reverse(struct flame_layout *out, const struct trace *trace, str
 	free(t.items);
 	free(t.todo);
 	free(t.runs);
+	free(t.depths);
 	return err;
 }

@@ -91,11 +91,9 @@ static int put_file(void *ctx, const void *bytes, size_t size_bytes, bool droppa
 	return fwrite(bytes, 1, size_bytes, ctx) == size_bytes ? 0 : -EIO;
 }
 
-static void fixture_open(struct fixture *f, enum stacksum_by by, bool weighted)
+static void fixture_write(struct fixture *f, void (*samples)(struct writer *w))
 {
-	const struct stacksum_opts opts = { .by = by, .weighted = weighted };
 	struct writer_output out = { .put = put_file };
-	struct diag d = { "" };
 	struct writer *w;
 	FILE *file;
 
@@ -106,13 +104,26 @@ static void fixture_open(struct fixture *f, enum stacksum_by by, bool weighted)
 	srand(3);
 	assert_int_equal(writer_open(&w, &out, 1, 1), 0);
 	announce(w);
-	write_samples(w);
+	samples(w);
 	assert_int_equal(writer_close(w), 0);
 	assert_int_equal(fclose(file), 0);
+}
+
+static void fixture_read(struct fixture *f, enum stacksum_by by, bool weighted)
+{
+	const struct stacksum_opts opts = { .by = by, .weighted = weighted };
+	struct diag d = { "" };
+
 	assert_int_equal(query_open(&f->q, &(struct query_opts) { .input = f->path }, &d), 0);
 	assert_int_equal(names_new(&f->names, query_trace(f->q)), 0);
 	assert_int_equal(stacksum_new(&f->sums, f->q, &opts), 0);
 	assert_int_equal(stacksum_read(f->sums, &d), 0);
+}
+
+static void fixture_open(struct fixture *f, enum stacksum_by by, bool weighted)
+{
+	fixture_write(f, write_samples);
+	fixture_read(f, by, weighted);
 }
 
 static void fixture_close(struct fixture *f)
@@ -237,6 +248,60 @@ static void test_groups(void **state)
 	}
 }
 
+/* --- what no recorder writes ------------------------------------------------ */
+
+/* Ids of nothing, and a stack deeper than any view shows. */
+static void write_strange(struct writer *w)
+{
+	const struct field_desc fields[] = {
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
+		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "" },
+		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "" },
+		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, 0, 0, "ns" },
+	};
+	const struct event_desc desc = { .name = "strange", .nr_fields = 4, .fields = fields };
+	uint32_t event = writer_event(w, &desc), stack = 0;
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		stack = writer_stack(w, stack, writer_frame(w, i % 5, i));
+		if (i % 1000 == 0)
+			writer_record(w, event, (uint64_t[]) { i, 1, stack, UINT64_MAX / 4 });
+	}
+	for (int i = 0; i < 1000; i++) {
+		uint64_t random = (uint64_t)rand() << 40 ^ (uint64_t)rand() << 20 ^ (uint64_t)rand();
+
+		writer_record(w, event, (uint64_t[]) {
+			random, random >> rand() % 64, random >> rand() % 64, random });
+	}
+}
+
+static void test_strange(void **state)
+{
+	struct fixture f;
+	struct diag d = { "" };
+	uint32_t others;
+	struct output *o;
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		struct flamelayout_opts opts = {
+			.min_width = 1, .reverse = i & 1, .groups = i & 2 };
+		const struct folded_opts folded = { .sum.by = i & 2 ? STACKSUM_BY_TID : 0 };
+		struct flame_layout l;
+
+		fixture_write(&f, write_strange);
+		fixture_read(&f, i & 2 ? STACKSUM_BY_TID : STACKSUM_BY_NONE, i & 4);
+		assert_int_equal(flamelayout_build(&l, query_trace(f.q), f.names, f.sums, &opts), 0);
+		assert_true(l.boxes[l.nr - 1].depth <= FLAMELAYOUT_MAX_DEPTH);
+		assert_int_equal(l.boxes[0].width, stacksum_total(f.sums));
+		flamelayout_release(&l);
+		assert_int_equal(output_open(&o, "/dev/null", &d), 0);
+		assert_int_equal(folded_write(f.q, &folded, o, &others, &d), 0);
+		assert_int_equal(output_close(o, &d), 0);
+		fixture_close(&f);
+	}
+}
+
 /* Children of one parent have different names, whatever addresses they had. */
 static uint32_t symbol_of(void *ctx, uint32_t group, uint32_t frame)
 {
@@ -315,7 +380,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows), cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_tree), cmocka_unit_test(test_folded_names),
+		cmocka_unit_test(test_tree), cmocka_unit_test(test_strange),
+		cmocka_unit_test(test_folded_names),
 	};
 
 	return cmocka_run_group_tests_name("flamegraph", tests, NULL, NULL);
