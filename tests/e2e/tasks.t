@@ -172,4 +172,25 @@ def renamed(folder):
     check("first" not in names[names.index("second"):], "the old name comes back")
 
 
-run([short_lived, there_before, namespaces, fork_without_exec, renamed])
+def exec_in_time(folder):
+    """around an exec each sample is named with the mappings of its moment"""
+    t = folder + "/t.kymo"
+    one, two = program("shares")[0], program("shares_nopie")[0]
+    kymo("record", "-q", "-F", "4999", "-o", t, "--", "sh", "-c",
+         "i=0; while [ $i -lt 25 ]; do i=$((i+1)); (exec %s 0.01); (exec %s 0.01); done" % (one, two),
+         stdout=subprocess.DEVNULL)
+    seen = collections.Counter()
+    for r in records(t):
+        modules = {f["module"] for f in r["stack"]}
+        seen[r["comm"]] += 1
+        if r["comm"] == "sh":
+            check(not modules & {one, two}, "sh runs %s" % modules)
+        elif r["comm"] == "shares":
+            check(two not in modules and "/usr/bin/dash" not in modules, "shares runs %s" % modules)
+        elif r["comm"] == "shares_nopie":
+            check(one not in modules and "/usr/bin/dash" not in modules,
+                  "shares_nopie runs %s" % modules)
+    check(seen["shares"] > 100 and seen["shares_nopie"] > 100 and seen["sh"] > 0, "seen: %s" % seen)
+
+
+run([exec_in_time, short_lived, there_before, namespaces, fork_without_exec, renamed])
