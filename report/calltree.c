@@ -11,9 +11,15 @@ struct memo {
 	uint32_t round, node;
 };
 
-/* A node by (parent, name); of another round of clearing: free. */
+/*
+ * A node by (parent, name).  The mark is the round of clearing, others are free
+ * slots, and some bits of the hash, so that few nodes are looked at in vain.
+ */
+#define MARK_HASH_BITS 20
+#define MAX_GENERATION ((1u << (32 - MARK_HASH_BITS)) - 1)
+
 struct slot {
-	uint32_t generation, node;
+	uint32_t mark, node;
 };
 
 struct calltree {
@@ -31,21 +37,32 @@ struct calltree {
 	size_t nr_path, cap_path;
 };
 
-static size_t hash_of(uint32_t parent, uint32_t name)
+static uint64_t hash_of(uint32_t parent, uint32_t name)
 {
 	uint64_t x = ((uint64_t)parent << 32 | name) * 0x9e3779b97f4a7c15u;
 
 	x ^= x >> 29;
-	return (size_t)(x * 0xd6e8feb86659fd93u >> 20);
+	x *= 0xd6e8feb86659fd93u;
+	return x ^ x >> 32;
 }
 
-static struct slot *find(const struct calltree *t, uint32_t parent, uint32_t name)
+/* The slot of the node, or the free one where it belongs, marked for it. */
+static struct slot *find(const struct calltree *t, uint32_t parent, uint32_t name, bool *found)
 {
-	for (size_t at = hash_of(parent, name);; at++) {
-		struct slot *s = &t->slots[at & (t->nr_slots - 1)];
-		const struct calltree_node *n = &t->nodes[s->node];
+	uint64_t hash = hash_of(parent, name);
+	uint32_t mark = t->generation << MARK_HASH_BITS | (uint32_t)(hash >> (64 - MARK_HASH_BITS));
 
-		if (s->generation != t->generation || (n->parent == parent && n->name == name))
+	for (size_t at = hash;; at++) {
+		struct slot *s = &t->slots[at & (t->nr_slots - 1)];
+
+		if (s->mark >> MARK_HASH_BITS != t->generation) {
+			s->mark = mark;
+			*found = false;
+			return s;
+		}
+		*found = s->mark == mark && t->nodes[s->node].parent == parent &&
+			 t->nodes[s->node].name == name;
+		if (*found)
 			return s;
 	}
 }
@@ -55,6 +72,7 @@ static int grow(struct calltree *t)
 	size_t cap = t->cap ? t->cap * 2 : FIRST_NODES;
 	struct calltree_node *nodes = realloc(t->nodes, cap * sizeof(*nodes));
 	struct slot *slots;
+	bool found;
 
 	if (!nodes)
 		return -ENOMEM;
@@ -67,8 +85,7 @@ static int grow(struct calltree *t)
 	t->nr_slots = cap * 2;
 	t->cap = cap;
 	for (size_t i = 1; i < t->nr; i++)
-		*find(t, nodes[i].parent, nodes[i].name) =
-			(struct slot) { t->generation, (uint32_t)i };
+		find(t, nodes[i].parent, nodes[i].name, &found)->node = (uint32_t)i;
 	return 0;
 }
 
@@ -76,13 +93,14 @@ static int grow(struct calltree *t)
 static uint32_t child(struct calltree *t, uint32_t parent, uint32_t name)
 {
 	struct slot *s;
+	bool found;
 
 	if (t->nr == t->cap && grow(t))
 		return 0;
-	s = find(t, parent, name);
-	if (s->generation == t->generation)
+	s = find(t, parent, name, &found);
+	if (found)
 		return s->node;
-	*s = (struct slot) { t->generation, (uint32_t)t->nr };
+	s->node = (uint32_t)t->nr;
 	t->nodes[t->nr] = (struct calltree_node) {
 		.parent = parent, .name = name, .depth = t->nodes[parent].depth + 1,
 	};
@@ -162,7 +180,10 @@ const struct calltree_node *calltree_nodes(struct calltree *tree, size_t *nr)
 
 void calltree_clear(struct calltree *tree)
 {
-	tree->generation++;
+	if (++tree->generation > MAX_GENERATION) {
+		memset(tree->slots, 0, tree->nr_slots * sizeof(*tree->slots));
+		tree->generation = 1;
+	}
 	tree->nodes[0] = (struct calltree_node) { .parent = 0 };
 	tree->nr = 1;
 }
