@@ -67,8 +67,8 @@ static int read_file_header(struct trace *t, struct diag *d)
 		return diag_set(d, err, "cannot read '%s': not a kymo trace", t->name);
 	if (err == -ENOTSUP)
 		return diag_set(d, err,
-				"cannot read '%s': written by a newer kymo (format %u, features %#x); "
-				"a newer kymo can read it", t->name, h.version, h.incompat);
+				"cannot read '%s': written by a newer kymo (format %u, features "
+				"%#x); a newer kymo can read it", t->name, h.version, h.incompat);
 	if (err) {
 		p = trace_source_view(&t->source, &t->window, 0,
 				      FILE_HEADER_BYTES + BLOCK_HEADER_BYTES, &got);

@@ -11,6 +11,9 @@
 /* Of one event; a last record may add as much as all of its strings hold. */
 #define MAX_WAITING_TEXT_BYTES (1u << 20)
 
+/* The first level that parses optimally, which is what byte planes gain from. */
+#define DEFAULT_ZSTD_LEVEL 13
+
 static uint64_t random_id(void)
 {
 	struct timespec now;
@@ -48,7 +51,7 @@ int writer_open(struct writer **out, const struct writer_output *output,
 	intern_pairs_init(&w->frames);
 	intern_pairs_init(&w->stacks);
 	w->strings_written = w->frame_numbers.seen = w->stack_numbers.seen = 1;
-	err = table_encoder_new(&w->encoder, zstd_level);
+	err = table_encoder_new(&w->encoder, zstd_level ? zstd_level : DEFAULT_ZSTD_LEVEL);
 	if (!err) {
 		file_header_encode(header, &h);
 		err = w->output.put(w->output.ctx, header, sizeof(header), false);

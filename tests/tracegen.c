@@ -43,7 +43,8 @@ static const struct {
 #define NR_MODULES (sizeof(modules) / sizeof(modules[0]))
 
 static const char hostile[] =
-	"<script>alert(1)</script>&\"'`;a b,\n\r\t=1+1 \x1b[31m\x1b]0;t\x07 \xff\xc3\x28\xed\xa0\x80";
+	"<script>alert(1)</script>&\"'`;a b,\n\r\t=1+1 \x1b[31m\x1b]0;t\x07 "
+	"\xff\xc3\x28\xed\xa0\x80";
 
 struct options {
 	uint64_t nr, seed;
@@ -261,7 +262,8 @@ static void put_tasks(struct generator *g)
 		t.comm = string(g, CLASS_COMMAND, text);
 		t.cgroup = string(g, CLASS_CGROUP, i % 2 ? "/system.slice/a.service" : "/");
 		if (!kernel) {
-			int n = snprintf(text, sizeof(text), "/usr/bin/server%c--id%c%u", 0, 0, pid);
+			int n = snprintf(text, sizeof(text), "/usr/bin/server%c--id%c%u", 0, 0,
+					 pid);
 
 			t.cmdline = writer_string(g->w, CLASS_ARGUMENT, text, (size_t)n);
 		}
