@@ -135,15 +135,16 @@ static void put_columns(struct writer *w, const struct writer_source *s)
 }
 
 /* The output had no room for the block: what it held is told as lost, by CPU. */
-static void put_losses(struct writer *w, const struct writer_key *order, size_t nr,
-		       uint32_t event)
+static void put_losses(struct writer *w, const struct writer_source *s, uint32_t event)
 {
-	for (size_t first = 0, past; first < nr; first = past) {
-		for (past = first + 1; past < nr && order[past].cpu == order[first].cpu; past++)
+	const struct writer_key *k = s->sorted;
+
+	for (size_t first = 0, past; first < s->nr; first = past) {
+		for (past = first + 1; past < s->nr && k[past].cpu == k[first].cpu; past++)
 			;
 		writer_loss(w, &(struct writer_loss){
-			.first_ns = order[first].time, .last_ns = order[past - 1].time,
-			.cpu = (uint32_t)order[first].cpu, .event = event,
+			.first_ns = k[first].time, .last_ns = k[past - 1].time,
+			.cpu = (uint32_t)k[first].cpu, .event = event,
 			.cause = LOSS_OUTPUT, .count = past - first,
 		});
 	}
@@ -172,7 +173,7 @@ void writer_records_flush(struct writer *w, uint32_t event, uint64_t safe_ns)
 		put_columns(w, s);
 		writer_block_end(w, &h);
 		if (w->stats.refused_records != refused)
-			put_losses(w, order, s->nr, event);
+			put_losses(w, s, event);
 	}
 	s->nr = 0;
 	s->text_bytes = 0;

@@ -426,8 +426,10 @@ static void test_output_refuses(void **state)
 {
 	struct refusing_output o = { .left = 1, .err = -ENOBUFS };
 	const struct writer_output output = { refusing_put, &o };
+	const struct trace_loss *loss;
 	struct writer_stats stats;
 	struct memory_sum sum;
+	size_t nr_losses;
 	struct memory m;
 	struct writer *w;
 	struct trace *t;
@@ -445,10 +447,17 @@ static void test_output_refuses(void **state)
 	assert_int_equal(stats.records, 2);
 	assert_int_equal(stats.refused_records, 1);
 	assert_int_equal(writer_close(w), 0);
-	/* What was refused leaves no hole. */
+	/* What was refused leaves no hole, and is told. */
 	t = open_memory(&m, &o.b, false);
 	assert_int_equal(memory_sum(t, &sum), 0);
 	assert_int_equal(sum.records, 2);
+	loss = trace_losses(t, &nr_losses);
+	assert_int_equal(nr_losses, 1);
+	assert_int_equal(loss->cause, LOSS_OUTPUT);
+	assert_int_equal(loss->first_ns, 1);
+	assert_int_equal(loss->last_ns, 1);
+	assert_int_equal(loss->count, 1);
+	assert_int_equal(loss->event, event);
 	check_healthy(t);
 	trace_close(t);
 	bytebuf_release(&o.b);
