@@ -55,8 +55,9 @@ static const struct command command = {
 /* Runs the parser; what it says on stderr goes to said[]. */
 static char said[512];
 
-static int parse(struct opts *o, int *at, char **argv)
+static int parse(struct opts *o, int *at, const char *const *args)
 {
+	char **argv = (char **)(uintptr_t)args;
 	int argc = 0, saved = dup(STDERR_FILENO), ret;
 	FILE *to = tmpfile();
 	size_t len;
@@ -78,7 +79,7 @@ static int parse(struct opts *o, int *at, char **argv)
 	return ret;
 }
 
-#define PARSE(o, at, ...) parse(o, at, (char *[]){ (char *)"test", __VA_ARGS__, NULL })
+#define PARSE(o, at, ...) parse(o, at, (const char *[]){ "test", __VA_ARGS__, NULL })
 
 static void test_rows_of_all_tables(void **state)
 {
