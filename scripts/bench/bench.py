@@ -46,7 +46,8 @@ class Bench:
         self.quick = args.quick
         self.kymo = os.environ["KYMO"]
         self.build = os.environ["BUILD"]
-        self.perf = "perf"
+        # Its own cache of binaries: what others left in ~/.debug can make perf abort.
+        self.perf = ["perf", "--buildid-dir", self.path("debug")]
         self.nr_cpus = os.cpu_count()
         self.load = self.path("cpuload")
         here = os.path.dirname(os.path.abspath(__file__))
@@ -62,7 +63,7 @@ class Bench:
 
     def perf_samples(self, data):
         """The number of samples in a perf.data file."""
-        stats = text_of([self.perf, "report", "--stats", "-i", data])
+        stats = text_of([*self.perf, "report", "--stats", "-i", data])
         for line in stats.split("\n"):
             if "SAMPLE events:" in line:
                 return int(line.split(":")[1].split()[0])

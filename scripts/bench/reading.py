@@ -46,7 +46,7 @@ def pipeline(bench, data):
     if not collapse or not flamegraph:
         return None, ("needs stackcollapse-perf.pl and flamegraph.pl: set FLAMEGRAPH_DIR"
                       f" (found: {collapse}, {flamegraph})")
-    shell = (f"{bench.perf} script -i {data} 2>/dev/null | perl {collapse} 2>/dev/null | "
+    shell = (f"{' '.join(bench.perf)} script -i {data} 2>/dev/null | perl {collapse} 2>/dev/null | "
              f"perl {flamegraph} >{bench.path('peer.svg')}")
     return median([run(["sh", "-c", shell]).expect().wall for _ in range(2)]), ""
 
@@ -61,9 +61,9 @@ def views(bench):
     svg = bench.path("flame.svg")
     kymo["flamegraph"] = repeated(
         bench, [bench.kymo, "flamegraph", "-i", paths["kymo"], "-o", svg])
-    perf["report"] = repeated(bench, [bench.perf, "report", "--stdio", "--no-children",
+    perf["report"] = repeated(bench, [*bench.perf, "report", "--stdio", "--no-children",
                                       "-i", paths["perf"]], 3)
-    perf["script"] = repeated(bench, [bench.perf, "script", "-i", paths["perf"]], 3)
+    perf["script"] = repeated(bench, [*bench.perf, "script", "-i", paths["perf"]], 3)
     for name, seconds in kymo.items():
         table.figure(f"kymo {name}", seconds, "s", f"{samples['kymo']} samples")
     for name, seconds in perf.items():
