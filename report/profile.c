@@ -176,6 +176,9 @@ static int gather_rows(struct profile_table *t, struct profile_section *sections
 		return -ENOMEM;
 	t->rows = rows;
 	for (size_t i = 1; i < nr; i++) {
+		/* An event whose blocks are all damaged has no rows. */
+		if (!sections[i].nr_rows)
+			continue;
 		memcpy(rows + at, sections[i].rows, sections[i].nr_rows * sizeof(*rows));
 		at += sections[i].nr_rows;
 		free(sections[i].rows);
