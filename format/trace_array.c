@@ -80,6 +80,7 @@ void trace_array_release(struct trace_array *a)
 	a->chunks = NULL;
 	a->nr_chunks = 0;
 	a->nr = 0;
+	a->nr_rows = 0;
 }
 
 void *trace_list_add(struct trace_list *l, size_t nr, uint64_t *used_bytes,

@@ -11,6 +11,7 @@
 #define LIMIT_BASE_BYTES (16u << 20)
 #define LIMIT_FACTOR 64
 #define LIMIT_MAX_BYTES (1u << 30)
+#define ID_SLACK 65536
 
 /* A number that goes into an entry of so many bytes at that place. */
 struct member {
@@ -144,6 +145,24 @@ uint64_t trace_dict_limit(const struct trace *t)
 	return limit < LIMIT_MAX_BYTES ? limit : LIMIT_MAX_BYTES;
 }
 
+/*
+ * Whoever reads a trace has arrays by id, so an id must not be much larger than
+ * what is there: ids are dense but for rows in lost blocks, and those had room
+ * in the file.
+ */
+static void *add_entry(struct trace *t, struct trace_array *a, uint64_t id, uint64_t limit)
+{
+	uint64_t size = t->stream ? t->at : t->source.in.size_bytes;
+	void *entry;
+
+	if (id > a->nr_rows + ID_SLACK + size)
+		return NULL;
+	entry = trace_array_add(a, id, &t->used_bytes, limit);
+	if (entry)
+		a->nr_rows++;
+	return entry;
+}
+
 static int grow_scratch(struct trace *t, size_t nr)
 {
 	if (nr <= t->scratch_cap)
@@ -183,7 +202,7 @@ static int load_array(struct trace *t, const struct table *table, struct trace_a
 	int err = read_column(t, table, 1, ids), bad = 0;
 
 	for (size_t i = 0; !err && i < table->nr; i++)
-		if (!trace_array_add(a, ids[i], &t->used_bytes, limit))
+		if (!add_entry(t, a, ids[i], limit))
 			bad = -EBADMSG;
 	for (const struct member *m = members; !err && m->column; m++) {
 		err = read_column(t, table, m->column, v);
@@ -213,7 +232,7 @@ static int load_stacks(struct trace *t, const struct table *table)
 		struct trace_stack *s = NULL;
 
 		if (parents[i] < ids[i] && frames[i] <= UINT32_MAX)
-			s = trace_array_add(&t->stacks, ids[i], &t->used_bytes, limit);
+			s = add_entry(t, &t->stacks, ids[i], limit);
 		if (s)
 			*s = (struct trace_stack){ (uint32_t)parents[i], (uint32_t)frames[i] };
 		else
@@ -247,7 +266,7 @@ static int load_symbols(struct trace *t, const struct table *table)
 	int err = 0;
 
 	for (size_t i = 0; i < table->nr; i++)
-		if (!trace_array_add(&t->symbols, first + i, &t->used_bytes, limit))
+		if (!add_entry(t, &t->symbols, first + i, limit))
 			return -EBADMSG;
 	for (const struct member *m = symbol_members; !err && m->column; m++) {
 		err = read_column(t, table, m->column, v);
@@ -273,8 +292,7 @@ static int load_strings(struct trace *t, const struct table *table)
 	if (!err && t->used_bytes + total + table->nr > limit)
 		err = -EBADMSG;
 	for (size_t i = 0; !err && i < table->nr; i++) {
-		struct trace_string *s = trace_array_add(&t->strings, ids[i], &t->used_bytes,
-							 limit);
+		struct trace_string *s = add_entry(t, &t->strings, ids[i], limit);
 		char *text = s ? arena_text(&t->arena, bytes, lens[i]) : NULL;
 
 		if (!text) {

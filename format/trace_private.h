@@ -53,6 +53,7 @@ struct trace_array {
 	uint8_t **chunks;
 	size_t nr_chunks;
 	uint32_t nr;		/* one past the largest id */
+	uint64_t nr_rows;	/* that were added, overrides included */
 };
 
 /* Rows one after the other. */

@@ -455,6 +455,36 @@ static void test_bombs(void **state)
 	bytebuf_release(&b);
 }
 
+/* Nobody should need an array of millions for a file of some hundred bytes. */
+static void test_far_ids_are_refused(void **state)
+{
+	const uint64_t ids[] = { 70000, 10, BLOCK_MAX_ID, UINT64_MAX };
+	struct memory m = { 0 };
+	struct bytebuf b, payload;
+	struct trace_health h;
+	struct trace *t;
+	struct diag d;
+
+	(void)state;
+	begin_file(&b);
+	bytebuf_init(&payload);
+	for (uint32_t i = 0; i < 4; i++) {
+		bytebuf_clear(&payload);
+		bytebuf_varint(&payload, 1);
+		put_zero_column(&payload, 1, ids[i], 1);
+		put_block(&b, BLOCK_FRAMES, 1, &payload, i);
+	}
+	m.data = b.data;
+	m.len = b.len;
+	assert_int_equal(memory_open(&t, &m, &d), 0);
+	trace_get_health(t, &h);
+	assert_int_equal(h.damaged_blocks, 3);
+	assert_int_equal(trace_nr_frames(t), 11);
+	trace_close(t);
+	bytebuf_release(&payload);
+	bytebuf_release(&b);
+}
+
 /* A parent that is not smaller would make following parents endless. */
 static void test_stack_loops_are_refused(void **state)
 {
@@ -527,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_damage_is_counted),
 		cmocka_unit_test(test_missing_bytes),
 		cmocka_unit_test(test_damaged_file_header),
+		cmocka_unit_test(test_far_ids_are_refused),
 		cmocka_unit_test(test_stack_loops_are_refused),
 		cmocka_unit_test(test_unknown_blocks),
 	};
