@@ -49,8 +49,10 @@ def same_elsewhere(folder):
     shutil.rmtree(work)
     root = bare_root(folder)
     shutil.copy(t, root + "/t.kymo")
+    # The leak checker cannot work without /proc.
+    bare = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
     for name, args in VIEWS.items():
-        r = run_command(["chroot", root, "/kymo"] + args + ["-i", "t.kymo"])
+        r = run_command(["chroot", root, "/kymo"] + args + ["-i", "t.kymo"], env=bare)
         equal(r.returncode, 0, name + ": " + r.stderr.decode())
         check(r.stdout == here[name], "%s differs" % name)
 
