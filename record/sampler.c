@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MIN_BUFFER_BYTES (1u << 20)
@@ -206,11 +207,30 @@ static void note_fallback(struct sampler *s, int err)
 			 "perf_event_open (run as root or with CAP_BPF)", whom);
 }
 
+/*
+ * BPF programs number processes as the outermost pid namespace does.  In a
+ * container /proc and perf events have other numbers for them.
+ */
+static bool in_pid_namespace(void)
+{
+	const ino_t outermost = 0xeffffffc;	/* PROC_PID_INIT_INO in linux/proc_ns.h */
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != outermost;
+}
+
 static int open_first_usable(struct sampler *s, struct diag *d)
 {
 	bool unusable;
 	int err, bpf_err;
 
+	if (s->opts.transport != SAMPLER_PERF_MMAP && in_pid_namespace()) {
+		if (s->opts.transport != SAMPLER_AUTO)
+			return diag_set(d, -EOPNOTSUPP, "BPF programs do not know the process "
+					"numbers of this pid namespace (leave out --transport)");
+		add_note(s, "in a pid namespace of its own: sampling through perf_event_open");
+		return try_backend(s, SAMPLER_PERF_MMAP, &unusable, d);
+	}
 	if (s->opts.transport != SAMPLER_AUTO) {
 		err = try_backend(s, s->opts.transport, &unusable, d);
 		if (unusable && (err == -EPERM || err == -EACCES))
