@@ -302,21 +302,47 @@ static int perf_drain(struct sampler *s, sampler_fn fn, void *ctx)
 
 /* --- losses --------------------------------------------------------------------- */
 
+/* What is missing on the CPU in all goes to the events that miss something. */
+static void settle_cpu(struct sampler *s, struct sampler_perf *p, const uint64_t *final,
+		       uint32_t cpu)
+{
+	uint64_t announced = 0, known = 0, missing;
+
+	for (size_t i = cpu; i < s->opts.nr_events * s->nr_cpus; i += s->nr_cpus) {
+		announced += p->lost[i];
+		known += final[i];
+	}
+	missing = known > announced ? known - announced : 0;
+	for (size_t i = cpu; missing && i < s->opts.nr_events * s->nr_cpus; i += s->nr_cpus) {
+		uint64_t more = final[i] > p->lost[i] ? final[i] - p->lost[i] : 0;
+
+		if (more > missing)
+			more = missing;
+		p->lost[i] += more;
+		missing -= more;
+	}
+}
+
 /*
- * The kernel announces a loss when it has room for the next record.  What was
- * lost after the last record is found out by asking, where it can be asked.
+ * The kernel announces a loss when it has room for the next record, and in the
+ * name of that record's event, whichever of the buffer's events missed room.
+ * What was lost after the last record is found out by asking, where it can be
+ * asked; counts that were told already never shrink.
  */
 static void count_final_losses(struct sampler *s, struct sampler_perf *p)
 {
+	uint64_t *final = calloc(s->opts.nr_events * s->nr_cpus, sizeof(*final));
 	uint64_t values[2];	/* count, lost */
 
-	memset(p->lost, 0, s->opts.nr_events * s->nr_cpus * sizeof(*p->lost));
-	for (size_t i = 0; i < s->perf.nr; i++) {
+	for (size_t i = 0; final && i < s->perf.nr; i++) {
 		const struct perfevent *e = &s->perf.list[i];
 
 		if (read(e->fd, values, sizeof(values)) == sizeof(values))
-			p->lost[e->kind * s->nr_cpus + (uint32_t)e->cpu] += values[1];
+			final[e->kind * s->nr_cpus + (uint32_t)e->cpu] += values[1];
 	}
+	for (uint32_t cpu = 0; final && cpu < s->nr_cpus; cpu++)
+		settle_cpu(s, p, final, cpu);
+	free(final);
 }
 
 static uint64_t perf_lost(struct sampler *s, uint32_t row, uint32_t cpu)
