@@ -32,7 +32,7 @@ int perfrings_add(struct perfrings *r, int fd, int cpu, size_t *data_bytes)
 {
 	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	struct perfrings_ring *ring = &r->rings[r->nr];
-	struct epoll_event ready = { .events = EPOLLIN };
+	struct epoll_event ready = { .events = EPOLLIN, .data.fd = fd };
 	int err;
 
 	if (r->nr == r->cap)
@@ -79,9 +79,17 @@ static void push(struct perfrings *r, struct perfrings_ring *ring)
 	r->heap[at] = ring;
 }
 
+/*
+ * The record before is no longer needed.  Room goes back in steps, because a
+ * busy buffer may never be seen empty.
+ */
 static bool fetch(struct perfrings *r, struct perfrings_ring *ring)
 {
-	ring->record = perfmmap_next(&ring->mmap);
+	struct perfmmap *m = &ring->mmap;
+
+	if (m->tail - m->page->data_tail >= m->data_bytes / 8)
+		perfmmap_release_room(m);
+	ring->record = perfmmap_next(m);
 	if (ring->record)
 		ring->time_ns = r->time_of(ring->record);
 	return ring->record;
@@ -101,8 +109,23 @@ static void drop_taken(struct perfrings *r)
 	sift_down(r);
 }
 
+/*
+ * The event of a task that is gone hangs up for good, and would keep the set
+ * readable.  Its buffer may go on in the service of other events.
+ */
+static void forget_hung_up(struct perfrings *r)
+{
+	struct epoll_event ready[16];
+	int nr = epoll_wait(r->poll_fd, ready, sizeof(ready) / sizeof(*ready), 0);
+
+	for (int i = 0; i < nr; i++)
+		if (ready[i].events & (EPOLLHUP | EPOLLERR))
+			epoll_ctl(r->poll_fd, EPOLL_CTL_DEL, ready[i].data.fd, NULL);
+}
+
 void perfrings_refresh(struct perfrings *r)
 {
+	forget_hung_up(r);
 	for (size_t i = 0; i < r->nr; i++)
 		perfmmap_refresh(&r->rings[i].mmap);
 	drop_taken(r);

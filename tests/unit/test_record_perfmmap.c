@@ -1,12 +1,16 @@
+#include "record/perfevent.h"
 #include "record/perfmmap.h"
 #include "record/perfrings.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -176,6 +180,70 @@ static void merges_buffers_by_time(void **state)
 	perfrings_release(&r);
 }
 
+/* A busy buffer is never seen empty, and its room must come back all the same. */
+static void gives_room_back_while_busy(void **state)
+{
+	static struct ring memory;
+	struct perfrings r;
+	int cpu;
+
+	(void)state;
+	assert_int_equal(perfrings_init(&r, 1, first_word), 0);
+	ring_init(&memory, 0);
+	r.rings[0].mmap = memory.m;
+	r.nr = 1;
+	for (uint64_t time = 0; time < 100; time++) {
+		const uint64_t later = time + 1;
+
+		assert_true(ring_write(&memory, 1, &later, sizeof(later)));
+		perfrings_refresh(&r);
+		/* The last record is too new each time. */
+		if (time)
+			assert_non_null(perfrings_next(&r, time, &cpu));
+		assert_null(perfrings_next(&r, time, &cpu));
+	}
+	perfrings_release(&r);
+}
+
+/* The event of a child that has ended does not keep the set readable. */
+static void forgets_what_hung_up(void **state)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr), .type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_DUMMY, .task = 1, .exclude_kernel = 1,
+	};
+	size_t data_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	struct pollfd ready;
+	struct perfrings r;
+	int fds[2], fd;
+	pid_t child;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	child = fork();
+	if (!child) {
+		close(fds[1]);
+		_exit(read(fds[0], &byte, 1) != 0);
+	}
+	fd = perfevent_open(&attr, child, -1);
+	if (fd < 0) {
+		close(fds[1]);
+		skip();
+	}
+	assert_int_equal(perfrings_init(&r, 1, first_word), 0);
+	assert_int_equal(perfrings_add(&r, fd, 0, &data_bytes), 0);
+	close(fds[1]);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	ready = (struct pollfd){ .fd = r.poll_fd, .events = POLLIN };
+	assert_int_equal(poll(&ready, 1, 10000), 1);
+	perfrings_refresh(&r);
+	assert_int_equal(poll(&ready, 1, 0), 0);
+	perfrings_release(&r);
+	close(fd);
+	close(fds[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +251,8 @@ int main(void)
 		cmocka_unit_test(keeps_room_until_it_is_read),
 		cmocka_unit_test(skips_what_is_no_record),
 		cmocka_unit_test(merges_buffers_by_time),
+		cmocka_unit_test(gives_room_back_while_busy),
+		cmocka_unit_test(forgets_what_hung_up),
 	};
 
 	return cmocka_run_group_tests_name("record/perfmmap", tests, NULL, NULL);
