@@ -330,6 +330,7 @@ static void tell_end(const struct record_opts *o, const struct session_summary *
 /* --- running ----------------------------------------------------------------------- */
 
 static _Atomic(struct session *) running;
+static atomic_bool stopped_early;	/* by a signal, before there was a session */
 
 static void on_signal(int sig)
 {
@@ -338,6 +339,8 @@ static void on_signal(int sig)
 	(void)sig;
 	if (s)
 		session_stop(s);
+	else
+		atomic_store(&stopped_early, true);
 }
 
 static void catch_signals(void)
@@ -378,6 +381,8 @@ static int record(struct record_opts *o)
 	for (size_t i = 0; !o->quiet && (note = session_note(s, i)); i++)
 		command_complain("%s", note);
 	atomic_store(&running, s);
+	if (atomic_load(&stopped_early))
+		session_stop(s);
 	err = session_run(s, isatty(STDERR_FILENO) && !o->quiet ? show_progress : NULL, o,
 			  &sum, &d);
 	atomic_store(&running, NULL);
@@ -417,9 +422,12 @@ static int run(int nr_args, char **args, void *opts)
 		t->all = true;
 	command_line(&o->session.argc, &o->session.argv);
 	o->session.version = KYMO_VERSION;
-	catch_signals();
+	/* Opening a FIFO waits for its reader, and a signal must end that. */
 	status = open_output(o);
-	return status ? status : record(o);
+	if (status)
+		return status;
+	catch_signals();
+	return record(o);
 }
 
 const struct command cmd_record = {

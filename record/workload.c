@@ -131,6 +131,8 @@ bool workload_wait(struct workload *w, bool terminate, int *wait_status)
 		got = wait_for(w->pid, wait_status, 0);
 	} else {
 		kill(w->pid, SIGTERM);
+		/* A stopped command cannot heed it. */
+		kill(w->pid, SIGCONT);
 		for (int ms = 0; !got && ms < TERMINATE_MS; ms += 10) {
 			got = wait_for(w->pid, wait_status, WNOHANG);
 			if (!got)

@@ -106,6 +106,54 @@ def interrupted(folder):
     check(len(records(t)) > 0, "no records")
 
 
+def interrupted_at_start(folder):
+    """Ctrl-C is heeded at any moment of the start"""
+    t = folder + "/t.kymo"
+    for ms in range(0, 40, 5):
+        p = subprocess.Popen([KYMO, "record", "-q", "-a", "-o", t])
+        time.sleep(ms / 1000)
+        p.send_signal(signal.SIGINT)
+        check(p.wait(timeout=30) in (0, -signal.SIGINT), "exit status %d" % p.returncode)
+
+
+def interrupted_at_fifo(folder):
+    """Ctrl-C ends the wait for the reader of a FIFO"""
+    os.mkfifo(folder + "/fifo")
+    p = subprocess.Popen([KYMO, "record", "-q", "-a", "-o", folder + "/fifo"])
+    deadline = time.monotonic() + 20
+    while True:
+        check(time.monotonic() < deadline, "it never waits")
+        with open("/proc/%d/wchan" % p.pid) as f:
+            if "partner" in f.read():
+                break
+        time.sleep(0.02)
+    p.send_signal(signal.SIGINT)
+    equal(p.wait(timeout=20), -signal.SIGINT, "exit status")
+
+
+def stopped_command(folder):
+    """a command that is stopped is ended with the recording"""
+    t = folder + "/t.kymo"
+    kymo("record", "-q", "--duration", "0.3", "-o", t, "--",
+         "sh", "-c", "kill -STOP $$; exit 3", status=128 + 15)
+
+
+def in_pid_namespace(folder):
+    """in a pid namespace of its own it samples under the numbers known there"""
+    inside = ["unshare", "-m", "-p", "-f", "--mount-proc"]
+    if run_command(inside + ["true"]).returncode:
+        skip("no pid namespaces")
+    t = folder + "/t.kymo"
+    r = run_command(inside + [KYMO, "record", "-F", "999", "-o", t, "--"] + SPIN)
+    equal(r.returncode, 0, "exit status")
+    check(b"pid namespace" in r.stderr, r.stderr)
+    samples = records(t)
+    check(len(samples) > 10, "samples: %d" % len(samples))
+    check(max(s["pid"] for s in samples) < 100, "numbers of the namespace")
+    r = run_command(inside + [KYMO, "record", "-q", "--transport", "ringbuf", "-o", t, "--", "true"])
+    equal(r.returncode, 1, "exit status with BPF")
+
+
 def duration_and_delay(folder):
     """--duration ends it, -D starts it late, and a command is ended with it"""
     t = folder + "/t.kymo"
@@ -113,7 +161,7 @@ def duration_and_delay(folder):
     times = [r["time"] for r in records(t)]
     check(0.5 < times[-1] - times[0] < 1.5, "lasted %g s" % (times[-1] - times[0]))
     start = time.monotonic()
-    kymo("record", "-q", "-D", "300", "--duration", "0.5", "-o", t, "--",
+    kymo("record", "-q", "-F", "999", "-D", "300", "--duration", "0.5", "-o", t, "--",
          "sh", "-c", "while :; do :; done", status=128 + 15)
     check(time.monotonic() - start < 20, "took too long")
     check(len(records(t)) > 10, "records after a delay")
@@ -138,4 +186,5 @@ def no_stacks(folder):
 
 
 run([status_is_passed_on, default_file, summary_line, pipe, terminal, complaints,
-     failure_restores, interrupted, duration_and_delay, no_stacks])
+     failure_restores, interrupted, interrupted_at_start, interrupted_at_fifo, stopped_command,
+     in_pid_namespace, duration_and_delay, no_stacks])
