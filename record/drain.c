@@ -86,8 +86,10 @@ static void take_sample(struct drain *dr, const struct message_sample *m)
 		return;
 	}
 	task = tasks_of_sample(dr->tasks, m->m.pid, m->m.tid, m->m.time_ns);
-	if (!task)
+	if (!task) {
+		losses_output(dr->losses, m->m.cpu, m->event);
 		return;
+	}
 	values[FIELD_TIME] = m->m.time_ns;
 	values[FIELD_CPU] = m->m.cpu;
 	values[FIELD_TASK_ID] = task->id;
@@ -282,7 +284,7 @@ static int announce_all(struct drain *dr)
 static int open_parts(struct drain *dr)
 {
 	struct tasks_opts to = {
-		.writer = dr->opts.writer, .all = dr->opts.target->all,
+		.writer = dr->opts.writer,
 		.ask_proc = sampler_transport(dr->opts.sampler) == SAMPLER_PERF_MMAP,
 	};
 	struct stacks_opts so = { .writer = dr->opts.writer };

@@ -82,6 +82,7 @@ struct process *tasks_new_process(struct tasks *t, uint32_t pid)
 
 int tasks_bury(struct tasks *t, struct task *k)
 {
+	k->process->nr_live--;
 	if (t->nr_dead == t->cap_dead) {
 		size_t cap = t->cap_dead ? t->cap_dead * 2 : 64;
 		struct dead *dead = realloc(t->dead, cap * sizeof(*dead));
@@ -117,6 +118,7 @@ struct task *tasks_new_thread(struct tasks *t, struct process *p, uint32_t tid,
 	k->id = ++t->next_id;
 	k->time_ns = time_ns;
 	p->nr_threads++;
+	p->nr_live++;
 	return k;
 }
 
@@ -132,8 +134,6 @@ struct task *tasks_of_sample(struct tasks *t, uint32_t pid, uint32_t tid, uint64
 		return k;
 	}
 	p = pidmap_get(&t->processes, pid);
-	if (!p && !t->opts.all)
-		return NULL;
 	if (!p)
 		p = tasks_process_from_proc(t, pid);
 	if (!p)

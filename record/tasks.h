@@ -22,7 +22,7 @@ struct process {
 	uint32_t cmdline, cgroup;	/* string ids */
 	bool kernel;			/* a kernel thread or the idle task */
 	bool maps_written;
-	uint32_t nr_threads;
+	uint32_t nr_threads, nr_live;	/* with and without those that exited */
 	uint64_t maps_generation;	/* differs for every state of every process */
 	struct addrspace maps;
 };
@@ -40,7 +40,6 @@ struct tasks;
 struct tasks_opts {
 	struct writer *writer;
 	struct modules *modules;
-	bool all;		/* every process, else only those named and their children */
 	bool ask_proc;		/* no BPF messages: ask /proc at exec and fork */
 };
 
@@ -56,9 +55,9 @@ void tasks_note(struct tasks *t, const struct note *n);
 /* MESSAGE_EXEC and MESSAGE_FORK. */
 void tasks_message(struct tasks *t, const struct message_task *m);
 /*
- * The task a sample belongs to, made from /proc when it is new; NULL when it is
- * not to be recorded or memory is short.  Writes its process's mappings to the
- * file if that has not been done.
+ * The task a sample belongs to, made from /proc when its birth was not noticed;
+ * NULL when memory is short.  Writes its process's mappings to the file if that
+ * has not been done.
  */
 struct task *tasks_of_sample(struct tasks *t, uint32_t pid, uint32_t tid, uint64_t time_ns);
 /* Forgets tasks that exited before that time. */

@@ -80,10 +80,37 @@ static void rename_task(struct tasks *t, struct task *k, uint32_t comm, uint64_t
 	tasks_write(t, k);
 }
 
+/*
+ * A thread that runs exec takes over the number of its process, whose leader
+ * has exited before.  Of the thread's old number nothing is heard again.
+ */
+static struct task *take_over(struct tasks *t, struct process *p, uint64_t time_ns)
+{
+	struct task *k = tasks_new_thread(t, p, p->pid, time_ns);
+
+	for (size_t i = 0; k && i < t->threads.cap; i++) {
+		struct task *old = t->threads.slots[i].value;
+
+		if (!old || old == k || old->process != p || old->exit_ns)
+			continue;
+		k->comm = old->comm;
+		old->exit_ns = time_ns;
+		old->flags |= TASK_EXITED;
+		tasks_write(t, old);
+		tasks_bury(t, old);
+	}
+	if (k)
+		tasks_write(t, k);
+	return k;
+}
+
 static void on_comm_note(struct tasks *t, const struct note *n)
 {
 	struct task *k = pidmap_get(&t->threads, n->tid);
+	struct process *p = pidmap_get(&t->processes, n->pid);
 
+	if (n->comm.exec && p && n->tid == n->pid && (!k || k->exit_ns))
+		k = take_over(t, p, n->time_ns);
 	if (!k)
 		return;
 	if (n->comm.exec) {
@@ -148,7 +175,7 @@ static void on_exit_note(struct tasks *t, const struct note *n)
 	k->exit_ns = n->time_ns;
 	k->flags |= TASK_EXITED;
 	tasks_write(t, k);
-	if (k->process->nr_threads == 1)
+	if (k->process->nr_live == 1)
 		tasks_write_mappings(t, k->process, n->time_ns);
 	tasks_bury(t, k);
 }

@@ -137,6 +137,22 @@ def namespaces(folder):
     check(mine[0].pid > 1, "pid outside")
 
 
+def exec_by_thread(folder):
+    """a thread that runs exec becomes its process"""
+    code = "import os,threading,time\n" \
+           "threading.Thread(target=lambda: os.execvp('sleep', ['sleep', '0.05'])).start()\n" \
+           "time.sleep(60)"
+    t, p = while_recording(folder, lambda: run_command([sys.executable, "-c", code]))
+    equal(p.returncode, 0, "exit status")
+    tasks, _ = dump(t)
+    mine = [k for k in tasks if k.comm == "sleep" and k.cmdline.startswith("sleep\x000.05")]
+    check(mine, "no such task")
+    equal({k.pid - k.tid for k in mine}, {0}, "its number")
+    check(mine[-1].exit >= mine[-1].time + 50000000, "it ends when it ends")
+    last = {k.tid: k for k in tasks if k.pid == mine[0].pid}
+    equal([k.tid for k in last.values() if not k.exit], [], "threads left over")
+
+
 def fork_without_exec(folder):
     """a child that never execs has its parent's name, mappings and its own times"""
     def work():
@@ -193,4 +209,4 @@ def exec_in_time(folder):
     check(seen["shares"] > 100 and seen["shares_nopie"] > 100 and seen["sh"] > 0, "seen: %s" % seen)
 
 
-run([exec_in_time, short_lived, there_before, namespaces, fork_without_exec, renamed])
+run([exec_by_thread, exec_in_time, short_lived, there_before, namespaces, fork_without_exec, renamed])
