@@ -134,7 +134,7 @@ $(O)/sources: FORCE
 	@$(call write_if_changed,'$(SRC) $(PAGES)')
 GIT_VERSION := $(shell git -c safe.directory='*' describe --always --dirty 2>/dev/null)
 $(O)/cmd/version_git.h: FORCE
-	@$(call write_if_changed,'#define KYMO_VERSION "$(strip $(file <VERSION))$(GIT_VERSION:%= (%))"')
+	@$(call write_if_changed,'#define KYMO_VERSION "$(strip $(shell cat VERSION))$(GIT_VERSION:%= (%))"')
 
 # BPF programs: record/ says #include "bpf/NAME.skel.h" and gets struct NAME_bpf.
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/flags
