@@ -34,7 +34,7 @@ struct module {
 	uint64_t size_bytes;	/* BPF programs and kernel modules */
 	bool changed;		/* to be written (again); the caller clears it */
 	bool opened;		/* private: open was tried */
-	bool retired;		/* private: MODULE_JIT of a process that is gone */
+	bool retired;		/* MODULE_JIT of a process that is gone */
 	int fd;			/* private: the file, kept from the first touch on;
 				   MODULE_JIT: /tmp of the process; or -1 */
 	struct symtab *symtab;	/* private to record/symbolize.c, as is jitmap */

@@ -236,23 +236,33 @@ static bool name_frame(struct stacks *s, struct frame_ref f)
 	return true;
 }
 
+/* Of a process that is gone, no map grows any more. */
+static bool may_get_name(const struct stacks *s, struct frame_ref f)
+{
+	const struct module *mod = modules_get(s->opts.modules, f.module);
+
+	return mod && mod->kind == MODULE_JIT && !mod->retired;
+}
+
 void stacks_name_frames(struct stacks *s)
 {
 	size_t kept = 0;
 
 	symbolizer_refresh(s->opts.symbolizer);
-	for (size_t i = 0; i < s->nameless.nr; i++)
-		if (!name_frame(s, s->nameless.at[i]))
-			s->nameless.at[kept++] = s->nameless.at[i];
-	s->nr_unresolved -= s->nameless.nr - kept;
+	for (size_t i = 0; i < s->nameless.nr; i++) {
+		struct frame_ref f = s->nameless.at[i];
+
+		if (name_frame(s, f))
+			s->nr_unresolved--;
+		else if (may_get_name(s, f))
+			s->nameless.at[kept++] = f;
+	}
 	s->nameless.nr = kept;
 	for (size_t i = 0; i < s->fresh.nr; i++) {
-		const struct module *mod = modules_get(s->opts.modules, s->fresh.at[i].module);
-
 		if (name_frame(s, s->fresh.at[i]))
 			continue;
 		s->nr_unresolved++;
-		if (mod && mod->kind == MODULE_JIT)
+		if (may_get_name(s, s->fresh.at[i]))
 			list_push(&s->nameless, s->fresh.at[i]);
 	}
 	s->fresh.nr = 0;

@@ -38,7 +38,8 @@ uint32_t stacks_intern(struct stacks *s, const struct process *p,
 void stacks_kernel_changed(struct stacks *s);
 /*
  * Looks up the names of frames that are new since the last call and gives them
- * to the writer; JIT frames without a name are tried again each time.
+ * to the writer; JIT frames without a name are tried again each time,
+ * as long as their process lives.
  */
 void stacks_name_frames(struct stacks *s);
 /* Frames known, and those without a name. */
