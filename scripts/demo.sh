@@ -8,6 +8,9 @@ folder=$BUILD/demo
 trace=$folder/trace.kymo
 svg=$folder/flamegraph.svg
 mkdir -p "$folder"
+# What only gives more names may be missing.
+scripts/install-packages.sh scripts/packages/demo.txt ||
+	echo "demo: going on without: some functions will have no name"
 # Unoptimised: every function has a frame, and every caller is seen.
 $CC -O0 -g -pthread -o "$folder/demo-load" scripts/demo-load.c
 
@@ -17,12 +20,12 @@ if [ "$(id -u)" != 0 ]; then
 	if command -v sudo >/dev/null && sudo -v; then
 		as_root=sudo
 	else
-		echo "demo: neither root nor sudo: recording the load alone"
+		echo "demo: neither root nor sudo: the load alone, not this machine"
 		whole_machine=
 	fi
 fi
 
-echo "recording this machine for $seconds seconds"
+echo "recording ${whole_machine:+this machine and }a small load for $seconds seconds"
 # shellcheck disable=SC2086
 $as_root "$KYMO" record $whole_machine -F 999 -o "$trace" -- "$folder/demo-load" $seconds
 [ -z "$as_root" ] || sudo chown "$(id -u):$(id -g)" "$trace"

@@ -20,7 +20,6 @@ for package in $(sed '/^#/d' "$@" | sort -u); do
 done
 [ -n "$missing" ] || exit 0
 
-echo "installing:$missing"
 sudo=
 if [ "$(id -u)" != 0 ]; then
 	if ! command -v sudo >/dev/null; then
@@ -30,6 +29,7 @@ if [ "$(id -u)" != 0 ]; then
 	fi
 	sudo=sudo
 fi
+echo "installing:$missing"
 
 install() {
 	# shellcheck disable=SC2086
@@ -37,4 +37,8 @@ install() {
 		apt-get install -y -q --no-install-recommends $missing
 }
 
+# A new machine, or one whose caches are cleaned, has no lists of packages.
+if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' 2>/dev/null | head -n 1)" ]; then
+	$sudo apt-get update -q
+fi
 install || { $sudo apt-get update -q && install; }
