@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What is left when things go wrong: kill -9, full disk, slow and stuck readers."""
+import contextlib
 import os
 import re
 import signal
@@ -18,6 +19,24 @@ def wait_until(condition, what, seconds=30):
     while not condition():
         check(time.monotonic() < deadline, "waited too long for " + what)
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def busy_cpus():
+    """Work for every CPU: an idle one may stop its timer, and then has no samples."""
+    burners = [subprocess.Popen(program("shares", 120), stdout=subprocess.DEVNULL)
+               for _ in range(os.cpu_count())]
+    try:
+        yield
+    finally:
+        for p in burners:
+            p.kill()
+            p.wait()
+
+
+def written_bytes(p):
+    with open("/proc/%d/io" % p.pid) as f:
+        return int(re.search(r"wchar: (\d+)", f.read()).group(1))
 
 
 def killed(folder):
@@ -73,9 +92,9 @@ def full_disk_ends_command(folder):
 def slow_reader(folder):
     """two seconds at 4,999 Hz into 1 MB/s: nothing is lost but what is counted"""
     t = folder + "/t.kymo"
-    p = subprocess.Popen([KYMO, "record", "-a", "-I", "-F", "4999", "--duration", "2", "-o", "-"],
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    with open(t, "wb") as f:
+    with busy_cpus(), open(t, "wb") as f:
+        p = subprocess.Popen([KYMO, "record", "-a", "-I", "-F", "4999", "--duration", "2",
+                              "-o", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         while True:
             piece = p.stdout.read1(10000)
             if not piece:
@@ -94,15 +113,12 @@ def slow_reader(folder):
 
 def stuck_reader(folder):
     """a reader that stops: bounded memory, losses by CPU, and the recording still ends"""
-    p = subprocess.Popen([KYMO, "record", "-a", "-I", "-F", "4999", "-m", "64K", "-o", "-"],
+    p = subprocess.Popen([KYMO, "record", "-a", "-I", "-F", "19999", "-m", "64K", "-o", "-"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def waiting():
-        with open("/proc/%d/io" % p.pid) as f:
-            return int(re.search(r"wchar: (\d+)", f.read()).group(1))
-
-    wait_until(lambda: waiting() >= 60000, "the pipe to fill up")
-    time.sleep(4 if not SANITIZED else 12)
+    with busy_cpus():
+        wait_until(lambda: written_bytes(p) >= 60000, "the pipe to fill up")
+        time.sleep(6 if not SANITIZED else 12)
     with open("/proc/%d/status" % p.pid) as f:
         rss = int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
     check(SANITIZED or rss < 64 * 1024, "the recorder uses %d KiB" % rss)
@@ -124,9 +140,11 @@ def stuck_reader(folder):
 
 def given_up(folder):
     """a second Ctrl-C gives up an output that nobody reads"""
-    p = subprocess.Popen([KYMO, "record", "-a", "-I", "-F", "4999", "-o", "-"],
+    p = subprocess.Popen([KYMO, "record", "-a", "-I", "-F", "19999", "-o", "-"],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(4)
+    with busy_cpus():
+        wait_until(lambda: written_bytes(p) >= 60000, "the pipe to fill up")
+        time.sleep(2)
     p.send_signal(signal.SIGINT)
     time.sleep(0.5)
     p.send_signal(signal.SIGINT)
