@@ -341,8 +341,8 @@ static int finish(struct session *s, struct session_summary *sum, int err)
 	s->writer = NULL;
 	if (!first)
 		first = err;
-	spool_err = spool_close(s->spool, &sum->bytes);
-	s->spool = NULL;
+	/* It stays until nobody can call session_stop() any more. */
+	spool_err = spool_finish(s->spool, &sum->bytes);
 	return spool_err ? spool_err : first;
 }
 
@@ -374,7 +374,7 @@ void session_close(struct session *s)
 		writer_abandon(s->writer);
 	if (s->spool) {
 		spool_give_up(s->spool);
-		spool_close(s->spool, NULL);
+		spool_close(s->spool);
 	}
 	if (s->opts.output_fd >= 0)
 		close(s->opts.output_fd);

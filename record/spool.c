@@ -234,25 +234,30 @@ void spool_give_up(struct spool *s)
 	errno = saved;
 }
 
-int spool_close(struct spool *s, uint64_t *written_bytes)
+int spool_finish(struct spool *s, uint64_t *written_bytes)
 {
-	int err;
-
 	pthread_mutex_lock(&s->lock);
 	s->ending = true;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
-	err = s->err;
 	/* Some file systems report a full disk or quota only here. */
-	if (close(s->fd) < 0 && !err)
-		err = -errno;
-	if (written_bytes)
-		*written_bytes = s->written_bytes;
+	if (close(s->fd) < 0 && !s->err)
+		s->err = -errno;
+	s->fd = -1;
+	*written_bytes = s->written_bytes;
+	return s->err;
+}
+
+void spool_close(struct spool *s)
+{
+	uint64_t written_bytes;
+
+	if (s->fd >= 0)
+		spool_finish(s, &written_bytes);
 	drop_all(s);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 	close(s->give_up_fd);
 	free(s);
-	return err;
 }

@@ -31,6 +31,8 @@ int spool_error(struct spool *s);
  */
 void spool_give_up(struct spool *s);
 /* Writes what is left, closes the fd, ends the thread.  The first error. */
-int spool_close(struct spool *s, uint64_t *written_bytes);
+int spool_finish(struct spool *s, uint64_t *written_bytes);
+/* Finishes it if that has not been done, and frees it. */
+void spool_close(struct spool *s);
 
 #endif

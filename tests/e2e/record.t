@@ -138,6 +138,22 @@ def stopped_command(folder):
          "sh", "-c", "kill -STOP $$; exit 3", status=128 + 15)
 
 
+def interrupted_twice(folder):
+    """a second Ctrl-C while the command takes its time to end does no harm"""
+    t = folder + "/t.kymo"
+    p = subprocess.Popen([KYMO, "record", "-o", t, "--", "sh", "-c",
+                          "trap '' INT TERM; echo ready; while [ ! -e %s/go ]; do :; done; exit 3"
+                          % folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    equal(p.stdout.readline(), b"ready\n", "the command's first line")
+    p.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 20
+    while run_command([KYMO, "script", "-i", t]).returncode:
+        check(time.monotonic() < deadline, "the file is not finished")
+    p.send_signal(signal.SIGINT)
+    open(folder + "/go", "w").close()
+    equal(p.wait(timeout=20), 3, p.stderr.read())
+
+
 def in_pid_namespace(folder):
     """in a pid namespace of its own it samples under the numbers known there"""
     inside = ["unshare", "-m", "-p", "-f", "--mount-proc"]
@@ -186,5 +202,5 @@ def no_stacks(folder):
 
 
 run([status_is_passed_on, default_file, summary_line, pipe, terminal, complaints,
-     failure_restores, interrupted, interrupted_at_start, interrupted_at_fifo, stopped_command,
-     in_pid_namespace, duration_and_delay, no_stacks])
+     failure_restores, interrupted, interrupted_at_start, interrupted_at_fifo, interrupted_twice,
+     stopped_command, in_pid_namespace, duration_and_delay, no_stacks])

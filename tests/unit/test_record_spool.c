@@ -54,7 +54,8 @@ static void test_order(void **state)
 			expected = (uint8_t)(expected * 31 + piece[k]);
 		assert_int_equal(spool_put(s, piece, sizeof(piece), false), 0);
 	}
-	assert_int_equal(spool_close(s, &written), 0);
+	assert_int_equal(spool_finish(s, &written), 0);
+	spool_close(s);
 	assert_int_equal(written, 2000 * sizeof(piece));
 	pthread_join(t, (void **)&sum);
 	assert_int_equal(*sum, expected);
@@ -66,6 +67,7 @@ static void test_order(void **state)
 static void test_stuck(void **state)
 {
 	struct spool *s;
+	uint64_t written;
 	int fds[2], err = 0, accepted = 0;
 
 	(void)state;
@@ -78,13 +80,15 @@ static void test_stuck(void **state)
 	assert_in_range(spool_fill_percent(s), 50, 100);
 	assert_int_equal(spool_put(s, block, 1000, false), 0);
 	spool_give_up(s);
-	assert_int_equal(spool_close(s, NULL), -ECANCELED);
+	assert_int_equal(spool_finish(s, &written), -ECANCELED);
+	spool_close(s);
 	close(fds[0]);
 }
 
 static void test_closed_pipe(void **state)
 {
 	struct spool *s;
+	uint64_t written;
 	int fds[2];
 
 	(void)state;
@@ -96,20 +100,23 @@ static void test_closed_pipe(void **state)
 		spool_put(s, block, sizeof(block), false);
 	assert_int_equal(spool_error(s), -EPIPE);
 	assert_int_equal(spool_put(s, block, 1, false), -EPIPE);
-	assert_int_equal(spool_close(s, NULL), -EPIPE);
+	assert_int_equal(spool_finish(s, &written), -EPIPE);
+	spool_close(s);
 }
 
 static void test_full_disk(void **state)
 {
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 	struct spool *s;
+	uint64_t written;
 
 	(void)state;
 	if (fd < 0)
 		skip();
 	assert_int_equal(spool_open(&s, fd, LIMIT), 0);
 	assert_int_equal(spool_put(s, block, 100, false), 0);
-	assert_int_equal(spool_close(s, NULL), -ENOSPC);
+	assert_int_equal(spool_finish(s, &written), -ENOSPC);
+	spool_close(s);
 }
 
 int main(void)
