@@ -97,7 +97,7 @@ static int set_buffer(void *opts, const char *arg)
 {
 	struct record_opts *o = opts;
 	uint64_t bytes;
-	int err = parse_size(arg, 4096, UINT64_C(1) << 30, &bytes, "buffer size");
+	int err = parse_size(arg, 4096, UINT64_C(64) << 20, &bytes, "buffer size");
 
 	o->session.buffer_bytes = err ? 0 : (size_t)bytes;
 	return err;

@@ -18,6 +18,8 @@
 #define BYTES_PER_SAMPLE 800
 /* What is assumed of an event that comes by count. */
 #define RATE_BY_COUNT_HZ 1000
+/* The timers of clocks run no faster (perf_swevent_start_hrtimer() of the kernel). */
+#define MIN_CLOCK_PERIOD_NS 10000
 
 /* --- the table -------------------------------------------------------------- */
 
@@ -137,6 +139,23 @@ static void limit_frequency(struct sampler *s)
 		add_note(s, "frequency lowered from %" PRIu64 " to the kernel's limit of %" PRIu64
 			 " Hz (see: sysctl kernel.perf_event_max_sample_rate)",
 			 lowered_hz, limit_hz);
+}
+
+/* Else each sample would weigh less than the time it stands for. */
+static void limit_period(struct sampler *s)
+{
+	bool raised = false;
+
+	for (size_t i = 0; i < s->opts.nr_events; i++) {
+		if (s->attrs[i].freq || strcmp(s->events[i]->unit, "ns") != 0 ||
+		    s->attrs[i].sample_period >= MIN_CLOCK_PERIOD_NS)
+			continue;
+		s->attrs[i].sample_period = MIN_CLOCK_PERIOD_NS;
+		raised = true;
+	}
+	if (raised)
+		add_note(s, "count of clocks raised to the kernel's limit of %d ns",
+			 MIN_CLOCK_PERIOD_NS);
 }
 
 size_t sampler_buffer_bytes(const struct sampler *s)
@@ -275,6 +294,7 @@ int sampler_open(struct sampler **out, const struct sampler_opts *opts, struct t
 		prepare_attr(s, i);
 	}
 	limit_frequency(s);
+	limit_period(s);
 	err = open_first_usable(s, d);
 	if (err) {
 		free(s);
