@@ -87,9 +87,16 @@ struct {
 	__uint(max_entries, 1);
 } traced SEC(".maps");
 
+static __always_inline void count_lost(__u32 row)
+{
+	__u64 *count = bpf_map_lookup_elem(&lost, &row);
+
+	if (count)
+		++*count;
+}
+
 static __always_inline void deliver(void *ctx, void *message, __u64 size_bytes, __u32 row)
 {
-	__u64 *count;
 	long err;
 
 	if (use_ring_buffer) {
@@ -108,11 +115,8 @@ static __always_inline void deliver(void *ctx, void *message, __u64 size_bytes, 
 		err = bpf_perf_event_output(ctx, &perf_buffers, BPF_F_CURRENT_CPU,
 					    message, size_bytes);
 	}
-	if (!err)
-		return;
-	count = bpf_map_lookup_elem(&lost, &row);
-	if (count)
-		++*count;
+	if (err)
+		count_lost(row);
 }
 
 static __always_inline __u16 state_letter(struct task_struct *task)
@@ -285,7 +289,9 @@ int task_forked(struct bpf_raw_tracepoint_args *ctx)
 	if (on && t->m.pid != creator) {
 		__u8 value = *on;
 
-		bpf_map_update_elem(&traced, &t->m.pid, &value, BPF_ANY);
+		/* No room: it is not followed, and that is told. */
+		if (bpf_map_update_elem(&traced, &t->m.pid, &value, BPF_ANY))
+			count_lost(SAMPLE_MAX_EVENTS);
 	}
 	deliver(ctx, t, sizeof(*t), SAMPLE_MAX_EVENTS);
 	return 0;
