@@ -110,7 +110,7 @@ enum frame_column { FRAME_ID = 1, FRAME_MODULE = 2, FRAME_OFFSET = 3 };
 
 enum special_frame {
 	FRAME_UNKNOWN = 0,	/* an address in no mapping */
-	FRAME_TRUNCATED = 1,	/* the stack goes on, deeper than was recorded */
+	FRAME_TRUNCATED = 1,	/* the stack goes on, beyond what could be recorded */
 	FRAME_NO_STACK = 2,	/* the stack could not be read */
 };
 

@@ -125,6 +125,19 @@ static uint32_t push(struct stacks *s, uint32_t stack, uint32_t frame)
 }
 
 /*
+ * How many of the frames to believe.  Code built without frame pointers leads
+ * the walk astray: an address outside all code ends it, and what would follow
+ * is noise.  The innermost address is where the CPU was, whatever it is.
+ */
+static int believable(const struct process *p, const __u64 *user, int nr)
+{
+	for (int i = 1; i < nr; i++)
+		if (!addrspace_find(&p->maps, user[i]))
+			return i;
+	return nr;
+}
+
+/*
  * From the outermost frame inwards: user frames, then the kernel's.  A kernel
  * that keeps the addresses of a stack from us (EFAULT on a user stack that is
  * paged out, EXITING tasks) leaves a mark, so that no time vanishes silently.
@@ -133,11 +146,13 @@ static uint32_t build(struct stacks *s, const struct process *p,
 		      const struct message_sample *m)
 {
 	int nr_kernel = m->kernel_frames > 0 ? m->kernel_frames : 0;
-	int nr_user = m->user_frames > 0 ? m->user_frames : 0;
+	int nr_taken = m->user_frames > 0 ? m->user_frames : 0;
 	const __u64 *user = m->ips + nr_kernel;
+	int nr_user = believable(p, user, nr_taken);
 	uint32_t stack = 0;
 
-	if (nr_user >= s->max_depth || (!nr_user && nr_kernel >= s->max_depth))
+	if (nr_taken >= s->max_depth || nr_user < nr_taken ||
+	    (!nr_user && nr_kernel >= s->max_depth))
 		stack = push(s, 0, put_frame(s, 0, FRAME_TRUNCATED));
 	if (!nr_user && !nr_kernel && m->user_frames < 0)
 		return push(s, 0, put_frame(s, 0, FRAME_NO_STACK));
