@@ -17,6 +17,12 @@
  * message over: what is later than this before "now" may still be under way.
  */
 #define SETTLE_NS UINT64_C(20000000)
+/*
+ * A note gets its time before it is visible; on a CPU that its hypervisor has
+ * stolen, milliseconds may lie between.  Messages younger than this wait for
+ * the next round, so that no sample overtakes the mapping it needs.
+ */
+#define NOTES_NS UINT64_C(3000000)
 /* Exited tasks are kept that long for samples that come late. */
 #define LINGER_NS UINT64_C(2000000000)
 #define HELD_LIMIT_BYTES (4u << 20)
@@ -160,11 +166,11 @@ static void take_held(struct drain *dr)
 	}
 }
 
-int drain_run(struct drain *dr, struct diag *d)
+static int take_round(struct drain *dr, uint64_t until_ns, struct diag *d)
 {
 	int err;
 
-	dr->round_ns = hostinfo_now_ns();
+	dr->round_ns = until_ns;
 	dr->output_busy = spool_fill_percent(dr->opts.spool) >= SPOOL_BUSY_PERCENT;
 	err = sideband_drain(dr->opts.sideband);
 	if (err)
@@ -175,6 +181,11 @@ int drain_run(struct drain *dr, struct diag *d)
 		return diag_set(d, err, "cannot read the samples: %s", strerror(-err));
 	take_notes(dr, dr->round_ns);
 	return 0;
+}
+
+int drain_run(struct drain *dr, struct diag *d)
+{
+	return take_round(dr, hostinfo_now_ns() - NOTES_NS, d);
 }
 
 /* --- rounds ---------------------------------------------------------------------------- */
@@ -211,13 +222,13 @@ int drain_flush(struct drain *dr, uint64_t now_ns)
 	return writer_flush(dr->opts.writer, safe_ns);
 }
 
-/* Two rounds: the second takes what the first held back as too early. */
+/* Two rounds: the second takes what came while the first was under way. */
 int drain_finish(struct drain *dr)
 {
-	int err = drain_run(dr, NULL);
+	int err = take_round(dr, hostinfo_now_ns(), NULL);
 
 	if (!err)
-		err = drain_run(dr, NULL);
+		err = take_round(dr, hostinfo_now_ns(), NULL);
 	tasks_finish(dr->tasks);
 	return err ? err : drain_flush(dr, hostinfo_now_ns());
 }
