@@ -1,26 +1,24 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd/command.h"
 #include "cmd/parse.h"
+#include "cmd/tracefile.h"
 #include "cmd/version.h"
 #include "record/session.h"
 
 struct record_opts {
 	struct session_opts session;
 	const char *output;
+	struct tracefile file;
 	bool quiet, verbose;
-	bool to_pipe;		/* -o - */
-	char old_path[4096];	/* where an existing file was kept, or "" */
 };
 
 /* --- options ------------------------------------------------------------------ */
@@ -223,66 +221,6 @@ static void *opts_new(void)
 	return o;
 }
 
-/* --- the output file ------------------------------------------------------------ */
-
-/*
- * With -o - the trace has standard output for itself: what the command prints
- * goes to standard error, as with perf record.
- */
-static int open_stdout(struct record_opts *o)
-{
-	if (isatty(STDOUT_FILENO)) {
-		command_complain("will not write a trace to a terminal (use -o FILE or a pipe)");
-		return EXIT_USAGE;
-	}
-	o->to_pipe = true;
-	o->session.output_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (o->session.output_fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
-		command_complain("cannot use standard output: %s", strerror(errno));
-		return EXIT_FAIL;
-	}
-	return 0;
-}
-
-static int open_output(struct record_opts *o)
-{
-	struct stat st;
-	bool existing;
-
-	if (!strcmp(o->output, "-"))
-		return open_stdout(o);
-	existing = stat(o->output, &st) == 0;
-	if (existing && S_ISREG(st.st_mode) && st.st_size > 0) {
-		snprintf(o->old_path, sizeof(o->old_path), "%s.old", o->output);
-		if (rename(o->output, o->old_path) < 0) {
-			command_complain("cannot keep the old '%s' as '%s': %s", o->output,
-					 o->old_path, strerror(errno));
-			return EXIT_FAIL;
-		}
-	}
-	/* A trace tells a lot about a machine: it is for its owner alone. */
-	o->session.output_fd = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (o->session.output_fd >= 0)
-		return 0;
-	command_complain("cannot write '%s': %s (use -o FILE to write elsewhere)", o->output,
-			 strerror(errno));
-	if (o->old_path[0])
-		rename(o->old_path, o->output);
-	return EXIT_FAIL;
-}
-
-/* Nothing was recorded: leave things as they were. */
-static void withdraw_output(const struct record_opts *o)
-{
-	struct stat st;
-
-	if (o->to_pipe || stat(o->output, &st) < 0 || !S_ISREG(st.st_mode))
-		return;
-	unlink(o->output);
-	if (o->old_path[0])
-		rename(o->old_path, o->output);
-}
-
 /* --- telling ---------------------------------------------------------------------- */
 
 static void format_bytes(char *to, size_t size, uint64_t bytes)
@@ -300,13 +238,15 @@ static void tell(const char *head, const struct record_opts *o,
 {
 	double wall = (double)sum->wall_ns / 1e9, life = (double)sum->life_ns / 1e9;
 	double cpu = (double)(sum->user_ns + sum->system_ns) / 1e9;
-	char bytes[32];
+	char bytes[32], share[32] = "";
 
 	format_bytes(bytes, sizeof(bytes), sum->bytes);
+	/* The start costs the same however long it lasts: no share of a moment. */
+	if (life > 0.5)
+		snprintf(share, sizeof(share), " (%.2f %% of a CPU)", 100 * cpu / life);
 	fprintf(stderr, "%skymo record: %" PRIu64 " samples, %" PRIu64 " lost, %s in %s, "
-		"%.1f s, recorder used %.2f %% of a CPU%s", head, sum->events, sum->lost,
-		bytes, o->to_pipe ? "the pipe" : o->output, wall,
-		life > 0 ? 100 * cpu / life : 0.0, tail);
+		"%.1f s, recorder used %.0f ms%s%s", head, sum->events, sum->lost,
+		bytes, o->file.to_pipe ? "the pipe" : o->output, wall, cpu * 1e3, share, tail);
 }
 
 static void show_progress(void *ctx, const struct session_summary *so_far)
@@ -363,19 +303,40 @@ static int exit_status(const struct session_summary *sum)
 	return WEXITSTATUS(sum->wait_status);
 }
 
+static int run_session(struct record_opts *o, struct session *s, struct session_summary *sum)
+{
+	struct diag d = { "" };
+	int status;
+
+	if (session_start(s, &d) < 0) {
+		command_complain("%s", d.text);
+		return EXIT_FAIL;
+	}
+	status = tracefile_place(&o->file);
+	if (status)
+		session_stop(s);
+	if (session_run(s, isatty(STDERR_FILENO) && !o->quiet ? show_progress : NULL, o, sum,
+			&d) < 0) {
+		tell_end(o, sum);
+		command_complain("%s", d.text);
+		return EXIT_FAIL;
+	}
+	tell_end(o, sum);
+	return status ? status : exit_status(sum);
+}
+
 static int record(struct record_opts *o)
 {
 	struct session_summary sum = { 0 };
 	struct diag d = { "" };
 	struct session *s;
 	const char *note;
-	int err;
+	int status, err;
 
 	err = session_open(&s, &o->session, &d);
 	o->session.output_fd = -1;
 	if (err) {
 		command_complain("%s", d.text);
-		withdraw_output(o);
 		return err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
 	}
 	for (size_t i = 0; !o->quiet && (note = session_note(s, i)); i++)
@@ -383,19 +344,10 @@ static int record(struct record_opts *o)
 	atomic_store(&running, s);
 	if (atomic_load(&stopped_early))
 		session_stop(s);
-	err = session_run(s, isatty(STDERR_FILENO) && !o->quiet ? show_progress : NULL, o,
-			  &sum, &d);
+	status = run_session(o, s, &sum);
 	atomic_store(&running, NULL);
 	session_close(s);
-	if (sum.started)
-		tell_end(o, &sum);
-	else
-		withdraw_output(o);
-	if (err) {
-		command_complain("%s", d.text);
-		return EXIT_FAIL;
-	}
-	return exit_status(&sum);
+	return status;
 }
 
 static int run(int nr_args, char **args, void *opts)
@@ -412,22 +364,24 @@ static int run(int nr_args, char **args, void *opts)
 		command_complain("-a is the whole machine: leave out -p and -t");
 		return EXIT_USAGE;
 	}
-	if (nr_args && (t->pid_list || t->tid_list)) {
-		command_complain("a command and -p or -t exclude each other");
-		return EXIT_USAGE;
-	}
 	if (nr_args)
 		t->command = args;
-	if (!nr_args && !t->pid_list && !t->tid_list)
+	if (!nr_args && !t->pid_list && !t->tid_list && !t->cpu_list && !t->all) {
 		t->all = true;
+		if (!o->quiet && !o->session.duration_ns)
+			command_complain("recording the whole machine until Ctrl-C");
+	}
 	command_line(&o->session.argc, &o->session.argv);
 	o->session.version = KYMO_VERSION;
 	/* Opening a FIFO waits for its reader, and a signal must end that. */
-	status = open_output(o);
+	status = tracefile_open(&o->file, o->output);
 	if (status)
 		return status;
+	o->session.output_fd = o->file.fd;
 	catch_signals();
-	return record(o);
+	status = record(o);
+	tracefile_withdraw(&o->file);
+	return status;
 }
 
 const struct command cmd_record = {

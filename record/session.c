@@ -39,7 +39,6 @@ struct session {
 	atomic_int stops;
 	uint64_t bytes;
 	uint64_t next_flush_ns, next_clock_ns, start_ns, open_ns;
-	bool started;
 };
 
 /* --- opening ------------------------------------------------------------------- */
@@ -223,7 +222,6 @@ static void fill_summary(struct session *s, struct session_summary *sum)
 
 	drain_get_counts(s->drain, &counts);
 	writer_get_stats(s->writer, &ws);
-	sum->started = s->started;
 	sum->events = counts.records - ws.refused_records;
 	sum->lost = counts.lost + ws.refused_records;
 	sum->frames = counts.frames;
@@ -262,7 +260,7 @@ static int timeout_ms(uint64_t now_ns, uint64_t delay_end_ns, uint64_t end_ns)
 	return (int)((wait_ns + 999999) / 1000000);
 }
 
-static int start(struct session *s, struct diag *d)
+int session_start(struct session *s, struct diag *d)
 {
 	int err = sideband_enable(s->sideband, d);
 
@@ -280,9 +278,7 @@ static int start(struct session *s, struct diag *d)
 		if (err)
 			return err;
 	}
-	err = target_start(&s->target, d);
-	s->started = !err;
-	return err;
+	return target_start(&s->target, d);
 }
 
 static int loop(struct session *s, session_progress_fn progress, void *ctx, struct diag *d)
@@ -352,10 +348,7 @@ int session_run(struct session *s, session_progress_fn progress, void *ctx,
 	int err, end_err;
 
 	memset(summary, 0, sizeof(*summary));
-	s->start_ns = hostinfo_now_ns();
-	err = start(s, d);
-	if (!err)
-		err = loop(s, progress, ctx, d);
+	err = loop(s, progress, ctx, d);
 	end_err = finish(s, summary, err);
 	summary->has_status = target_wait(&s->target, true, &summary->wait_status);
 	procfs_self_cost(&summary->user_ns, &summary->system_ns);

@@ -26,7 +26,6 @@ struct session_opts {
 };
 
 struct session_summary {
-	bool started;			/* false: it failed before anything was recorded */
 	uint64_t events, lost, bytes;
 	uint64_t wall_ns;		/* of the recording proper */
 	uint64_t user_ns, system_ns;	/* of the recorder, whole life */
@@ -44,6 +43,11 @@ struct session;
 int session_open(struct session **out, const struct session_opts *opts, struct diag *d);
 /* What the user should be told before the recording starts, one by one; NULL ends. */
 const char *session_note(struct session *s, size_t i);
+/*
+ * Begins to record and lets the command run.  After a failure nothing was
+ * recorded, and session_close() is all that is left to do.
+ */
+int session_start(struct session *s, struct diag *d);
 /*
  * Records until the target ends, the duration is over or session_stop() is
  * called.  A failing output ends it cleanly with -errno and d set; the summary

@@ -213,10 +213,8 @@ static int find_command(struct target *t, char **command, struct diag *d)
 
 /* --- the end of it ------------------------------------------------------------ */
 
-static int watch(struct target *t, const int *ids, size_t nr)
+static int watch(struct target *t, const int *ids, size_t nr, unsigned int flags)
 {
-	unsigned int flags = t->threads_only ? PIDFD_THREAD : 0;
-
 	t->watches = calloc(nr, sizeof(*t->watches));
 	if (!t->watches)
 		return -ENOMEM;
@@ -243,7 +241,7 @@ static bool has_gone(const struct target *t, const struct target_watch *w)
 	if (w->pidfd >= 0)
 		return poll(&ready, 1, 0) > 0;
 	/* A dead child keeps its number until its status is taken. */
-	if (w->id == t->child)
+	if (w->id == t->workload.pid)
 		return waitid(P_PID, (id_t)w->id, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 		       info.si_pid;
 	return kill(w->id, 0) < 0 && errno == ESRCH;
@@ -274,6 +272,19 @@ int target_done_fd(const struct target *t)
 
 /* --- life ----------------------------------------------------------------------- */
 
+/* A command beside -p or -t is not recorded: it says how long to record. */
+static int find_timer(struct target *t, char **command, struct diag *d)
+{
+	int err = workload_fork(&t->workload, command, d);
+
+	if (err)
+		return err;
+	err = watch(t, &t->workload.pid, 1, 0);
+	if (err)
+		return diag_set(d, err, "cannot watch the command: %s", strerror(-err));
+	return 0;
+}
+
 int target_open(struct target *t, const struct target_opts *opts, struct diag *d)
 {
 	int ways = (opts->all || opts->cpu_list) + !!opts->pid_list + !!opts->tid_list;
@@ -284,23 +295,22 @@ int target_open(struct target *t, const struct target_opts *opts, struct diag *d
 	if (ways > 1)
 		return diag_set(d, -EINVAL,
 				"processes, threads and whole CPUs exclude each other");
-	if (opts->command && (opts->pid_list || opts->tid_list))
-		return diag_set(d, -EINVAL,
-				"a command and processes that run already exclude each other");
 	if (!ways && !opts->command)
 		return diag_set(d, -EINVAL,
 				"nothing to record: no command, process, thread or CPU");
 	err = find_cpus(t, opts->cpu_list, d);
-	if (!err && opts->command)
-		err = find_command(t, opts->command, d);
-	else if (!err && opts->pid_list)
+	if (!err && opts->pid_list)
 		err = find_processes(t, opts->pid_list, d);
 	else if (!err && opts->tid_list)
 		err = find_threads(t, opts->tid_list, d);
+	else if (!err && opts->command)
+		err = find_command(t, opts->command, d);
 	if (err || !t->nr_pids)
 		return err;
-	err = t->threads_only ? watch(t, t->tids, t->nr_tids) :
-				watch(t, t->pids, t->nr_pids);
+	if (opts->command && !t->child)
+		return find_timer(t, opts->command, d);
+	err = t->threads_only ? watch(t, t->tids, t->nr_tids, PIDFD_THREAD) :
+				watch(t, t->pids, t->nr_pids, 0);
 	if (err)
 		return diag_set(d, err, "cannot watch the target: %s", strerror(-err));
 	return 0;

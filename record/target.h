@@ -20,7 +20,7 @@ struct target {
 	size_t nr_tids;
 	pid_t *pids;		/* -p, the owners of -t, or the command's */
 	size_t nr_pids;
-	pid_t child;		/* the command, or 0 */
+	pid_t child;		/* the command that is recorded, or 0 */
 	/* private */
 	bool opened;
 	bool threads_only;	/* -t */

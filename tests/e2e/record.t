@@ -33,7 +33,7 @@ def summary_line(folder):
     r = run_command([KYMO, "record", "-o", folder + "/t.kymo", "--"] + SPIN)
     lines = r.stderr.decode().splitlines()
     equal(len(lines), 1, "lines")
-    for word in ("samples", "lost", "B in", " s,", "of a CPU"):
+    for word in ("samples", "lost", "B in", " s,", " ms"):
         check(word in lines[0], "no %r in %r" % (word, lines[0]))
     r = run_command([KYMO, "record", "-q", "-o", folder + "/t.kymo", "--", "true"])
     equal(r.stderr, b"", "stderr with -q")
@@ -83,14 +83,38 @@ def complaints(folder):
 
 
 def failure_restores(folder):
-    """a recording that fails at the start leaves the old file in place"""
+    """a recording that fails at the start leaves the old files in place"""
     t = folder + "/t.kymo"
-    with open(t, "w") as f:
-        f.write("old")
+    for name in (t, t + ".old"):
+        with open(name, "w") as f:
+            f.write(name)
     complaint("record", "-q", "-o", t, "--", "no-such-command-here")
-    equal(os.listdir(folder), ["t.kymo"], "files")
-    with open(t) as f:
-        equal(f.read(), "old", "contents")
+    equal(sorted(os.listdir(folder)), ["t.kymo", "t.kymo.old"], "files")
+    for name in (t, t + ".old"):
+        with open(name) as f:
+            equal(f.read(), name, "contents")
+
+
+def command_as_timer(folder):
+    """beside -p a command is not recorded and says how long to record, as with perf"""
+    t = folder + "/t.kymo"
+    p = subprocess.Popen(program("shares", 60), stdout=subprocess.DEVNULL)
+    try:
+        kymo("record", "-q", "-F", 999, "-p", p.pid, "-o", t, "--", "sh", "-c",
+             "sleep 0.5; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 3", status=3)
+    finally:
+        p.kill()
+        p.wait()
+    equal({r["pid"] for r in records(t)}, {p.pid}, "processes")
+
+
+def file_of_the_caller(folder):
+    """under sudo the trace belongs to who called it"""
+    t = folder + "/t.kymo"
+    kymo("record", "-q", "-o", t, "--", "true",
+         env=dict(os.environ, SUDO_UID="65534", SUDO_GID="65534"))
+    st = os.stat(t)
+    equal((st.st_uid, st.st_gid, st.st_mode & 0o777), (65534, 65534, 0o600), "owner and mode")
 
 
 def interrupted(folder):
@@ -202,5 +226,5 @@ def no_stacks(folder):
 
 
 run([status_is_passed_on, default_file, summary_line, pipe, terminal, complaints,
-     failure_restores, interrupted, interrupted_at_start, interrupted_at_fifo, interrupted_twice,
+     failure_restores, command_as_timer, file_of_the_caller, interrupted, interrupted_at_start, interrupted_at_fifo, interrupted_twice,
      stopped_command, in_pid_namespace, duration_and_delay, no_stacks])

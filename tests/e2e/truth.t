@@ -71,6 +71,8 @@ def perf_leaves(data):
             if name in SHARES:
                 counts[name] = counts.get(name, 0) + 1
                 break
+    if r.returncode < 0 or b"smashing" in r.stderr or b"assertion" in r.stderr:
+        skip("perf script itself fell over: %r" % r.stderr[-100:])
     check(counts, "perf script shows none of the functions: %r" % r.stderr[-300:])
     return counts, samples
 
@@ -101,10 +103,9 @@ def expected_samples(folder):
         own = run_command([KYMO, "record", "--transport", transport, "-F", HZ, "-o", t, "--"] +
                           program("shares", 2))
         equal(own.returncode, 0, "exit status")
-        share = float(re.search(r"recorder used ([0-9.]+) %", own.stderr.decode()).group(1))
-        wall = float(re.search(r"([0-9.]+) s,", own.stderr.decode()).group(1))
+        used_ms = float(re.search(r"recorder used ([0-9]+) ms", own.stderr.decode()).group(1))
         lost = int(re.search(r"([0-9]+) lost", own.stderr.decode()).group(1))
-        cpu = children_cpu() - before - share / 100 * wall
+        cpu = children_cpu() - before - used_ms / 1e3
         wanted = cpu * HZ
         got = len(records(t)) + lost
         check(abs(got - wanted) <= 0.02 * wanted + 0.05 * HZ, "%s: %d samples and lost, wanted %d" % (

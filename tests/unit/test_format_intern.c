@@ -63,7 +63,7 @@ static void test_arena(void **state)
 	for (size_t i = 0; i < 1000; i++) {
 		texts[i] = arena_text(&a, "abcdefghij", i % 11);
 		numbers = arena_alloc(&a, sizeof(*numbers));
-		assert_int_equal((uintptr_t)numbers % sizeof(max_align_t), 0);
+		assert_int_equal((uintptr_t)numbers % _Alignof(max_align_t), 0);
 		*numbers = UINT64_MAX;
 	}
 	/* Larger than any chunk. */

@@ -33,7 +33,6 @@ static void expect_refusal(const struct target_opts *opts, int err, const char *
 
 static void refuses_with_one_sentence(void **state)
 {
-	char *command[] = { "true", NULL };
 
 	(void)state;
 	expect_refusal(&(struct target_opts){ .pid_list = "4194999" }, -ESRCH,
@@ -50,8 +49,6 @@ static void refuses_with_one_sentence(void **state)
 		       "no CPU 60000 is online");
 	expect_refusal(&(struct target_opts){ .all = true, .pid_list = "1" }, -EINVAL,
 		       "processes, threads and whole CPUs exclude each other");
-	expect_refusal(&(struct target_opts){ .pid_list = "1", .command = command }, -EINVAL,
-		       "a command and processes that run already exclude each other");
 	expect_refusal(&(struct target_opts){ 0 }, -EINVAL,
 		       "nothing to record: no command, process, thread or CPU");
 }
