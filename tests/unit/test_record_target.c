@@ -33,7 +33,6 @@ static void expect_refusal(const struct target_opts *opts, int err, const char *
 
 static void refuses_with_one_sentence(void **state)
 {
-
 	(void)state;
 	expect_refusal(&(struct target_opts){ .pid_list = "4194999" }, -ESRCH,
 		       "no process 4194999");
