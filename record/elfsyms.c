@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* Far above any real table; a hostile section header may say anything. */
-#define MAX_TABLE_BYTES (1ull << 30)
+/* Of symbols or of names: twice what the largest browsers have. */
+#define MAX_TABLE_BYTES (256ull << 20)
 
 struct reader {
 	Elf *elf;
@@ -108,9 +109,22 @@ static Elf_Data *extended_indices(struct reader *r, Elf_Scn *table)
 
 	while ((scn = elf_nextscn(r->elf, scn)))
 		if (gelf_getshdr(scn, &header) && header.sh_type == SHT_SYMTAB_SHNDX &&
-		    header.sh_link == index)
+		    header.sh_link == index && header.sh_size <= MAX_TABLE_BYTES)
 			return elf_getdata(scn, NULL);
 	return NULL;
+}
+
+/*
+ * libelf reads whole sections into memory, and any user may map a sparse file
+ * that claims huge ones.
+ */
+static bool is_bounded(struct reader *r, const GElf_Shdr *header)
+{
+	GElf_Shdr names;
+
+	return header->sh_entsize && header->sh_size <= MAX_TABLE_BYTES &&
+	       gelf_getshdr(elf_getscn(r->elf, header->sh_link), &names) &&
+	       names.sh_size <= MAX_TABLE_BYTES;
 }
 
 static int add_table(struct reader *r, Elf_Scn *scn, const GElf_Shdr *header)
@@ -118,7 +132,7 @@ static int add_table(struct reader *r, Elf_Scn *scn, const GElf_Shdr *header)
 	Elf_Data *data, *extended;
 	size_t nr;
 
-	if (!header->sh_entsize || header->sh_size > MAX_TABLE_BYTES)
+	if (!is_bounded(r, header))
 		return -EBADMSG;
 	data = elf_getdata(scn, NULL);
 	if (!data)
