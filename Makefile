@@ -164,6 +164,7 @@ $(O)/%.css.h: %.css
 # underlined characters are overstruck, as a terminal's pager expects.
 $(O)/Documentation/%.txt: Documentation/%
 	@mkdir -p $(@D)
+	@command -v $(MANDOC) >/dev/null || { echo 'mandoc is missing (run: make deps)' >&2; exit 1; }
 	@$(MANDOC) -T utf8 -O width=78 -I os=kymo $< >$@.new && mv $@.new $@
 $(O)/Documentation/%.h: $(O)/Documentation/%.txt
 	@$(call embed,$*,$<)
