@@ -9,6 +9,7 @@
 #include "report/script_private.h"
 
 #define STACK_CACHE_BYTES (16u << 20)
+#define FRAME_CACHE_BYTES (1u << 20)
 #define COMM_CACHE_BYTES (256u << 10)
 /* Ends query_each_record() when the limit is reached; no -errno. */
 #define ENOUGH 1
@@ -127,6 +128,14 @@ static void each_other(struct script *s, const struct query_record *r,
 	}
 }
 
+static bool has_others(const struct script *s, const struct trace_event *e)
+{
+	for (uint32_t i = 0; i < e->nr_fields; i++)
+		if (!script_is_common(&e->fields[i]) && !has_column(s, e->fields[i].name))
+			return true;
+	return false;
+}
+
 static void put_other_text(struct script *s, const char *name, const struct script_value *v,
 			   bool first)
 {
@@ -137,13 +146,31 @@ static void put_other_text(struct script *s, const char *name, const struct scri
 	put_plain(s, v);
 }
 
-static void put_record_text(struct script *s, const struct query_record *r)
+static void put_line_text(struct script *s, const struct query_record *r)
 {
-	for (size_t i = 0; i < s->plan.nr_columns; i++)
-		put_column_text(s, &s->plan.columns[i], r);
+	const struct script_column *time = s->plan.time;
+	size_t from = s->to->len, time_from = 0, time_end = 0;
+
+	for (size_t i = 0; i < s->plan.nr_columns; i++) {
+		const struct script_column *c = &s->plan.columns[i];
+
+		if (c == time)
+			time_from = s->to->len + strlen(c->prefix);
+		put_column_text(s, c, r);
+		if (c == time)
+			time_end = s->to->len - strlen(c->suffix);
+	}
 	if (s->plan.others)
 		each_other(s, r, put_other_text);
 	bytebuf_put(s->to, "\n", 1);
+	if (time && !(s->plan.others && has_others(s, r->event)))
+		script_keep_head(s, r, from, time_from, time_end);
+}
+
+static void put_record_text(struct script *s, const struct query_record *r)
+{
+	if (!s->plan.time || !script_put_head(s, r))
+		put_line_text(s, r);
 	if (!s->plan.stack)
 		return;
 	script_put_stack(s, r->stack);
@@ -187,14 +214,6 @@ static void put_member(struct script *s, const char *name, const struct script_v
 	put_json_string(s->to, name, strlen(name));
 	put_text(s->to, ":");
 	put_json_value(s, v);
-}
-
-static bool has_others(const struct script *s, const struct trace_event *e)
-{
-	for (uint32_t i = 0; i < e->nr_fields; i++)
-		if (!script_is_common(&e->fields[i]) && !has_column(s, e->fields[i].name))
-			return true;
-	return false;
 }
 
 static void put_record_json(struct script *s, const struct query_record *r)
@@ -329,8 +348,13 @@ static int script_init(struct script *s, struct diag *d)
 	if (!err)
 		err = textcache_new(&s->stacks, STACK_CACHE_BYTES);
 	if (!err)
+		err = textcache_new(&s->frame_texts, FRAME_CACHE_BYTES);
+	if (!err)
 		err = textcache_new(&s->comms, COMM_CACHE_BYTES);
-	return err;
+	if (err)
+		return err;
+	s->heads = calloc(1u << SCRIPT_HEAD_BITS, sizeof(*s->heads));
+	return s->heads ? 0 : -ENOMEM;
 }
 
 int script_write(struct query *q, const struct script_opts *opts, struct output *o,
@@ -360,7 +384,9 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 	bytebuf_release(&s.scratch);
 	bytebuf_release(&s.scratch_stack);
 	textcache_free(s.stacks);
+	textcache_free(s.frame_texts);
 	textcache_free(s.comms);
+	free(s.heads);
 	names_free(s.names);
 	free(s.plan.names);
 	/* output_close() has the better words for its errors. */

@@ -374,6 +374,9 @@ static void make_columns(struct script_plan *p, const struct choice *c)
 		p->columns[p->nr_columns++] = (struct script_column) {
 			.name = c->extra[i], .prefix = "", .suffix = " ", .fill = ' ' };
 	join_pid_and_tid(p);
+	for (size_t i = 0; i < p->nr_columns && !c->nr_extra; i++)
+		if (p->columns[i].value == time_value)
+			p->time = &p->columns[i];
 	p->stack = p->ip || p->sym || p->dso;
 	/* perf fills a comm up when the record is one line. */
 	for (size_t i = 0; i < p->nr_columns && !p->stack; i++)

@@ -12,6 +12,7 @@
 #define SCRIPT_MAX_COLUMNS 64
 /* Deeper stacks end in "[truncated]". */
 #define SCRIPT_MAX_STACK 4096
+#define SCRIPT_HEAD_BITS 8
 
 struct script;
 
@@ -44,8 +45,21 @@ struct script_plan {
 	struct script_column columns[SCRIPT_MAX_COLUMNS];
 	size_t nr_columns;
 	char *names;		/* owns the names of event fields */
+	const struct script_column *time;	/* text: the column, when heads can be kept */
 	bool others;		/* all fields of the event that have no column */
 	bool stack, ip, sym, symoff, dso;
+};
+
+/*
+ * Lines of samples differ in little but their time: the rest is kept for each
+ * event, task, CPU, weight and state.
+ */
+struct script_head {
+	const struct trace_event *event;	/* NULL: free */
+	uint64_t weight, state;
+	uint32_t task, cpu;
+	uint16_t time_at, len_bytes;	/* the text lacks the time itself */
+	char text[148];
 };
 
 struct script {
@@ -56,7 +70,8 @@ struct script {
 	struct output *output;
 	struct bytebuf *to;	/* of the output */
 	struct script_plan plan;
-	struct textcache *stacks, *comms;
+	struct textcache *stacks, *frame_texts, *comms;
+	struct script_head *heads;	/* text: 1 << SCRIPT_HEAD_BITS of them */
 	struct bytebuf scratch, scratch_stack;
 	uint64_t start_ns, nr_records;
 	uint64_t frames, unresolved, truncated;
@@ -73,6 +88,14 @@ bool script_is_common(const struct field_desc *f);
 void script_field_value(struct script *s, const struct query_record *r, uint32_t field,
 			struct script_value *v);
 
+/* Appends the line of the record as kept, with its time; false: it is not kept. */
+bool script_put_head(struct script *s, const struct query_record *r);
+/*
+ * Keeps the line that was appended from `from`, with its time in the middle.
+ * For plan.time, of an event without fields that have no column.
+ */
+void script_keep_head(struct script *s, const struct query_record *r, size_t from,
+		      size_t time_from, size_t time_end);
 /* Appends the stack in the format of the options; JSON: a whole array. */
 void script_put_stack(struct script *s, uint32_t stack);
 /* The same as a folded text. */

@@ -77,6 +77,13 @@ static void put_frame_json(const struct script_plan *p, struct bytebuf *to,
 	put_text(to, first ? "{}" : "}");
 }
 
+static void add_counts(struct counts *to, const struct counts *more)
+{
+	to->frames += more->frames;
+	to->unresolved += more->unresolved;
+	to->truncated += more->truncated;
+}
+
 static void count_frame(struct counts *counts, const struct frame_name *f)
 {
 	if (f->kind == MODULE_SPECIAL && strcmp(f->symbol, "[truncated]") == 0) {
@@ -85,6 +92,41 @@ static void count_frame(struct counts *counts, const struct frame_name *f)
 	}
 	counts->frames++;
 	counts->unresolved += !f->resolved;
+}
+
+/*
+ * Stacks are many, frames are few: a new stack is put together of the texts of
+ * its frames.  Behind the text of a frame stand its counts.
+ */
+static void put_frame(struct script *s, struct bytebuf *to, uint32_t frame,
+		      struct counts *counts)
+{
+	size_t len, from = to->len;
+	const char *text = textcache_get(s->frame_texts, frame, &len);
+	struct counts of_frame = { .frames = 0 };
+	const struct frame_name *f;
+
+	if (text) {
+		len -= sizeof(of_frame);
+		bytebuf_put(to, text, len);
+		memcpy(&of_frame, text + len, sizeof(of_frame));
+		add_counts(counts, &of_frame);
+		return;
+	}
+	f = names_frame(s->names, frame);
+	count_frame(&of_frame, f);
+	add_counts(counts, &of_frame);
+	if (s->opts->format == SCRIPT_JSON)
+		put_frame_json(&s->plan, to, f);
+	else
+		put_frame_text(&s->plan, to, f);
+	bytebuf_put(to, &of_frame, sizeof(of_frame));
+	if (to->err)
+		return;
+	/* On a pipe a name may still come. */
+	if (!of_frame.unresolved || !trace_is_stream(s->trace))
+		textcache_put(s->frame_texts, frame, to->data + from, to->len - from);
+	to->len -= sizeof(of_frame);
 }
 
 /* Innermost frame first, as the parents lead. */
@@ -99,18 +141,19 @@ static void render(struct script *s, struct bytebuf *to, uint32_t stack, struct 
 	if (json)
 		bytebuf_put(to, "[", 1);
 	for (int depth = 0; (node = trace_stack(s->trace, stack)); depth++) {
-		const struct frame_name *f = names_frame(s->names, node->frame);
-
-		if (depth == SCRIPT_MAX_STACK)
-			f = &cut;
-		count_frame(counts, f);
 		if (json && depth)
 			bytebuf_put(to, ",", 1);
+		if (depth == SCRIPT_MAX_STACK)
+			break;
+		put_frame(s, to, node->frame, counts);
+		stack = node->parent;
+	}
+	if (node) {
+		count_frame(counts, &cut);
 		if (json)
-			put_frame_json(&s->plan, to, f);
+			put_frame_json(&s->plan, to, &cut);
 		else
-			put_frame_text(&s->plan, to, f);
-		stack = f == &cut ? 0 : node->parent;
+			put_frame_text(&s->plan, to, &cut);
 	}
 	if (json)
 		bytebuf_put(to, "]", 1);
@@ -155,7 +198,7 @@ static void render_csv(struct script *s, struct bytebuf *to, uint32_t stack,
 	bytebuf_release(&folded);
 }
 
-static void add_counts(struct script *s, const struct counts *counts)
+static void count_stack(struct script *s, const struct counts *counts)
 {
 	s->frames += counts->frames;
 	s->unresolved += counts->unresolved;
@@ -172,7 +215,7 @@ void script_put_stack(struct script *s, uint32_t stack)
 	if (text) {
 		memcpy(&counts, text, sizeof(counts));
 		bytebuf_put(s->to, text + sizeof(counts), len - sizeof(counts));
-		add_counts(s, &counts);
+		count_stack(s, &counts);
 		return;
 	}
 	bytebuf_clear(made);
@@ -181,7 +224,7 @@ void script_put_stack(struct script *s, uint32_t stack)
 		render_csv(s, made, stack, &counts);
 	else
 		render(s, made, stack, &counts);
-	add_counts(s, &counts);
+	count_stack(s, &counts);
 	if (made->err) {
 		s->to->err = made->err;
 		return;
