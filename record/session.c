@@ -18,7 +18,8 @@
 #define SPOOL_LIMIT_BYTES (64u << 20)
 #define SPOOL_BUFFERS 4		/* with a given buffer size: as many of them */
 #define DRAIN_INTERVAL_MS 200
-#define FLUSH_INTERVAL_NS UINT64_C(800000000)	/* and a drain: below one second */
+/* A flush follows a drain: 900 ms at the most, so that kill -9 costs less than a second. */
+#define FLUSH_INTERVAL_NS UINT64_C(700000000)
 #define CLOCK_INTERVAL_NS UINT64_C(10000000000)
 #define MAX_EVENTS SAMPLE_MAX_EVENTS
 #define ZSTD_LEVEL 3
