@@ -110,7 +110,8 @@ static int run(int nr_args, char **args, void *opts)
 		command_complain("%s", d.text);
 		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
 	} else {
-		status = query_options_finish(q);
+		status = c->script.limit ? query_options_finish_early(q) :
+					   query_options_finish(q);
 	}
 	query_close(q);
 	return status;

@@ -44,13 +44,24 @@ int query_options_open(struct query **out, const struct view_opts *opts)
 	return err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
 }
 
-int query_options_finish(struct query *q)
+static int finish(struct query *q, bool early)
 {
 	char line[512];
 	bool damaged = query_quality_line(q, line, sizeof(line));
 
-	command_complain("%s", line);
+	if (damaged || !early)
+		command_complain("%s", line);
 	return damaged ? EXIT_DAMAGED : EXIT_OK;
+}
+
+int query_options_finish(struct query *q)
+{
+	return finish(q, false);
+}
+
+int query_options_finish_early(struct query *q)
+{
+	return finish(q, true);
 }
 
 int query_options_no_args(int nr_args, char **args)

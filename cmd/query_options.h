@@ -23,6 +23,8 @@ int query_options_open(struct query **out, const struct view_opts *opts);
  * exit status: EXIT_OK, or EXIT_DAMAGED when the file was cut or damaged.
  */
 int query_options_finish(struct query *q);
+/* The same for a view that stopped early: its shares would be of a part only. */
+int query_options_finish_early(struct query *q);
 /* Complains that the view takes no arguments when there are some: EXIT_USAGE. */
 int query_options_no_args(int nr_args, char **args);
 
