@@ -17,6 +17,7 @@ enum field_type {
 	FIELD_TASK = 5,		/* an id in the task dictionary */
 	FIELD_STACK = 6,	/* an id in the stack dictionary */
 	FIELD_FLOAT = 7,	/* the bits of an IEEE 754 double */
+	FIELD_FRAME = 8,	/* an id in the frame dictionary: an address of code */
 };
 
 /* What a field is for; a view works on every event that has the roles it needs. */
@@ -56,6 +57,12 @@ enum field_hint {
 	HINT_DECIMAL = 0,
 	HINT_HEX = 1,
 	HINT_CHAR = 2,		/* an ASCII letter */
+	/*
+	 * An address of the internet: of a number the four lowest bytes, the first
+	 * octet lowest; 4 or 16 bytes of a FIELD_BYTES as they are sent.
+	 */
+	HINT_IP = 3,
+	HINT_ERRNO = 4,		/* -4095..-1 is the negative of an errno */
 };
 
 /* Columns by block type; ids as in kymo-format(5). S marks a string id. */
@@ -141,6 +148,7 @@ enum task_column {
 	TASK_FLAGS = 10,
 	TASK_EXIT_TIME = 11,	/* 0 while it lives */
 	TASK_PREVIOUS = 12,	/* the same thread's entry before, or 0 */
+	TASK_UID = 13,		/* real user id when the entry was made */
 };
 
 enum mapping_column {
@@ -165,6 +173,7 @@ enum loss_cause {
 	LOSS_OUTPUT = 2,	/* the output was slower than the events */
 	LOSS_SIDEBAND = 3,	/* mmap, comm, fork, exit notes */
 	LOSS_THROTTLED = 4,	/* the kernel slowed the sampling down */
+	LOSS_RECURSION = 5,	/* a probe was hit while a program ran on that CPU */
 };
 
 enum loss_column {

@@ -1,0 +1,209 @@
+/*
+ * Probes: what `-e` asks for, once it is understood.  A probe is one event of the
+ * file: its fields, its filter, its stacks.  It has one or more variants, each of
+ * which is one BPF program attached to one or more places; nearly always it is one
+ * (places of a USDT probe keep their arguments in different registers).
+ *
+ * A kind of probe (kprobe, usdt, ...) is one file and one row in
+ * record/probe_kinds.def.  It finds the places and says how each named value is
+ * fetched; everything else (fields, hints, filters, programs, rings) is common.
+ *
+ * One thread at a time.
+ */
+#ifndef RECORD_PROBE_H
+#define RECORD_PROBE_H
+
+#include "format/diag.h"
+#include "format/expr.h"
+#include "format/schema.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* --- values ---------------------------------------------------------------------- */
+
+/*
+ * How a value is got: a few steps, each of which sets or changes one 64-bit
+ * number.  Loads extend it from `size` bytes (1, 2, 4, 8), with the sign if
+ * is_signed.  Memory that cannot be read gives 0.
+ */
+enum fetch_op {
+	FETCH_CTX = 1,		/* load from the program's context, at offset `value` */
+	FETCH_CTX_ADDRESS,	/* the context's address + value */
+	FETCH_ADD_CTX,		/* + (8 bytes of the context at value) << shift */
+	FETCH_DATA_LOC,		/* tracepoints: the address that the __data_loc at value means */
+	FETCH_REL_LOC,		/* the same of a __rel_loc */
+	FETCH_CONSTANT,
+	FETCH_ADD,		/* + value */
+	FETCH_KERNEL,		/* load from kernel memory at the number + value */
+	FETCH_USER,		/* load from user memory */
+	FETCH_TYPED,		/* load through a pointer whose type the verifier knows */
+	FETCH_BITS,		/* bit field: (number >> shift), `size` bits of it */
+	FETCH_CURRENT,		/* address of the running task_struct */
+	FETCH_PID, FETCH_TID, FETCH_UID, FETCH_GID, FETCH_CPU, FETCH_CGROUP,
+	FETCH_FUNC_IP,		/* address of the probed function, by the helper (5.15 and later) */
+};
+
+struct fetch_step {
+	uint8_t op, size, shift;
+	bool is_signed;
+	int64_t value;
+};
+
+#define FETCH_MAX_STEPS 16
+
+enum probe_result {
+	RESULT_NUMBER = 1,
+	RESULT_STRING,		/* the number is the address of a NUL-terminated text */
+	RESULT_BYTES,		/* the number is the address of max_bytes bytes */
+	RESULT_DATA_LOC_BYTES,	/* as FETCH_DATA_LOC/REL_LOC says, address and length */
+	RESULT_COMM,		/* name of the running thread; no steps */
+};
+
+/* Where an address points.  ANY: the upper half is the kernel's, told at run time. */
+enum probe_space { SPACE_ANY, SPACE_KERNEL, SPACE_USER };
+
+#define PROBE_STRING_BYTES 256	/* kept of a string unless the hint says otherwise */
+#define PROBE_MAX_STRING_BYTES 4096
+
+struct probe_value {
+	struct fetch_step steps[FETCH_MAX_STEPS];
+	uint32_t nr_steps;
+	uint8_t result;			/* enum probe_result */
+	uint8_t space;			/* of an address: strings, bytes, pointers */
+	uint8_t size;			/* numbers: 1, 2, 4, 8 */
+	bool is_signed;
+	bool is_pointer;		/* a number that is an address */
+	bool is_char_pointer;		/* ... of text: a string unless a hint says otherwise */
+	bool is_code;			/* an address of code: shown by its name (FIELD_FRAME) */
+	uint32_t max_bytes;		/* strings (NUL included), bytes */
+	uint8_t hint, class;		/* format/schema.h */
+	const char *unit;		/* static text; NULL is "" */
+};
+
+/* --- probes ------------------------------------------------------------------------ */
+
+struct probe_field {
+	char *name;			/* as in the file */
+	char *source;			/* what the kind is asked for: "file->f_pos" */
+	uint8_t result, size;		/* common to all variants */
+	bool is_signed;
+	bool is_code;
+	uint8_t space, hint, class;
+	uint32_t max_bytes;
+	const char *unit;
+	uint32_t offset;		/* in probe_record.data: number, or __s32 length */
+};
+
+struct probe_variant {
+	struct probe_value *values;	/* by field */
+	struct probe_value *filter_values;	/* by variable of the filter */
+	uint32_t prog_type;		/* enum bpf_prog_type */
+	uint32_t expected_attach_type;	/* enum bpf_attach_type, or 0 */
+	uint32_t attach_btf_id;		/* fentry, fexit, tp_btf; else 0 */
+	int attach_btf_fd;		/* BTF of a module, or 0 */
+	bool sleepable;
+	int prog_fd;			/* -1 before probeprog_load() */
+	void *private;			/* the kind's: its places */
+};
+
+struct probe_kind;
+
+struct probe {
+	const struct probe_kind *kind;
+	char *name;			/* the event's, in the file */
+	char *format;			/* tracepoints: the kernel's format text, or NULL */
+	struct probe_field *fields;
+	size_t nr_fields;
+	uint32_t kernel_count_offset, user_count_offset;	/* in probe_record.data */
+	uint32_t fixed_bytes;		/* of probe_record.data */
+	struct expr *filter;		/* NULL: everything */
+	bool kernel_stack, user_stack;
+	struct probe_variant *variants;
+	size_t nr_variants;
+	char method[64];		/* the way chosen: "tp_btf", "kprobe x 12", ... */
+	void *private;			/* the kind's */
+};
+
+/* What kinds need to know, and where probes are collected. */
+struct probes {
+	struct probe **list;		/* index: probe_record.probe */
+	size_t nr, cap;
+	const pid_t *pids;		/* -p, or NULL: whose files and libraries are meant */
+	size_t nr_pids;
+	const char *use;		/* --use: the only ways allowed, comma-separated; NULL: all */
+	/* Called now and then while many places are looked up; may be NULL. */
+	void (*progress)(void *ctx, const char *what, size_t done, size_t all);
+	void *progress_ctx;
+	char note[512];			/* a sentence for the user, or "" */
+};
+
+/* One `-e EVENT(FIELDS)`, taken apart by probespec.c. */
+struct probe_spec {
+	char *text;			/* whole, as typed, for messages */
+	char *kind;			/* "kprobe", "tracepoint": names, not aliases */
+	char *what;			/* the rest: "vfs_read", "/lib/x:f+0x10", "sched:sched_*" */
+	char *fields;			/* the text in parentheses, or NULL: the usual ones */
+	const char *filter;		/* or NULL; borrowed */
+	bool kernel_stack, user_stack;
+};
+
+/* False when --use forbids it. */
+bool probe_may_use(const struct probes *set, const char *way);
+
+/* --- kinds ---------------------------------------------------------------------------- */
+
+struct attachset;
+
+struct probe_listing {
+	const char *name;		/* "sched:sched_switch", "kprobe:vfs_read" */
+	const char *fields;		/* "prev_comm:string, ..." or NULL; verbose only */
+	const char *missing;		/* why it cannot be used here, or NULL */
+};
+
+/* Returns 0 to go on, else its value is returned. */
+typedef int (*probe_list_fn)(void *ctx, const struct probe_listing *l);
+typedef int (*probe_name_fn)(void *ctx, const char *name);
+
+struct probe_kind {
+	const char *name;
+	const char *aliases;		/* "k,kp": comma-separated, or NULL */
+	const char *summary;		/* one line for `kymo list` and help */
+	/*
+	 * Finds the places, appends one or more probes by probe_add() and gives each
+	 * name, format, variants with program types, and private data.  With d set:
+	 * unknown event (near names suggested), cannot be probed, missing right ...
+	 */
+	int (*expand)(struct probes *set, const struct probe_spec *spec, struct diag *d);
+	/* A value by name.  -ENOENT: no such; -EINVAL with d set: there, but not like this. */
+	int (*find)(const struct probe *p, const struct probe_variant *v, const char *name,
+		    struct probe_value *out, struct diag *d);
+	/* Names of the values there are, for messages; *usual: those taken without a list. */
+	int (*names)(const struct probe *p, bool usual, probe_name_fn fn, void *ctx);
+	/* Attaches v->prog_fd to all its places; each fd goes into a. */
+	int (*attach)(struct probes *set, struct probe *p, struct probe_variant *v,
+		      struct attachset *a, struct diag *d);
+	void (*release)(struct probe *p);	/* private data; may be NULL */
+	/* What this machine offers that matches the glob (NULL: all). */
+	int (*list)(const struct probe_kind *k, const char *glob, bool verbose, probe_list_fn fn,
+		    void *ctx, struct diag *d);
+};
+
+/* The table of kinds, by name or alias; NULL: none.  Row i, NULL past the last. */
+const struct probe_kind *probe_find_kind(const char *name, size_t len_bytes);
+const struct probe_kind *probe_kind_at(size_t i);
+
+/* A new probe with `nr_variants` zeroed variants (prog_fd -1), or NULL: out of memory. */
+struct probe *probe_add(struct probes *set, const struct probe_kind *kind, const char *name,
+			size_t nr_variants);
+/*
+ * The whole way from a spec to probes with fields, layout and filter bound in
+ * every variant.  -errno with d set.
+ */
+int probe_resolve(struct probes *set, const struct probe_spec *spec, struct diag *d);
+/* Frees all of it; harmless on zeroed memory. */
+void probe_release_all(struct probes *set);
+
+#endif

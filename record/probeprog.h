@@ -1,0 +1,61 @@
+/*
+ * Writes the BPF program of a probe's variant: who is recorded, the filter, the
+ * fields, the stacks, and nothing that was not asked for.
+ */
+#ifndef RECORD_PROBEPROG_H
+#define RECORD_PROBEPROG_H
+
+#include "record/bpfcode.h"
+#include "record/probe.h"
+#include "record/proberings.h"
+
+/* Who is recorded; the programs look it up before anything else. */
+struct probeprog_target {
+	uint32_t not_pid;	/* the recorder itself; 0: nobody is left out */
+	int traced_fd;		/* hash: process id -> __u8 on; -1: all processes */
+	int traced_tids_fd;	/* hash: thread id -> __u8 on; -1: all threads */
+	const int *cpus;	/* -C, sorted; NULL: all */
+	size_t nr_cpus;
+	int cgroup_fd;		/* cgroup array with one entry; -1: all */
+	bool idle;		/* perf events: the idle tasks, too */
+};
+
+struct probeprog_env {
+	struct proberings_maps maps;
+	enum proberings_way way;
+	struct probeprog_target target;
+};
+
+/* What the largest record of the probe takes in a ring. */
+size_t probeprog_max_bytes(const struct probe *p);
+/*
+ * Loads the variant's program into v->prog_fd.  The verifier's last words are in d
+ * when it refuses.
+ */
+int probeprog_load(const struct probe *p, struct probe_variant *v, uint32_t index,
+		   const struct probeprog_env *env, struct diag *d);
+
+/*
+ * For those who write parts of a program.  Registers r6 to r9 keep their meaning
+ * (r6: the context); r0 to r5 are free and do not survive a call.
+ */
+struct probeprog_builder {
+	struct bpfcode code;
+	const struct probe *probe;
+	const struct probe_variant *variant;
+	const struct probeprog_env *env;
+	int16_t stack_top;	/* offsets of r10 below this are free; see probeprog_stack() */
+	int skip;		/* label: leave without a record */
+};
+
+/* Room on the BPF stack, 8-byte aligned: its offset from r10. */
+int16_t probeprog_stack(struct probeprog_builder *b, unsigned int size_bytes);
+/* The steps of a value: dst (r0 to r5) = the number or address.  r0-r5 are lost. */
+void probeprog_fetch(struct probeprog_builder *b, const struct probe_value *v, int dst);
+
+/* --- probefilter.c -------------------------------------------------------------------- */
+
+/* Goes on if the probe's filter holds, else jumps to b->skip.  -errno with d set. */
+int probefilter_emit(struct probeprog_builder *b, struct diag *d);
+
+#endif
