@@ -1,0 +1,243 @@
+#include "record/probe_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- kinds ---------------------------------------------------------------------------- */
+
+#define PROBE_KIND(x) extern const struct probe_kind probe_kind_##x;
+#include "record/probe_kinds.def"
+#undef PROBE_KIND
+
+static const struct probe_kind *const kinds[] = {
+#define PROBE_KIND(x) &probe_kind_##x,
+#include "record/probe_kinds.def"
+#undef PROBE_KIND
+	NULL,
+};
+
+/* Whether a comma-separated list has the word. */
+static bool list_has(const char *list, const char *word, size_t len_bytes)
+{
+	while (list && *list) {
+		size_t n = strcspn(list, ",");
+
+		if (n == len_bytes && !strncmp(list, word, n))
+			return true;
+		list += n + (list[n] == ',');
+	}
+	return false;
+}
+
+const struct probe_kind *probe_find_kind(const char *name, size_t len_bytes)
+{
+	for (size_t i = 0; kinds[i]; i++)
+		if (list_has(kinds[i]->name, name, len_bytes) ||
+		    list_has(kinds[i]->aliases, name, len_bytes))
+			return kinds[i];
+	return NULL;
+}
+
+const struct probe_kind *probe_kind_at(size_t i)
+{
+	return i < sizeof(kinds) / sizeof(*kinds) ? kinds[i] : NULL;
+}
+
+bool probe_may_use(const struct probes *set, const char *way)
+{
+	return !set->use || list_has(set->use, way, strlen(way));
+}
+
+/* --- what every probe has ---------------------------------------------------------------- */
+
+struct builtin {
+	const char *name;
+	uint8_t op, size;
+	bool is_free;
+};
+
+static const struct builtin builtins[] = {
+	{ "pid", FETCH_PID, 4, true },
+	{ "tid", FETCH_TID, 4, true },
+	{ "uid", FETCH_UID, 4, false },
+	{ "gid", FETCH_GID, 4, false },
+	{ "comm", 0, 0, true },
+	{ "cpu", FETCH_CPU, 4, true },
+	{ "cgroup", FETCH_CGROUP, 8, false },
+};
+
+static const struct builtin *find_builtin(const char *name)
+{
+	for (size_t i = 0; i < sizeof(builtins) / sizeof(*builtins); i++)
+		if (!strcmp(builtins[i].name, name))
+			return &builtins[i];
+	return NULL;
+}
+
+int probe_builtin(const char *name, struct probe_value *out)
+{
+	const struct builtin *b = find_builtin(name);
+
+	if (!b)
+		return -ENOENT;
+	memset(out, 0, sizeof(*out));
+	if (!b->op) {
+		out->result = RESULT_COMM;
+		out->max_bytes = 16;
+		out->class = CLASS_COMMAND;
+		return 0;
+	}
+	out->result = RESULT_NUMBER;
+	out->size = b->size;
+	out->steps[0].op = b->op;
+	out->nr_steps = 1;
+	return 0;
+}
+
+bool probe_builtin_is_free(const char *name)
+{
+	const struct builtin *b = find_builtin(name);
+
+	return b && b->is_free;
+}
+
+const char *probe_builtin_names(void)
+{
+	return "pid, tid, uid, gid, comm, cpu, cgroup";
+}
+
+int probe_lookup(const struct probe *p, const struct probe_variant *v, const char *name,
+		 struct probe_value *out, struct diag *d)
+{
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = p->kind->find(p, v, name, out, d);
+	return err == -ENOENT && !d->text[0] ? probe_builtin(name, out) : err;
+}
+
+struct joiner {
+	char *to;
+	size_t size_bytes, len;
+};
+
+static int join(void *ctx, const char *name)
+{
+	struct joiner *j = ctx;
+	int n = snprintf(j->to + j->len, j->size_bytes - j->len, "%s%s", j->len ? ", " : "", name);
+
+	if (n < 0 || (size_t)n >= j->size_bytes - j->len) {
+		j->to[j->len] = '\0';
+		return 1;
+	}
+	j->len += (size_t)n;
+	return 0;
+}
+
+void probe_join_names(const struct probe *p, char *to, size_t size_bytes)
+{
+	struct joiner j = { to, size_bytes, 0 };
+
+	*to = '\0';
+	if (p->kind->names(p, false, join, &j) == 0)
+		join(&j, probe_builtin_names());
+}
+
+/* --- sets ------------------------------------------------------------------------------------ */
+
+struct probe *probe_add(struct probes *set, const struct probe_kind *kind, const char *name,
+			size_t nr_variants)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+
+	if (set->nr == set->cap) {
+		size_t cap = set->cap ? set->cap * 2 : 16;
+		struct probe **list = realloc(set->list, cap * sizeof(*list));
+
+		if (!list)
+			goto fail;
+		set->list = list;
+		set->cap = cap;
+	}
+	if (!p)
+		goto fail;
+	p->kind = kind;
+	p->name = strdup(name);
+	p->variants = calloc(nr_variants, sizeof(*p->variants));
+	if (!p->name || !p->variants)
+		goto fail;
+	p->nr_variants = nr_variants;
+	for (size_t i = 0; i < nr_variants; i++)
+		p->variants[i].prog_fd = -1;
+	set->list[set->nr++] = p;
+	return p;
+fail:
+	if (p) {
+		free(p->name);
+		free(p->variants);
+		free(p);
+	}
+	return NULL;
+}
+
+static void release(struct probe *p)
+{
+	if (p->kind->release)
+		p->kind->release(p);
+	for (size_t i = 0; i < p->nr_variants; i++) {
+		if (p->variants[i].prog_fd >= 0)
+			close(p->variants[i].prog_fd);
+		free(p->variants[i].values);
+		free(p->variants[i].filter_values);
+	}
+	for (size_t i = 0; i < p->nr_fields; i++) {
+		free(p->fields[i].name);
+		free(p->fields[i].source);
+	}
+	expr_free(p->filter);
+	free(p->fields);
+	free(p->variants);
+	free(p->format);
+	free(p->name);
+	free(p);
+}
+
+void probe_release_all(struct probes *set)
+{
+	for (size_t i = 0; i < set->nr; i++)
+		release(set->list[i]);
+	free(set->list);
+	set->list = NULL;
+	set->nr = set->cap = 0;
+}
+
+static int resolve_one(struct probe *p, const struct probe_spec *spec, struct diag *d)
+{
+	int err;
+
+	p->kernel_stack = spec->kernel_stack;
+	p->user_stack = spec->user_stack;
+	err = probe_fields_set(p, spec->fields, d);
+	if (!err && spec->filter)
+		err = probe_fields_filter(p, spec->filter, d);
+	if (!err)
+		probe_fields_layout(p);
+	return err;
+}
+
+int probe_resolve(struct probes *set, const struct probe_spec *spec, struct diag *d)
+{
+	const struct probe_kind *k = probe_find_kind(spec->kind, strlen(spec->kind));
+	size_t first = set->nr;
+	int err;
+
+	if (!k)
+		return diag_set(d, -EINVAL, "unknown kind of event '%s'", spec->kind);
+	err = k->expand(set, spec, d);
+	for (size_t i = first; !err && i < set->nr; i++)
+		err = resolve_one(set->list[i], spec, d);
+	return err;
+}
