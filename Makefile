@@ -5,7 +5,7 @@
 # Sources are found by wildcard: a new file needs no row here.
 #
 # O=FOLDER        where everything that is built goes (default: build)
-# RECORD=0        the analyser alone: no libbpf, libelf, libiberty, no clang
+# RECORD=0        the analyser alone: no libbpf, libelf, libdw, libiberty, no clang
 # STATIC=1        one static binary
 # SAN=LIST        sanitizers (address,undefined or thread), in a folder of their own
 # DEV=1           more warnings, all of them errors
@@ -46,8 +46,9 @@ ALL_CFLAGS := -std=gnu11 $(WARNINGS) -iquote . -iquote $(O) -pthread \
 	-DKYMO_RECORD=$(RECORD) $(SAN_FLAGS) $(CFLAGS) $(CPPFLAGS)
 ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(if $(filter 1,$(STATIC)),-static) $(LDFLAGS)
 
-ANALYSER_LIBS := -lzstd -lz -lm
-RECORD_LIBS := -lbpf -lelf -liberty -llzma
+ANALYSER_LIBS := -ltraceevent -lzstd -lz -lm
+# libbz2 is what libdw.a needs, no part of kymo.
+RECORD_LIBS := -lbpf -ldw -lelf -liberty -llzma $(if $(filter 1,$(STATIC)),-lbz2)
 LIBS := $(if $(filter 1,$(RECORD)),$(RECORD_LIBS)) $(ANALYSER_LIBS)
 
 ARCH := $(shell uname -m)

@@ -16,8 +16,8 @@ ALLOWED = {
     "bpf": {"bpf"},
     "cmd": {"cmd", "record", "report", "format", "Documentation"},
 }
-# The one header of bpf/ that record/ may see, besides the skeletons.
-SHARED_BPF = {"bpf/sample.h"}
+# The headers of bpf/ that record/ may see, besides the skeletons.
+SHARED_BPF = {"bpf/sample.h", "bpf/probe.h"}
 RECORD_LIBRARIES = re.compile(r"<(bpf/|libelf|gelf|elfutils/|dwarf|libdw|libiberty|demangle)")
 FORBIDDEN = re.compile(
     r"\b(exit|_exit|abort|printf|vprintf|puts|putchar|perror|fputs|fputc|fprintf|vfprintf|"
