@@ -151,6 +151,8 @@ enum task_column {
 	TASK_UID = 13,		/* real user id when the entry was made */
 };
 
+#define TASK_UID_UNKNOWN UINT32_MAX	/* also where the column is missing */
+
 enum mapping_column {
 	MAPPING_TIME = 1,	/* from when on */
 	MAPPING_PID = 2,

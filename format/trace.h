@@ -56,6 +56,7 @@ struct trace_task {
 	uint64_t time_ns, exit_ns;
 	uint32_t pid, tid, parent_pid, ns_pid, flags, previous;
 	uint32_t comm, cmdline, cgroup;		/* string ids */
+	uint32_t uid;				/* or TASK_UID_UNKNOWN */
 };
 
 struct trace_module {

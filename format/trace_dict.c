@@ -17,10 +17,11 @@
 struct member {
 	uint8_t column, size_bytes;
 	size_t offset;
+	uint64_t missing;	/* what it is where the column is not there */
 };
 
 #define MEMBER(column, type, name) \
-	{ column, sizeof(((struct type *)0)->name), offsetof(struct type, name) }
+	{ column, sizeof(((struct type *)0)->name), offsetof(struct type, name), 0 }
 
 static const struct member task_members[] = {
 	MEMBER(TASK_TIME, trace_task, time_ns),
@@ -34,7 +35,8 @@ static const struct member task_members[] = {
 	MEMBER(TASK_FLAGS, trace_task, flags),
 	MEMBER(TASK_EXIT_TIME, trace_task, exit_ns),
 	MEMBER(TASK_PREVIOUS, trace_task, previous),
-	{ 0, 0, 0 },
+	{ TASK_UID, sizeof(uint32_t), offsetof(struct trace_task, uid), TASK_UID_UNKNOWN },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member module_members[] = {
@@ -43,13 +45,13 @@ static const struct member module_members[] = {
 	MEMBER(MODULE_BUILD_ID, trace_module, build_id),
 	MEMBER(MODULE_BIAS, trace_module, bias),
 	MEMBER(MODULE_PID, trace_module, pid),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member frame_members[] = {
 	MEMBER(FRAME_MODULE, trace_frame, module),
 	MEMBER(FRAME_OFFSET, trace_frame, offset),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member symbol_members[] = {
@@ -57,7 +59,7 @@ static const struct member symbol_members[] = {
 	MEMBER(SYMBOL_START, trace_symbol_row, symbol.start),
 	MEMBER(SYMBOL_BYTES, trace_symbol_row, symbol.size_bytes),
 	MEMBER(SYMBOL_NAME, trace_symbol_row, symbol.name),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member mapping_members[] = {
@@ -68,7 +70,7 @@ static const struct member mapping_members[] = {
 	MEMBER(MAPPING_OFFSET, trace_mapping, offset),
 	MEMBER(MAPPING_MODULE, trace_mapping, module),
 	MEMBER(MAPPING_PROT, trace_mapping, prot),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member loss_members[] = {
@@ -78,14 +80,14 @@ static const struct member loss_members[] = {
 	MEMBER(LOSS_EVENT, trace_loss, event),
 	MEMBER(LOSS_CAUSE, trace_loss, cause),
 	MEMBER(LOSS_COUNT, trace_loss, count),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member clock_members[] = {
 	MEMBER(CLOCK_TRACE, trace_clock, trace_ns),
 	MEMBER(CLOCK_WALL, trace_clock, wall_ns),
 	MEMBER(CLOCK_BOOT, trace_clock, boot_ns),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member cost_members[] = {
@@ -93,13 +95,13 @@ static const struct member cost_members[] = {
 	MEMBER(COST_USER_NS, trace_cost, user_ns),
 	MEMBER(COST_SYSTEM_NS, trace_cost, system_ns),
 	MEMBER(COST_BYTES, trace_cost, bytes),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 static const struct member host_members[] = {
 	MEMBER(HOST_KEY, trace_host_row, key),
 	MEMBER(HOST_VALUE, trace_host_row, value),
-	{ 0, 0, 0 },
+	{ 0, 0, 0, 0 },
 };
 
 void trace_dict_init(struct trace *t)
@@ -183,6 +185,16 @@ static int read_column(struct trace *t, const struct table *table, uint32_t id, 
 	return table_read_numbers(t->decoder, table, table_find(table, id), to);
 }
 
+static int read_member(struct trace *t, const struct table *table, const struct member *m,
+		       uint64_t *to)
+{
+	if (!m->missing || table_find(table, m->column))
+		return read_column(t, table, m->column, to);
+	for (size_t i = 0; i < table->nr; i++)
+		to[i] = m->missing;
+	return 0;
+}
+
 /* A number that is too large becomes the largest there is, an id of nothing. */
 static void set_member(uint8_t *entry, const struct member *m, uint64_t v)
 {
@@ -205,7 +217,7 @@ static int load_array(struct trace *t, const struct table *table, struct trace_a
 		if (!add_entry(t, a, ids[i], limit))
 			bad = -EBADMSG;
 	for (const struct member *m = members; !err && m->column; m++) {
-		err = read_column(t, table, m->column, v);
+		err = read_member(t, table, m, v);
 		for (size_t i = 0; !err && i < table->nr; i++) {
 			uint8_t *entry = ids[i] <= BLOCK_MAX_ID ?
 					 trace_array_get(a, (uint32_t)ids[i]) : NULL;

@@ -42,6 +42,7 @@ struct writer_task {
 	uint64_t time_ns, exit_ns;
 	uint32_t pid, tid, parent_pid, ns_pid, flags, previous;
 	uint32_t comm, cmdline, cgroup;		/* string ids */
+	uint32_t uid;				/* or TASK_UID_UNKNOWN */
 };
 
 struct writer_module {

@@ -59,6 +59,7 @@ void writer_task(struct writer *w, const struct writer_task *t)
 		[TASK_FLAGS - 1] = t->flags,
 		[TASK_EXIT_TIME - 1] = t->exit_ns,
 		[TASK_PREVIOUS - 1] = t->previous,
+		[TASK_UID - 1] = t->uid,
 	};
 
 	writer_block_add_row(w, ROWS_TASKS, cells);

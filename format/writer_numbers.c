@@ -89,6 +89,15 @@ void writer_numbers_stack(struct writer *w, uint64_t id)
 		w->err = err;
 }
 
+void writer_numbers_frame(struct writer *w, uint64_t id)
+{
+	int err = id < w->frames.nr ?
+		  give_number(&w->frame_numbers, (uint32_t)id, w->frames.nr) : 0;
+
+	if (err && !w->err)
+		w->err = err;
+}
+
 void writer_numbers_rest(struct writer *w)
 {
 	struct writer_numbers *frames = &w->frame_numbers, *stacks = &w->stack_numbers;

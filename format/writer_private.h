@@ -46,7 +46,7 @@ struct writer_source {			/* one event */
 	size_t nr, cap;
 	size_t text_bytes;		/* of the FIELD_BYTES that wait */
 	struct writer_key *sorted;	/* by writer_records_order() */
-	uint32_t known_stack;		/* largest id in use before its records */
+	uint32_t known_stack, known_frame;	/* largest ids in use before its records */
 };
 
 struct writer_key {
@@ -119,6 +119,7 @@ void writer_dict_flush(struct writer *w, uint32_t first, uint32_t last);
 
 /* Numbers for a stack and all that it consists of, if it has none yet. */
 void writer_numbers_stack(struct writer *w, uint64_t id);
+void writer_numbers_frame(struct writer *w, uint64_t id);
 /* The same for everything that is left. */
 void writer_numbers_rest(struct writer *w);
 /* The id in the file; 0 for what has none. */

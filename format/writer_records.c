@@ -63,11 +63,16 @@ void writer_records_order(struct writer *w, uint32_t event)
 
 	order_rows(w, s);
 	s->known_stack = w->stack_numbers.last;
-	for (size_t i = 0; i < s->nr; i++)
+	s->known_frame = w->frame_numbers.last;
+	for (size_t i = 0; i < s->nr; i++) {
+		const uint64_t *row = s->rows + s->sorted[i].row * (size_t)s->nr_fields;
+
 		for (uint32_t f = 0; f < s->nr_fields; f++)
 			if (s->types[f] == FIELD_STACK)
-				writer_numbers_stack(w, s->rows[s->sorted[i].row *
-							 (size_t)s->nr_fields + f]);
+				writer_numbers_stack(w, row[f]);
+			else if (s->types[f] == FIELD_FRAME)
+				writer_numbers_frame(w, row[f]);
+	}
 }
 
 static enum table_hint column_hint(uint8_t type, uint8_t role)
@@ -109,11 +114,15 @@ static void put_bytes_column(struct writer *w, const struct writer_source *s, ui
 		table_strings(w->encoder, field + 1, w->lens, w->texts.data);
 }
 
-static void put_stack_column(struct writer *w, const struct writer_source *s, uint32_t field)
+/* Stacks or frames. */
+static void put_numbered_column(struct writer *w, const struct writer_source *s, uint32_t field)
 {
+	bool stack = s->types[field] == FIELD_STACK;
+	const struct writer_numbers *n = stack ? &w->stack_numbers : &w->frame_numbers;
+
 	for (size_t i = 0; i < s->nr; i++)
-		w->column[i] = writer_numbers_file(&w->stack_numbers, cell(s, i, field));
-	table_new_ids(w->encoder, field + 1, s->known_stack, w->column);
+		w->column[i] = writer_numbers_file(n, cell(s, i, field));
+	table_new_ids(w->encoder, field + 1, stack ? s->known_stack : s->known_frame, w->column);
 }
 
 static void put_columns(struct writer *w, const struct writer_source *s)
@@ -123,8 +132,8 @@ static void put_columns(struct writer *w, const struct writer_source *s)
 			put_bytes_column(w, s, f);
 			continue;
 		}
-		if (s->types[f] == FIELD_STACK) {
-			put_stack_column(w, s, f);
+		if (s->types[f] == FIELD_STACK || s->types[f] == FIELD_FRAME) {
+			put_numbered_column(w, s, f);
 			continue;
 		}
 		for (size_t i = 0; i < s->nr; i++)

@@ -21,6 +21,7 @@ void tasks_write(struct tasks *t, const struct task *k)
 		.pid = p->pid, .tid = k->tid, .parent_pid = p->parent_pid,
 		.ns_pid = p->ns_pid, .flags = k->flags, .previous = k->previous,
 		.comm = k->comm, .cmdline = p->cmdline, .cgroup = p->cgroup,
+		.uid = TASK_UID_UNKNOWN,
 	});
 }
 

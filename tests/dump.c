@@ -91,7 +91,10 @@ static void dump_tasks(const struct trace *t)
 		put_string(t, k->comm);
 		put_string(t, k->cmdline);
 		put_string(t, k->cgroup);
-		printf("\t%u\t%" PRIu64 "\t%u\n", k->flags, k->exit_ns, k->previous);
+		printf("\t%u\t%" PRIu64 "\t%u", k->flags, k->exit_ns, k->previous);
+		if (k->uid != TASK_UID_UNKNOWN)
+			put_number(k->uid);
+		putchar('\n');
 	}
 }
 

@@ -198,18 +198,19 @@ static void put_changes(struct generator *g)
 	const uint32_t id = g->o.tasks + 1;
 	const struct writer_task renamed = {
 		.id = id, .time_ns = g->now[0], .pid = 1000, .tid = 1000, .parent_pid = 1,
-		.previous = 1, .comm = string(g, CLASS_COMMAND, "renamed"),
+		.previous = 1, .comm = string(g, CLASS_COMMAND, "renamed"), .uid = 1000,
 	};
 	const struct writer_task ended = {
 		.id = 2, .exit_ns = g->now[0], .pid = 1000, .tid = 1001, .parent_pid = 1,
 		.flags = TASK_AT_START | TASK_EXITED, .comm = string(g, CLASS_COMMAND, "worker"),
+		.uid = TASK_UID_UNKNOWN,
 	};
 
 	writer_task(g->w, &renamed);
 	writer_task(g->w, &ended);
 	writer_symbol(g->w, 3, 0x1000, FUNCTION_BYTES / 2, string(g, CLASS_SYMBOL, "better"));
 	writer_symbol(g->w, 3, 0x1020, 8, string(g, CLASS_SYMBOL, "inner"));
-	for (uint32_t cause = LOSS_RING; cause <= LOSS_THROTTLED; cause++) {
+	for (uint32_t cause = LOSS_RING; cause <= LOSS_RECURSION; cause++) {
 		const struct writer_loss loss = { g->now[0], g->now[0] + 10, cause, cause % 2,
 						  g->event, cause };
 
@@ -256,6 +257,7 @@ static void put_tasks(struct generator *g)
 			.parent_pid = kernel ? 2 : 1,
 			.ns_pid = i % 3 ? 0 : pid - 990,
 			.flags = kernel ? TASK_KERNEL_THREAD | TASK_AT_START : TASK_AT_START,
+			.uid = kernel ? 0 : 1000 + i / 4 % 3,
 		};
 
 		snprintf(text, sizeof(text), "%s", comms[i % 5]);

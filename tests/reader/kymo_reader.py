@@ -22,6 +22,7 @@ FILE_HEADER_BYTES, BLOCK_HEADER_BYTES, TRAILER_BYTES = 32, 64, 24
 MAX_PAYLOAD, MAX_ROWS, MAX_NUMBERS, MAX_TEXT = 16777216, 262144, 1048576, 8388608
 MAX_ID, MAX_EVENT = 16777215, 65535
 MASK = (1 << 64) - 1
+UID_UNKNOWN = 4294967295
 
 (HOST, CLOCK, EVENT, STRINGS, MODULES, FRAMES, STACKS, TASKS, MAPPINGS, SYMBOLS,
  LOSS, RECORDS, COST, INDEX) = range(1, 15)
@@ -192,7 +193,7 @@ class Column:
 class Table:
     def __init__(self, payload, nr):
         self.nr = nr
-        self.columns = {}
+        self.columns, self.missing = {}, {}
         c = Cursor(payload)
         nr_columns = c.varint()
         if nr_columns > 256:
@@ -204,7 +205,7 @@ class Table:
 
     def numbers(self, column):
         c = self.columns.get(column)
-        return c.numbers(self.nr) if c else [0] * self.nr
+        return c.numbers(self.nr) if c else [self.missing.get(column, 0)] * self.nr
 
     def texts(self, column):
         c = self.columns.get(column)
@@ -384,7 +385,7 @@ class Trace:
             return None
 
     def load(self, block):
-        simple = {MODULES: (self.modules, 6), FRAMES: (self.frames, 3), TASKS: (self.tasks, 12),
+        simple = {MODULES: (self.modules, 6), FRAMES: (self.frames, 3), TASKS: (self.tasks, 13),
                   STACKS: (self.stacks, 3)}
         lists = {HOST: (self.hosts, 2), CLOCK: (self.clocks, 3), MAPPINGS: (self.mappings, 7),
                  LOSS: (self.losses, 6), COST: (self.costs, 4)}
@@ -402,6 +403,8 @@ class Trace:
             self.load_events(table.rows(10))
         elif block.type in simple:
             entries, nr_columns = simple[block.type]
+            if block.type == TASKS:
+                table.missing[13] = UID_UNKNOWN
             for row in table.rows(nr_columns):
                 if 0 < row[0] <= MAX_ID and (block.type != STACKS or row[1] < row[0]):
                     entries[row[0]] = row[1:]
@@ -485,7 +488,8 @@ def print_trace(t):
             line("field", f.column, text_of(t.string(f.name)), f.type, f.role, f.hint, f.privacy,
                  text_of(t.string(f.unit)))
     for i, row in sorted(t.tasks.items()):
-        line("task", i, *row[:5], *map(t.string, row[5:8]), *row[8:])
+        uid = row[11:] if row[11] < UID_UNKNOWN else ()
+        line("task", i, *row[:5], *map(t.string, row[5:8]), *row[8:11], *uid)
     for i, (kind, path, build_id, bias, pid) in sorted(t.modules.items()):
         line("module", i, kind, t.string(path), t.string(build_id), bias, pid)
     for row in t.mappings:
