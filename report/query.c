@@ -109,6 +109,11 @@ struct trace *query_trace(struct query *q)
 	return q->trace;
 }
 
+bool query_wants_event(struct query *q, const struct trace_event *e)
+{
+	return query_filter_event(q->filter, e);
+}
+
 uint64_t query_start_ns(struct query *q)
 {
 	return q->start_ns;

@@ -29,6 +29,8 @@ struct query;
 int query_open(struct query **out, const struct query_opts *opts, struct diag *d);
 void query_close(struct query *q);
 struct trace *query_trace(struct query *q);
+/* Whether records of the event may be among the chosen ones. */
+bool query_wants_event(struct query *q, const struct trace_event *e);
 
 /*
  * The records of one block that passed the filters.  rows[i] is the index of a
@@ -56,7 +58,9 @@ struct query_record {
 	const struct trace_event *event;
 	uint64_t time_ns;
 	uint32_t cpu, task, stack;
-	const uint64_t *values;	/* nr_fields of them; FIELD_BYTES ones are 0 */
+	/* nr_fields of them; a FIELD_BYTES: offset in bytes << 32 | length. */
+	const uint64_t *values;
+	const uint8_t *bytes;
 };
 
 typedef int (*query_record_fn)(void *ctx, const struct query_record *r);

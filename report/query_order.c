@@ -16,6 +16,8 @@ struct block {
 	size_t nr_runs;			/* still in the heap */
 	size_t nr_values, width;
 	int time, cpu, task, stack;	/* field of the role, or -1 */
+	uint8_t *bytes;			/* of the FIELD_BYTES, each behind the one before */
+	size_t nr_bytes;
 	uint64_t values[];
 };
 
@@ -48,12 +50,24 @@ int query_order_new(struct query_order **out, query_record_fn fn, void *ctx)
 	return 0;
 }
 
+/* Bytes count, too: what waits is bounded in memory. */
+static size_t waiting(const struct block *block)
+{
+	return block->nr_values + block->nr_bytes / sizeof(*block->values);
+}
+
+static void free_block(struct block *block)
+{
+	free(block->bytes);
+	free(block);
+}
+
 static void drop_run(struct query_order *o, struct block *block)
 {
 	if (--block->nr_runs)
 		return;
-	o->waiting_values -= block->nr_values;
-	free(block);
+	o->waiting_values -= waiting(block);
+	free_block(block);
 }
 
 void query_order_free(struct query_order *o)
@@ -130,7 +144,7 @@ static int give_run(struct query_order *o, bool limited, uint64_t limit_ns)
 	struct run run = o->heap[0];
 	const struct run *next = second(o);
 	const struct block *b = run.block;
-	struct query_record r = { .event = b->event };
+	struct query_record r = { .event = b->event, .bytes = b->bytes };
 	int err = 0;
 
 	while (!err) {
@@ -169,6 +183,38 @@ static int give_until(struct query_order *o, uint64_t limit_ns)
 
 /* --- taking a block in ------------------------------------------------------- */
 
+/* The bytes behind those of other fields; a value is where they are, and how many. */
+static int copy_bytes(struct block *block, struct query_batch *b, uint32_t field)
+{
+	uint64_t *to = block->values + field;
+	const uint8_t *from;
+	const uint32_t *lens;
+	size_t total = 0, at = 0;
+	uint8_t *bytes;
+	int err = trace_column_bytes(b->batch, field, &lens, &from);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < b->nr; i++)
+		total += lens[b->rows ? b->rows[i] : i];
+	if (block->nr_bytes + total > UINT32_MAX)
+		return -EBADMSG;
+	bytes = realloc(block->bytes, block->nr_bytes + total + 1);
+	if (!bytes)
+		return -ENOMEM;
+	block->bytes = bytes;
+	for (size_t i = 0, row = 0; i < b->nr; i++, to += block->width) {
+		size_t wanted = b->rows ? b->rows[i] : i;
+
+		for (; row < wanted; row++)
+			at += lens[row];
+		*to = (uint64_t)block->nr_bytes << 32 | lens[wanted];
+		memcpy(bytes + block->nr_bytes, from + at, lens[wanted]);
+		block->nr_bytes += lens[wanted];
+	}
+	return 0;
+}
+
 /* One column of the rows that passed into every width-th value. */
 static int copy_column(struct block *block, struct query_batch *b, uint32_t field)
 {
@@ -176,8 +222,9 @@ static int copy_column(struct block *block, struct query_batch *b, uint32_t fiel
 	const uint64_t *from;
 	bool same;
 
-	same = b->event->fields[field].type == FIELD_BYTES ||
-	       trace_column_constant(b->batch, field, &constant);
+	if (b->event->fields[field].type == FIELD_BYTES)
+		return copy_bytes(block, b, field);
+	same = trace_column_constant(b->batch, field, &constant);
 	from = same ? NULL : trace_column(b->batch, field);
 	if (!same && !from)
 		return -EBADMSG;
@@ -206,7 +253,7 @@ static int copy_block(struct block **out, struct query_batch *b)
 	for (uint32_t field = 0; field < width && !err; field++)
 		err = copy_column(block, b, field);
 	if (err) {
-		free(block);
+		free_block(block);
 		return err;
 	}
 	*out = block;
@@ -219,7 +266,7 @@ static int push_runs(struct query_order *o, struct block *block)
 	int err = 0;
 
 	block->nr_runs = 1;		/* ours, so that the block stays until we are done */
-	o->waiting_values += block->nr_values;
+	o->waiting_values += waiting(block);
 	while (at < end && !err) {
 		struct run run = {
 			.time_ns = at[block->time], .at = at, .seq = o->next_seq++,
