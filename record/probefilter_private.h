@@ -1,0 +1,39 @@
+/*
+ * What the files of the filter compiler share.  Nobody else includes this.
+ */
+#ifndef RECORD_PROBEFILTER_PRIVATE_H
+#define RECORD_PROBEFILTER_PRIVATE_H
+
+#include "record/probeprog.h"
+
+#define PROBEFILTER_MAX_SLOTS 16
+
+struct probefilter {
+	struct probeprog_builder *b;
+	/* Numbers that wait on the BPF stack while another is worked out. */
+	int16_t slots[PROBEFILTER_MAX_SLOTS];
+	unsigned int nr_slots, slots_used;
+	int16_t text, other;		/* room for text, and for what it is compared with */
+	unsigned int text_bytes, other_bytes;
+	bool no_room;			/* the BPF stack is full */
+	struct diag *d;
+	int err;
+};
+
+/* Room on the BPF stack; sets no_room when there is none. */
+int16_t probefilter_stack(struct probefilter *f, unsigned int size_bytes);
+/* A jump that is always taken, and that keeps what follows it reachable. */
+void probefilter_jump(struct probefilter *f, int label);
+
+/*
+ * Comparisons, globs and truth of text: jump to the label if the outcome is
+ * `want`, else go on.
+ */
+void probefilter_compare_text(struct probefilter *f, const struct expr_node *n, int label,
+			      bool want);
+void probefilter_match_text(struct probefilter *f, const struct expr_node *n, int label,
+			    bool want);
+void probefilter_any_text(struct probefilter *f, const struct expr_node *n, int label,
+			  bool want);
+
+#endif

@@ -1,0 +1,432 @@
+#include "record/probefilter_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define COMM_BYTES 16			/* TASK_COMM_LEN */
+#define MAX_CONSTANT_BYTES 255
+#define PAIR_BYTES 128			/* compared of two fields, or to tell the order */
+#define MAX_STATES 63			/* pattern characters but stars */
+
+static void fail(struct probefilter *f, const struct expr_node *n, const char *what)
+{
+	if (!f->err)
+		f->err = diag_set(f->d, -EINVAL, "filter, column %u: %s", n->column, what);
+}
+
+static const struct probe_value *value_of(const struct probefilter *f,
+					  const struct expr_node *n)
+{
+	return &f->b->variant->filter_values[n->var];
+}
+
+static bool is_comm(const struct probefilter *f, const struct expr_node *n)
+{
+	return value_of(f, n)->result == RESULT_COMM;
+}
+
+/* One buffer for all tests, as large as the largest; an earlier one is left unused. */
+static int16_t reserve(struct probefilter *f, int16_t *at, unsigned int *has,
+		       unsigned int size_bytes)
+{
+	if (*has < size_bytes) {
+		*at = probefilter_stack(f, size_bytes);
+		*has = size_bytes;
+	}
+	return *at;
+}
+
+/*
+ * Reads text to the BPF stack: at most size_bytes with its NUL.  r0: bytes read,
+ * NUL included, or a negative error; then the first byte is NUL.  Of comm, nothing
+ * is known of r0.
+ */
+static void emit_read(struct probefilter *f, const struct expr_node *n, int16_t at,
+		      unsigned int size_bytes)
+{
+	struct bpfcode *c = &f->b->code;
+	const struct probe_value *v = value_of(f, n);
+	int kernel, end;
+
+	if (v->result == RESULT_STRING)
+		probeprog_fetch(f->b, v, BPF_REG_3);
+	else if (v->result != RESULT_COMM)
+		fail(f, n, "it is neither a number nor text that ends in NUL");
+	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_10);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_1, at);
+	if (v->result == RESULT_COMM) {
+		bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, COMM_BYTES);
+		bpfcode_call(c, BPF_FUNC_get_current_comm);
+		return;
+	}
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, (int32_t)size_bytes);
+	if (v->space != SPACE_ANY) {
+		bpfcode_call(c, v->space == SPACE_USER ? BPF_FUNC_probe_read_user_str :
+			     BPF_FUNC_probe_read_kernel_str);
+		return;
+	}
+	kernel = bpfcode_label(c);
+	end = bpfcode_label(c);
+	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_3, 0, kernel);
+	bpfcode_call(c, BPF_FUNC_probe_read_user_str);
+	bpfcode_jump(c, end);
+	bpfcode_here(c, kernel);
+	bpfcode_call(c, BPF_FUNC_probe_read_kernel_str);
+	bpfcode_here(c, end);
+}
+
+/* Goes to `miss` unless the bytes at r10 + at are these. */
+static void emit_bytes_equal(struct probefilter *f, int16_t at, const char *bytes,
+			     unsigned int len, int miss)
+{
+	struct bpfcode *c = &f->b->code;
+
+	for (unsigned int i = 0; i < len;) {
+		unsigned int size = 8;
+		uint64_t word;
+
+		while (size > len - i)
+			size /= 2;
+		/* In the order of this machine, as the program loads it. */
+		if (size == 1) {
+			word = (unsigned char)bytes[i];
+		} else if (size == 2) {
+			uint16_t half;
+
+			memcpy(&half, bytes + i, 2);
+			word = half;
+		} else if (size == 4) {
+			uint32_t half;
+
+			memcpy(&half, bytes + i, 4);
+			word = half;
+		} else {
+			memcpy(&word, bytes + i, 8);
+		}
+		bpfcode_load(c, size, BPF_REG_1, BPF_REG_10, (int16_t)(at + (int)i));
+		bpfcode_const(c, BPF_REG_2, word);
+		bpfcode_jump_if(c, BPF_JNE, BPF_REG_1, BPF_REG_2, miss);
+		i += size;
+	}
+}
+
+/* Where mismatches go, and after the last test what follows it. */
+static int open_miss(struct probefilter *f, int label, bool want)
+{
+	return want ? bpfcode_label(&f->b->code) : label;
+}
+
+static void close_miss(struct probefilter *f, int miss, int label, bool want)
+{
+	if (!want)
+		return;
+	bpfcode_jump(&f->b->code, label);
+	bpfcode_here(&f->b->code, miss);
+}
+
+static void emit_never(struct probefilter *f, int label, bool want)
+{
+	if (!want)
+		probefilter_jump(f, label);
+}
+
+/* --- equal to a constant, or starting with it ------------------------------------------- */
+
+static void emit_comm_equals(struct probefilter *f, const struct expr_node *n,
+			     const char *text, unsigned int len, bool prefix, int label,
+			     bool want)
+{
+	int16_t at = reserve(f, &f->text, &f->text_bytes, COMM_BYTES);
+	char padded[COMM_BYTES] = "";
+	int miss;
+
+	if (len >= COMM_BYTES) {
+		emit_never(f, label, want);
+		return;
+	}
+	/* The helper fills up with NULs. */
+	memcpy(padded, text, len);
+	miss = open_miss(f, label, want);
+	emit_read(f, n, at, COMM_BYTES);
+	emit_bytes_equal(f, at, padded, prefix ? len : COMM_BYTES, miss);
+	close_miss(f, miss, label, want);
+}
+
+static void emit_equals(struct probefilter *f, const struct expr_node *n, const char *text,
+			size_t len, bool prefix, int label, bool want)
+{
+	struct bpfcode *c = &f->b->code;
+	/* One byte more than is compared tells that the text is longer. */
+	unsigned int size = (unsigned int)len + (prefix ? 1 : 2);
+	int16_t at;
+	int miss;
+
+	if (len > MAX_CONSTANT_BYTES) {
+		fail(f, n, "the kernel compares text of at most 255 bytes");
+		return;
+	}
+	if (is_comm(f, n)) {
+		emit_comm_equals(f, n, text, (unsigned int)len, prefix, label, want);
+		return;
+	}
+	at = reserve(f, &f->text, &f->text_bytes, size);
+	miss = open_miss(f, label, want);
+	emit_read(f, n, at, size);
+	if (len)
+		bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, (int32_t)len + 1, miss);
+	else
+		bpfcode_jump_imm(c, BPF_JSGT, BPF_REG_0, 1, miss);
+	emit_bytes_equal(f, at, text, (unsigned int)len, miss);
+	close_miss(f, miss, label, want);
+}
+
+void probefilter_any_text(struct probefilter *f, const struct expr_node *n, int label,
+			  bool want)
+{
+	if (n->op == EXPR_VAR)
+		emit_equals(f, n, "", 0, false, label, !want);
+	else if ((n->len_bytes != 0) == want)
+		probefilter_jump(f, label);
+}
+
+/* --- two texts ------------------------------------------------------------------------------- */
+
+/* How many bytes hold the text and its NUL, as far as it is compared. */
+static unsigned int bound_of(struct probefilter *f, const struct expr_node *n)
+{
+	if (n->op == EXPR_TEXT)
+		return (unsigned int)n->len_bytes + 1;
+	return is_comm(f, n) ? COMM_BYTES : PAIR_BYTES;
+}
+
+static void emit_text(struct probefilter *f, const struct expr_node *n, int16_t at)
+{
+	if (n->op == EXPR_VAR) {
+		emit_read(f, n, at, PAIR_BYTES);
+		return;
+	}
+	for (unsigned int i = 0; i <= n->len_bytes; i++)
+		bpfcode_store_imm(&f->b->code, 1, BPF_REG_10, (int16_t)(at + (int)i), n->text[i]);
+}
+
+static int jump_of(enum expr_op op, bool want)
+{
+	switch (op) {
+	case EXPR_EQ:
+		return want ? BPF_JEQ : BPF_JNE;
+	case EXPR_NE:
+		return want ? BPF_JNE : BPF_JEQ;
+	case EXPR_LT:
+		return want ? BPF_JLT : BPF_JGE;
+	case EXPR_LE:
+		return want ? BPF_JLE : BPF_JGT;
+	case EXPR_GT:
+		return want ? BPF_JGT : BPF_JLE;
+	default:
+		return want ? BPF_JGE : BPF_JLT;
+	}
+}
+
+/* Byte by byte up to a difference, which is in r0 and r1, or to the end of both. */
+static void emit_order(struct probefilter *f, const struct expr_node *n, int jump, int label)
+{
+	unsigned int left = bound_of(f, n->left), right = bound_of(f, n->right);
+	struct bpfcode *c = &f->b->code;
+	int loop = bpfcode_label(c), done = bpfcode_label(c);
+	int16_t a, b;
+
+	if (left > PAIR_BYTES || right > PAIR_BYTES) {
+		fail(f, n, "the kernel orders text of at most 127 bytes");
+		return;
+	}
+	a = reserve(f, &f->text, &f->text_bytes, PAIR_BYTES);
+	b = reserve(f, &f->other, &f->other_bytes, PAIR_BYTES);
+	emit_text(f, n->left, a);
+	emit_text(f, n->right, b);
+	bpfcode_op(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_2, a);
+	bpfcode_op(c, BPF_MOV, BPF_REG_3, BPF_REG_10);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_3, b);
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_4, 0);
+	bpfcode_here(c, loop);
+	bpfcode_load(c, 1, BPF_REG_0, BPF_REG_2, 0);
+	bpfcode_load(c, 1, BPF_REG_1, BPF_REG_3, 0);
+	bpfcode_jump_if(c, BPF_JNE, BPF_REG_0, BPF_REG_1, done);
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, 0, done);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_2, 1);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_3, 1);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_4, 1);
+	bpfcode_jump_imm(c, BPF_JLT, BPF_REG_4, (int32_t)(left < right ? left : right), loop);
+	bpfcode_here(c, done);
+	bpfcode_jump_if(c, jump, BPF_REG_0, BPF_REG_1, label);
+}
+
+void probefilter_compare_text(struct probefilter *f, const struct expr_node *n, int label,
+			      bool want)
+{
+	const struct expr_node *var = n->left, *text = n->right;
+
+	if (var->op == EXPR_TEXT) {
+		var = n->right;
+		text = n->left;
+	}
+	if (text->op == EXPR_TEXT && (n->op == EXPR_EQ || n->op == EXPR_NE))
+		emit_equals(f, var, text->text, text->len_bytes, false, label,
+			    want == (n->op == EXPR_EQ));
+	else
+		emit_order(f, n, jump_of(n->op, want), label);
+}
+
+/* --- globs ------------------------------------------------------------------------------------ */
+
+/*
+ * The automaton of a pattern: state i has matched i of its characters, stars left
+ * out.  All states that are reached are the bits of one number.
+ */
+struct automaton {
+	unsigned int nr_states;		/* state nr_states: all is matched */
+	uint64_t stays;			/* states with a star after them */
+	uint64_t any;			/* states entered by any character: ? */
+	unsigned char chars[MAX_STATES];	/* different ones, ascending */
+	uint64_t enters[MAX_STATES];	/* states entered by each of them */
+	unsigned int nr_chars;
+};
+
+static void add_char(struct automaton *a, unsigned char c)
+{
+	unsigned int i = a->nr_chars;
+
+	for (; i > 0 && a->chars[i - 1] >= c; i--)
+		;
+	if (i == a->nr_chars || a->chars[i] != c) {
+		memmove(a->chars + i + 1, a->chars + i, a->nr_chars - i);
+		memmove(a->enters + i + 1, a->enters + i,
+			(a->nr_chars - i) * sizeof(a->enters[0]));
+		a->chars[i] = c;
+		a->enters[i] = 0;
+		a->nr_chars++;
+	}
+	a->enters[i] |= (uint64_t)1 << a->nr_states;
+}
+
+/* False: the pattern is too long. */
+static bool make_automaton(struct automaton *a, const char *pattern, size_t len)
+{
+	memset(a, 0, sizeof(*a));
+	for (size_t i = 0; i < len; i++) {
+		if (pattern[i] == '*') {
+			a->stays |= (uint64_t)1 << a->nr_states;
+			continue;
+		}
+		if (a->nr_states++ == MAX_STATES)
+			return false;
+		if (pattern[i] == '?')
+			a->any |= (uint64_t)1 << a->nr_states;
+		else
+			add_char(a, (unsigned char)pattern[i]);
+	}
+	return true;
+}
+
+/* r4 = the states that the character in r3 enters; a search by halves. */
+static void emit_enters(struct bpfcode *c, const struct automaton *a, unsigned int from,
+			unsigned int to, int joined)
+{
+	if (to - from > 2) {
+		unsigned int half = (from + to) / 2;
+		int upper = bpfcode_label(c);
+
+		bpfcode_jump_imm(c, BPF_JGE, BPF_REG_3, a->chars[half], upper);
+		emit_enters(c, a, from, half, joined);
+		bpfcode_here(c, upper);
+		emit_enters(c, a, half, to, joined);
+		return;
+	}
+	for (; from < to; from++) {
+		int other = bpfcode_label(c);
+
+		bpfcode_jump_imm(c, BPF_JNE, BPF_REG_3, a->chars[from], other);
+		bpfcode_const(c, BPF_REG_4, a->enters[from] | a->any);
+		bpfcode_jump(c, joined);
+		bpfcode_here(c, other);
+	}
+	bpfcode_const(c, BPF_REG_4, a->any);
+	bpfcode_jump(c, joined);
+}
+
+/* r0: the states that are reached, r1: the next character, r2: how many there were. */
+static void emit_automaton(struct probefilter *f, const struct automaton *a, int16_t at,
+			   unsigned int size_bytes)
+{
+	struct bpfcode *c = &f->b->code;
+	int loop = bpfcode_label(c), joined = bpfcode_label(c), done = bpfcode_label(c);
+
+	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_10);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_1, at);
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, 0);
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_0, 1);
+	/*
+	 * Any number.  Mixed in and out again it makes the verifier forget what r0
+	 * may be: it would follow the loop once for each set of states otherwise.
+	 */
+	bpfcode_load(c, 8, BPF_REG_5, BPF_REG_10, at);
+	bpfcode_here(c, loop);
+	bpfcode_load(c, 1, BPF_REG_3, BPF_REG_1, 0);
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_3, 0, done);
+	emit_enters(c, a, 0, a->nr_chars, joined);
+	bpfcode_here(c, joined);
+	bpfcode_const(c, BPF_REG_3, a->stays);
+	bpfcode_op(c, BPF_AND, BPF_REG_3, BPF_REG_0);
+	bpfcode_op_imm(c, BPF_LSH, BPF_REG_0, 1);
+	bpfcode_op(c, BPF_AND, BPF_REG_0, BPF_REG_4);
+	bpfcode_op(c, BPF_OR, BPF_REG_0, BPF_REG_3);
+	bpfcode_op(c, BPF_XOR, BPF_REG_0, BPF_REG_5);
+	bpfcode_op(c, BPF_XOR, BPF_REG_0, BPF_REG_5);
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, 0, done);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_1, 1);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_2, 1);
+	bpfcode_jump_imm(c, BPF_JLT, BPF_REG_2, (int32_t)size_bytes, loop);
+	bpfcode_here(c, done);
+	bpfcode_op_imm(c, BPF_RSH, BPF_REG_0, (int32_t)a->nr_states);
+	bpfcode_op_imm(c, BPF_AND, BPF_REG_0, 1);
+}
+
+static void emit_glob(struct probefilter *f, const struct expr_node *n, int label, bool want)
+{
+	const struct expr_node *pattern = n->right;
+	unsigned int size = is_comm(f, n->left) ? COMM_BYTES : MAX_CONSTANT_BYTES + 1;
+	struct automaton a;
+	int16_t at;
+
+	if (!make_automaton(&a, pattern->text, pattern->len_bytes)) {
+		fail(f, pattern, "a pattern for the kernel has at most 63 characters "
+		     "(more if its only * is at its end)");
+		return;
+	}
+	if (size > COMM_BYTES && value_of(f, n->left)->max_bytes > size) {
+		fail(f, n->left, "the kernel matches the first 255 bytes of text only: limit "
+		     "the field by :str(256)");
+		return;
+	}
+	at = reserve(f, &f->text, &f->text_bytes, size);
+	emit_read(f, n->left, at, size);
+	emit_automaton(f, &a, at, size);
+	bpfcode_jump_imm(&f->b->code, want ? BPF_JNE : BPF_JEQ, BPF_REG_0, 0, label);
+}
+
+void probefilter_match_text(struct probefilter *f, const struct expr_node *n, int label,
+			    bool want)
+{
+	const char *pattern = n->right->text;
+	size_t len = n->right->len_bytes, plain = strcspn(pattern, "*?");
+	size_t stars = strspn(pattern + plain, "*");
+
+	if (plain == len)
+		emit_equals(f, n->left, pattern, len, false, label, want);
+	else if (plain + stars < len)
+		emit_glob(f, n, label, want);
+	else if (plain)
+		emit_equals(f, n->left, pattern, plain, true, label, want);
+	else if (want)
+		probefilter_jump(f, label);
+}
