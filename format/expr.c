@@ -95,9 +95,6 @@ static void fold(struct expr_node *n)
 	    (n->left->type == EXPR_UNSIGNED ||
 	     (n->right && !is_shift && n->right->type == EXPR_UNSIGNED)))
 		n->type = EXPR_UNSIGNED;
-	/* The least number of 64 bits is written as the negative of one that has no room. */
-	if (n->op == EXPR_NEGATE && n->number == (uint64_t)INT64_MIN)
-		n->type = EXPR_SIGNED;
 	n->op = EXPR_NUMBER;
 	n->left = n->right = NULL;
 }
