@@ -1,7 +1,7 @@
 /*
  * An assembler for BPF: appends instructions to a growing program, with labels for
- * forward jumps.  The first error (memory, too long, a jump too far) sticks and
- * bpfcode_finish() tells it.
+ * jumps.  The first error (memory, too long, a jump too far or to an open label)
+ * sticks and bpfcode_finish() tells it.
  */
 #ifndef RECORD_BPFCODE_H
 #define RECORD_BPFCODE_H
@@ -40,6 +40,8 @@ void bpfcode_store_imm(struct bpfcode *c, unsigned int size, int dst, int16_t of
 void bpfcode_atomic(struct bpfcode *c, int op, int dst, int16_t offset, int src);
 /* Extends dst from size bytes. */
 void bpfcode_extend(struct bpfcode *c, int dst, unsigned int size, bool is_signed);
+/* dst keeps its number, but the verifier forgets what kind of pointer it was. */
+void bpfcode_forget(struct bpfcode *c, int dst);
 void bpfcode_map(struct bpfcode *c, int dst, int map_fd);
 void bpfcode_map_value(struct bpfcode *c, int dst, int map_fd, uint32_t offset);
 void bpfcode_call(struct bpfcode *c, int helper);

@@ -36,21 +36,34 @@ int probeprog_load(const struct probe *p, struct probe_variant *v, uint32_t inde
 		   const struct probeprog_env *env, struct diag *d);
 
 /*
+ * Times the kernel left out a run of the program because one was running already;
+ * 0 where the kernel does not count them.
+ */
+uint64_t probeprog_missed(const struct probe_variant *v);
+
+/*
  * For those who write parts of a program.  Registers r6 to r9 keep their meaning
- * (r6: the context); r0 to r5 are free and do not survive a call.
+ * (r6: the context, r7: thread id, and process id in the upper half); r0 to r5 are free
+ * and do not survive a call.
  */
 struct probeprog_builder {
 	struct bpfcode code;
 	const struct probe *probe;
 	const struct probe_variant *variant;
 	const struct probeprog_env *env;
+	int16_t slot;		/* offset from r10 of 8 bytes for the moment */
 	int16_t stack_top;	/* offsets of r10 below this are free; see probeprog_stack() */
 	int skip;		/* label: leave without a record */
+	int lost;		/* label: count a lost record, then leave */
+	uint32_t index;
 };
 
 /* Room on the BPF stack, 8-byte aligned: its offset from r10. */
 int16_t probeprog_stack(struct probeprog_builder *b, unsigned int size_bytes);
-/* The steps of a value: dst (r0 to r5) = the number or address.  r0-r5 are lost. */
+/*
+ * The steps of a value: dst (r0 to r5) = the number or address.  r0-r5 are lost.  Of
+ * RESULT_DATA_LOC_BYTES it is the address; RESULT_COMM has none.
+ */
 void probeprog_fetch(struct probeprog_builder *b, const struct probe_value *v, int dst);
 
 /* --- probefilter.c -------------------------------------------------------------------- */

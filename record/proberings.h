@@ -41,16 +41,37 @@ const char *proberings_way_name(const struct proberings *r);	/* for the file and
 /* Programs do nothing while this is off; off at the start. */
 void proberings_enable(struct proberings *r, bool on);
 
-/* For probeprog.c: what the programs are built around. */
+/*
+ * For probeprog.c: what the programs are built around.
+ *
+ * RINGS_MAPPED: ring_fd is an array with a value for each possible CPU: two
+ * counters of bytes that only ever grow, RESERVED moved by the programs of that
+ * CPU and CONSUMED by us, then, at DATA, cpu_bytes of ring and slack, into which the
+ * last record before the end runs on.  All that is not reserved is zero.
+ *
+ * Else a message is the __u32 number of the CPU and, right after it, the record.  It is
+ * built on the program's stack, or in one of PROBERINGS_SLOTS rows for each CPU of
+ * scratch_fd, each of which starts with a __u64 that is 1 while it is in use.
+ */
+#define PROBERINGS_RESERVED 0
+#define PROBERINGS_CONSUMED 2048	/* far away: prefetchers fetch in pairs of lines */
+#define PROBERINGS_DATA 4096
+#define PROBERINGS_SLOTS 6
+
 struct proberings_maps {
-	int control_fd;		/* array of one value: __u32 enabled at offset 0 */
-	int lost_fd;		/* array of one value: __u64 by CPU, then probe */
+	int control_fd;		/* array of one value: __u32 enabled */
+	int lost_fd;		/* array of __u64: row cpu * nr_probes + probe */
 	int ring_fd;		/* mapped array, ring buffer, or perf event array */
-	int scratch_fd;		/* per-CPU scratch of RINGS_PERFBUF, else -1 */
-	uint64_t cpu_bytes;	/* RINGS_MAPPED: a power of two */
+	int scratch_fd;		/* -1 with RINGS_MAPPED */
+	uint64_t cpu_bytes;	/* a power of two; RINGS_RINGBUF: of the whole buffer */
+	size_t max_record_bytes;
 	uint32_t nr_cpus;	/* possible ones */
+	uint32_t nr_probes;
+	bool atomics;		/* the kernel has BPF_XCHG and BPF_CMPXCHG */
 };
 
+/* The least power of two that is not smaller: sizes that a mask can keep. */
+uint64_t proberings_round_up(uint64_t n);
 void proberings_maps(const struct proberings *r, struct proberings_maps *maps);
 
 /* RINGS_MAPPED: a lane is a CPU's ring.  Else there is one lane, in no strict order. */
@@ -63,7 +84,7 @@ typedef void (*proberings_fn)(void *ctx, uint32_t cpu, const struct probe_record
  */
 size_t proberings_take(struct proberings *r, uint32_t lane, uint64_t until_ns,
 		       proberings_fn fn, void *ctx);
-/* How full the fullest lane is. */
+/* How full the fullest lane is; cheap. */
 unsigned int proberings_fill_percent(const struct proberings *r);
 /* Readable when it is time to drain, or -1: then the caller looks now and then. */
 int proberings_fd(const struct proberings *r);

@@ -40,7 +40,7 @@ void ringdrain_close(struct ringdrain *r)
 }
 
 void ringdrain_run(struct ringdrain *r,
-		   void (*fn)(void *ctx, const void *message, size_t size_bytes), void *ctx)
+		   bool (*fn)(void *ctx, const void *message, size_t size_bytes), void *ctx)
 {
 	unsigned long at = *r->consumer, end, returned = at;
 	/* Room goes back in steps: the two positions share no cache line to fight over. */
@@ -56,8 +56,9 @@ void ringdrain_run(struct ringdrain *r,
 
 		if (header & BPF_RINGBUF_BUSY_BIT)
 			break;
-		if (!(header & BPF_RINGBUF_DISCARD_BIT))
-			fn(ctx, record + BPF_RINGBUF_HDR_SZ, size_bytes);
+		if (!(header & BPF_RINGBUF_DISCARD_BIT) &&
+		    !fn(ctx, record + BPF_RINGBUF_HDR_SZ, size_bytes))
+			break;
 		at += (BPF_RINGBUF_HDR_SZ + size_bytes + 7) & ~7ul;
 		if (at - returned >= step) {
 			__atomic_store_n(r->consumer, at, __ATOMIC_RELEASE);

@@ -5,6 +5,7 @@
 #ifndef RECORD_RINGDRAIN_H
 #define RECORD_RINGDRAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,9 +18,12 @@ struct ringdrain {
 
 int ringdrain_open(struct ringdrain *r, int map_fd, size_t data_bytes);
 void ringdrain_close(struct ringdrain *r);
-/* Hands over the messages that are complete now; they lie at multiples of 8. */
+/*
+ * Hands over the messages that are complete now; they lie at multiples of 8.  One for
+ * which fn returns false stays, and so do all after it.
+ */
 void ringdrain_run(struct ringdrain *r,
-		   void (*fn)(void *ctx, const void *message, size_t size_bytes), void *ctx);
+		   bool (*fn)(void *ctx, const void *message, size_t size_bytes), void *ctx);
 unsigned int ringdrain_fill_percent(const struct ringdrain *r);
 
 #endif

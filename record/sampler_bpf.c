@@ -73,17 +73,24 @@ static void configure(struct sampler *s, struct sampler_bpf *b, size_t ring_byte
 	size_t i = 0;
 
 	skel->rodata->use_ring_buffer = use_ring;
-	skel->rodata->want_kernel_stack = s->opts.kernel_stack;
-	skel->rodata->want_user_stack = s->opts.user_stack;
 	skel->rodata->want_idle = s->opts.idle;
 	skel->rodata->traced_only = !s->target->all;
-	for (size_t event = 0; event < s->opts.nr_events; event++)
+	skel->rodata->by_thread = s->target->threads_only;
+	skel->rodata->in_cgroup = s->target->cgroup_fd >= 0;
+	for (size_t event = 0; event < s->opts.nr_events; event++) {
+		const struct sampled *e = &s->events[event];
+
 		skel->rodata->filtered_events |= (uint32_t)runs_on_cpus(s, event) << event;
+		skel->rodata->kernel_stack_events |= (uint32_t)e->kernel_stack << event;
+		skel->rodata->user_stack_events |= (uint32_t)e->user_stack << event;
+	}
 	skel->rodata->wake_bytes = ring_bytes / 4;
 	bpf_map__set_max_entries(skel->maps.ring, (uint32_t)ring_bytes);
 	bpf_map__set_autocreate(skel->maps.ring, use_ring);
 	if (!s->target->all)
 		bpf_map__set_max_entries(skel->maps.traced, MAX_TRACED);
+	if (s->target->threads_only)
+		bpf_map__set_max_entries(skel->maps.traced_tids, MAX_TRACED);
 	bpf_program__set_autoload(skel->progs.task_exited, !s->target->all);
 	bpf_object__for_each_program(prog, skel->obj) {
 		if (bpf_program__type(prog) == BPF_PROG_TYPE_PERF_EVENT)
@@ -125,6 +132,32 @@ static int load(struct sampler *s, struct sampler_bpf *b)
 
 /* --- attaching ------------------------------------------------------------------ */
 
+static int choose_threads(const struct sampler *s, const struct sampler_bpf *b, struct diag *d)
+{
+	const uint8_t on = 1;
+
+	for (size_t i = 0; s->target->threads_only && i < s->target->nr_tids; i++) {
+		uint32_t tid = (uint32_t)s->target->tids[i];
+
+		if (bpf_map_update_elem(bpf_map__fd(b->skel->maps.traced_tids), &tid, &on,
+					BPF_ANY) < 0)
+			return diag_set(d, -errno, "cannot follow thread %u: %s", tid,
+					strerror(errno));
+	}
+	return 0;
+}
+
+static int choose_cgroup(const struct sampler *s, const struct sampler_bpf *b, struct diag *d)
+{
+	const uint32_t zero = 0;
+
+	if (s->target->cgroup_fd >= 0 &&
+	    bpf_map_update_elem(bpf_map__fd(b->skel->maps.cgroups), &zero, &s->target->cgroup_fd,
+				BPF_ANY) < 0)
+		return diag_set(d, -errno, "cannot choose by cgroup: %s", strerror(errno));
+	return 0;
+}
+
 static int attach_tasks(struct sampler *s, struct sampler_bpf *b, struct diag *d)
 {
 	/* A command is held back before its exec: that much of it is ours. */
@@ -138,6 +171,11 @@ static int attach_tasks(struct sampler *s, struct sampler_bpf *b, struct diag *d
 			return diag_set(d, -errno, "cannot follow process %u: %s", pid,
 					strerror(errno));
 	}
+	err = choose_threads(s, b, d);
+	if (!err)
+		err = choose_cgroup(s, b, d);
+	if (err)
+		return err;
 	err = sample_bpf__attach(b->skel);
 	if (err)
 		diag_set(d, err, "cannot follow new processes: %s", strerror(-err));
@@ -277,11 +315,12 @@ struct delivery {
 	void *ctx;
 };
 
-static void deliver(void *ctx, const void *message, size_t size_bytes)
+static bool deliver(void *ctx, const void *message, size_t size_bytes)
 {
 	const struct delivery *to = ctx;
 
 	to->fn(to->ctx, message, size_bytes);
+	return true;
 }
 
 /* Losses come as records, too: the program has counted them already. */
@@ -339,6 +378,18 @@ static uint64_t bpf_lost(struct sampler *s, uint32_t row, uint32_t cpu)
 	return b->lost[row][cpu];
 }
 
+static void bpf_maps(const struct sampler *s, struct sampler_maps *maps)
+{
+	const struct sample_bpf *skel = ((const struct sampler_bpf *)s->impl)->skel;
+
+	if (s->target->threads_only)
+		maps->traced_tids_fd = bpf_map__fd(skel->maps.traced_tids);
+	else if (!s->target->all)
+		maps->traced_fd = bpf_map__fd(skel->maps.traced);
+	if (s->target->cgroup_fd >= 0)
+		maps->cgroup_fd = bpf_map__fd(skel->maps.cgroups);
+}
+
 static const struct sampler_backend backend = {
 	.open = bpf_open,
 	.close = bpf_close,
@@ -346,6 +397,7 @@ static const struct sampler_backend backend = {
 	.drain = bpf_drain,
 	.fill_percent = bpf_fill_percent,
 	.lost = bpf_lost,
+	.maps = bpf_maps,
 };
 
 const struct sampler_backend *sampler_bpf_backend(void)

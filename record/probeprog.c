@@ -1,0 +1,174 @@
+#include "record/probeprog.h"
+
+#include "record/probeprog_private.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRAM_STACK_BYTES 512
+#define LOG_BYTES (4u << 20)
+
+int16_t probeprog_stack(struct probeprog_builder *b, unsigned int size_bytes)
+{
+	int top = b->stack_top - (int)((size_bytes + 7) & ~7u);
+
+	if (top < -PROGRAM_STACK_BYTES) {
+		if (!b->code.err)
+			b->code.err = -E2BIG;
+		return -8;
+	}
+	b->stack_top = (int16_t)top;
+	return b->stack_top;
+}
+
+size_t probeprog_max_bytes(const struct probe *p)
+{
+	return probeprog_fields_max_bytes(p);
+}
+
+static bool has_varying_parts(const struct probe *p)
+{
+	for (size_t i = 0; i < p->nr_fields; i++)
+		if (p->fields[i].result != RESULT_NUMBER)
+			return true;
+	return p->kernel_stack || p->user_stack;
+}
+
+/* --- building ------------------------------------------------------------------------------ */
+
+static int build(struct probeprog_builder *b, struct diag *d)
+{
+	struct probeprog_sink sink = {
+		.varies = has_varying_parts(b->probe),
+		.fixed_bytes = (uint32_t)sizeof(struct probe_record) +
+			       ((b->probe->fixed_bytes + 7) & ~7u),
+		.max_bytes = (uint32_t)probeprog_max_bytes(b->probe),
+	};
+	struct bpfcode *c = &b->code;
+	int16_t top;
+	int err;
+
+	b->skip = bpfcode_label(c);
+	b->lost = bpfcode_label(c);
+	b->slot = probeprog_stack(b, 8);
+	bpfcode_map_value(c, BPF_REG_2, b->env->maps.control_fd, 0);
+	bpfcode_load(c, 4, BPF_REG_2, BPF_REG_2, 0);
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_2, 0, b->skip);
+	bpfcode_op(c, BPF_MOV, BPF_REG_6, BPF_REG_1);
+	probeprog_target_emit(b);
+	top = b->stack_top;
+	err = b->probe->filter ? probefilter_emit(b, d) : 0;
+	if (err)
+		return err;
+	b->stack_top = top;
+	probeprog_sink_reserve(b, &sink);
+	probeprog_fields_emit(b, &sink);
+	probeprog_sink_commit(b, &sink);
+	bpfcode_jump(c, b->skip);
+	bpfcode_here(c, b->lost);
+	probeprog_sink_count_lost(b);
+	bpfcode_here(c, b->skip);
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_0, 0);
+	bpfcode_exit(c);
+	return bpfcode_finish(c);
+}
+
+/* --- loading ------------------------------------------------------------------------------ */
+
+static int load(const struct probe_variant *v, const struct bpfcode *c, char *log)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		.expected_attach_type = v->expected_attach_type,
+		.attach_btf_id = v->attach_btf_id,
+		.attach_btf_obj_fd = (uint32_t)v->attach_btf_fd,
+		.prog_flags = v->sleepable ? BPF_F_SLEEPABLE : 0,
+		.log_buf = log, .log_size = log ? LOG_BYTES : 0, .log_level = log ? 1 : 0,
+	);
+	int fd = bpf_prog_load((enum bpf_prog_type)v->prog_type, "kymo_probe", "GPL", c->insns,
+			       c->nr, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The last line that is not statistics. */
+static const char *last_words(char *log)
+{
+	char *end = log + strlen(log), *line;
+
+	for (;;) {
+		while (end > log && end[-1] == '\n')
+			*--end = '\0';
+		line = strrchr(log, '\n');
+		line = line ? line + 1 : log;
+		if (line == log || (strncmp(line, "processed ", 10) != 0 &&
+				    strncmp(line, "verification time", 17) != 0 &&
+				    strncmp(line, "stack depth", 11) != 0))
+			return line;
+		end = line;
+		*end = '\0';
+	}
+}
+
+/* A program is refused: once more, to hear why. */
+static int say_refusal(const struct probeprog_builder *b, int err, struct diag *d)
+{
+	char *log = d ? calloc(1, LOG_BYTES) : NULL;
+	int fd;
+
+	if (log) {
+		fd = load(b->variant, &b->code, log);
+		if (fd >= 0) {
+			free(log);
+			return fd;
+		}
+	}
+	if (log && *log)
+		diag_set(d, err, "cannot load the program of probe '%s': %s (the kernel says: %.200s)",
+			 b->probe->name, strerror(-err), last_words(log));
+	else if (err == -EPERM)
+		diag_set(d, err, "cannot load the program of probe '%s': %s (run as root, or with "
+			 "CAP_BPF and CAP_PERFMON)", b->probe->name, strerror(-err));
+	else
+		diag_set(d, err, "cannot load the program of probe '%s': %s", b->probe->name,
+			 strerror(-err));
+	free(log);
+	return err;
+}
+
+int probeprog_load(const struct probe *p, struct probe_variant *v, uint32_t index,
+		   const struct probeprog_env *env, struct diag *d)
+{
+	struct probeprog_builder b = { .probe = p, .variant = v, .env = env, .index = index };
+	int fd;
+
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		return diag_set(d, -EOPNOTSUPP, "probes are for little-endian machines only");
+	bpfcode_init(&b.code);
+	fd = build(&b, d);
+	if (fd) {
+		diag_set(d, fd, fd == -E2BIG ?
+			 "probe '%s' is too large for a BPF program: ask for fewer fields or a "
+			 "shorter filter" : "cannot build the program of probe '%s'", p->name);
+	} else {
+		fd = load(v, &b.code, NULL);
+		if (fd < 0)
+			fd = say_refusal(&b, fd, d);
+	}
+	bpfcode_release(&b.code);
+	if (fd < 0)
+		return fd;
+	v->prog_fd = fd;
+	return 0;
+}
+
+uint64_t probeprog_missed(const struct probe_variant *v)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t bytes = sizeof(info);
+
+	if (v->prog_fd < 0 || bpf_obj_get_info_by_fd(v->prog_fd, &info, &bytes) < 0)
+		return 0;
+	return info.recursion_misses;
+}

@@ -1,0 +1,203 @@
+/*
+ * How a number or an address is got.  The value under way is in r0; only reads by a
+ * helper need more.
+ */
+#include "record/probeprog_private.h"
+
+#include <stddef.h>
+
+/* Arguments and registers; the verifier wants 8 bytes where that is how they lie. */
+static bool context_is_words(const struct probeprog_builder *b)
+{
+	return b->variant->prog_type != BPF_PROG_TYPE_TRACEPOINT;
+}
+
+static void load_context(struct probeprog_builder *b, const struct fetch_step *s)
+{
+	struct bpfcode *c = &b->code;
+
+	if (context_is_words(b) && s->value % 8 == 0) {
+		bpfcode_load(c, 8, BPF_REG_0, BPF_REG_6, (int16_t)s->value);
+	} else {
+		bpfcode_load(c, s->size, BPF_REG_0, BPF_REG_6, (int16_t)s->value);
+		if (s->is_signed)
+			bpfcode_extend(c, BPF_REG_0, s->size, true);
+		return;
+	}
+	if (s->size < 8)
+		bpfcode_forget(c, BPF_REG_0);
+	bpfcode_extend(c, BPF_REG_0, s->size, s->is_signed);
+}
+
+/* r0 + a constant; numbers of any size. */
+static void add_constant(struct bpfcode *c, int64_t value)
+{
+	if (!value)
+		return;
+	if (value == (int32_t)value) {
+		bpfcode_op_imm(c, BPF_ADD, BPF_REG_0, (int32_t)value);
+	} else {
+		bpfcode_const(c, BPF_REG_1, (uint64_t)value);
+		bpfcode_op(c, BPF_ADD, BPF_REG_0, BPF_REG_1);
+	}
+}
+
+static void load_memory(struct probeprog_builder *b, const struct fetch_step *s)
+{
+	bool kernel = s->op == FETCH_KERNEL;
+	struct bpfcode *c = &b->code;
+
+	add_constant(c, s->value);
+	bpfcode_op(c, BPF_MOV, BPF_REG_3, BPF_REG_0);
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, s->size);
+	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_10);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_1, b->slot);
+	/* It clears what it cannot read. */
+	bpfcode_call(c, kernel ? BPF_FUNC_probe_read_kernel : BPF_FUNC_probe_read_user);
+	bpfcode_load(c, s->size, BPF_REG_0, BPF_REG_10, b->slot);
+	if (s->is_signed)
+		bpfcode_extend(c, BPF_REG_0, s->size, true);
+}
+
+/* The verifier may want to see that the pointer is not NULL. */
+static void load_typed(struct probeprog_builder *b, const struct fetch_step *s)
+{
+	struct bpfcode *c = &b->code;
+	int load = bpfcode_label(c), done = bpfcode_label(c);
+
+	bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, 0, load);
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_0, 0);
+	bpfcode_jump(c, done);
+	bpfcode_here(c, load);
+	bpfcode_load(c, s->size, BPF_REG_0, BPF_REG_0, (int16_t)s->value);
+	if (s->is_signed)
+		bpfcode_extend(c, BPF_REG_0, s->size, true);
+	bpfcode_here(c, done);
+}
+
+/* Its lower half is the distance of the data, its upper half their length. */
+static void data_location(struct probeprog_builder *b, const struct fetch_step *s)
+{
+	struct bpfcode *c = &b->code;
+
+	bpfcode_load(c, 4, BPF_REG_0, BPF_REG_6, (int16_t)s->value);
+	bpfcode_op_imm(c, BPF_AND, BPF_REG_0, 0xffff);
+	/* A relative one counts from behind itself. */
+	if (s->op == FETCH_REL_LOC)
+		bpfcode_op_imm(c, BPF_ADD, BPF_REG_0, (int32_t)s->value + 4);
+	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_6);
+	bpfcode_op(c, BPF_ADD, BPF_REG_1, BPF_REG_0);
+	bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_1);
+	bpfcode_forget(c, BPF_REG_0);
+}
+
+static void extract_bits(struct bpfcode *c, const struct fetch_step *s)
+{
+	int left = 64 - s->shift - s->size, right = 64 - s->size;
+
+	if (left > 0)
+		bpfcode_op_imm(c, BPF_LSH, BPF_REG_0, left);
+	if (right > 0)
+		bpfcode_op_imm(c, s->is_signed ? BPF_ARSH : BPF_RSH, BPF_REG_0, right);
+}
+
+static void fetch_identity(struct probeprog_builder *b, const struct fetch_step *s)
+{
+	struct bpfcode *c = &b->code;
+
+	switch (s->op) {
+	case FETCH_PID:
+		bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_7);
+		bpfcode_op_imm(c, BPF_RSH, BPF_REG_0, 32);
+		break;
+	case FETCH_TID:
+		bpfcode_op32(c, BPF_MOV, BPF_REG_0, BPF_REG_7);
+		break;
+	case FETCH_UID:
+		bpfcode_call(c, BPF_FUNC_get_current_uid_gid);
+		bpfcode_op32(c, BPF_MOV, BPF_REG_0, BPF_REG_0);
+		break;
+	case FETCH_GID:
+		bpfcode_call(c, BPF_FUNC_get_current_uid_gid);
+		bpfcode_op_imm(c, BPF_RSH, BPF_REG_0, 32);
+		break;
+	case FETCH_CPU:
+		bpfcode_call(c, BPF_FUNC_get_smp_processor_id);
+		break;
+	case FETCH_CGROUP:
+		bpfcode_call(c, BPF_FUNC_get_current_cgroup_id);
+		break;
+	case FETCH_CURRENT:
+		bpfcode_call(c, BPF_FUNC_get_current_task);
+		break;
+	case FETCH_FUNC_IP:
+		bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_6);
+		bpfcode_call(c, BPF_FUNC_get_func_ip);
+		break;
+	}
+}
+
+static void fetch_step(struct probeprog_builder *b, const struct fetch_step *s)
+{
+	struct bpfcode *c = &b->code;
+
+	switch (s->op) {
+	case FETCH_CTX:
+		load_context(b, s);
+		break;
+	case FETCH_CTX_ADDRESS:
+		bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_6);
+		bpfcode_op_imm(c, BPF_ADD, BPF_REG_0, (int32_t)s->value);
+		bpfcode_forget(c, BPF_REG_0);
+		break;
+	case FETCH_ADD_CTX:
+		bpfcode_load(c, 8, BPF_REG_1, BPF_REG_6, (int16_t)s->value);
+		bpfcode_forget(c, BPF_REG_1);
+		if (s->shift)
+			bpfcode_op_imm(c, BPF_LSH, BPF_REG_1, s->shift);
+		bpfcode_op(c, BPF_ADD, BPF_REG_0, BPF_REG_1);
+		break;
+	case FETCH_DATA_LOC:
+	case FETCH_REL_LOC:
+		data_location(b, s);
+		break;
+	case FETCH_CONSTANT:
+		bpfcode_const(c, BPF_REG_0, (uint64_t)s->value);
+		break;
+	case FETCH_ADD:
+		add_constant(c, s->value);
+		break;
+	case FETCH_KERNEL:
+	case FETCH_USER:
+		load_memory(b, s);
+		break;
+	case FETCH_TYPED:
+		load_typed(b, s);
+		break;
+	case FETCH_BITS:
+		extract_bits(c, s);
+		break;
+	default:
+		fetch_identity(b, s);
+	}
+}
+
+void probeprog_fetch(struct probeprog_builder *b, const struct probe_value *v, int dst)
+{
+	bool typed = b->variant->prog_type == BPF_PROG_TYPE_TRACING;
+
+	for (uint32_t i = 0; i < v->nr_steps; i++) {
+		const struct fetch_step *s = &v->steps[i];
+		bool next_is_typed = i + 1 < v->nr_steps && s[1].op == FETCH_TYPED;
+
+		fetch_step(b, s);
+		/* With a pointer that may be NULL no arithmetic is allowed. */
+		if (typed && (s->op == FETCH_CTX || s->op == FETCH_TYPED) && s->size == 8 &&
+		    !next_is_typed)
+			bpfcode_forget(&b->code, BPF_REG_0);
+	}
+	if (!v->nr_steps)
+		bpfcode_op_imm(&b->code, BPF_MOV, BPF_REG_0, 0);
+	if (dst != BPF_REG_0)
+		bpfcode_op(&b->code, BPF_MOV, dst, BPF_REG_0);
+}
