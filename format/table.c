@@ -307,6 +307,12 @@ static bool begin_column(struct table_encoder *e)
 	return true;
 }
 
+void table_constant(struct table_encoder *e, uint32_t id, uint64_t value)
+{
+	if (begin_column(e))
+		put_column(e, id, TRANSFORM_NONE, LAYOUT_ZERO, e->nr ? value : 0, 0);
+}
+
 /* Columns that need no data; false if this is none. */
 static bool put_plain_column(struct table_encoder *e, uint32_t id, const uint64_t *x)
 {

@@ -68,6 +68,8 @@ void table_encoder_free(struct table_encoder *e);
 void table_begin(struct table_encoder *e, struct bytebuf *to, size_t nr, size_t nr_columns);
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		   const uint64_t *values);
+/* The same for one value in all rows. */
+void table_constant(struct table_encoder *e, uint32_t id, uint64_t value);
 /*
  * Ids of which those above `known` turn up here for the first time, mostly in
  * ascending order.

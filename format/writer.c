@@ -14,6 +14,10 @@
 /* The first level that parses optimally, which is what byte planes gain from. */
 #define DEFAULT_ZSTD_LEVEL 13
 
+/* Tells what writer_bytes() returned from the id of a string. */
+#define TEXT_MARK (UINT64_C(1) << 63)
+#define TEXT_LENGTH_MASK ((UINT64_C(1) << WRITER_TEXT_SHIFT) - 1)
+
 static uint64_t random_id(void)
 {
 	struct timespec now;
@@ -46,35 +50,51 @@ int writer_open(struct writer **out, const struct writer_output *output,
 	*out = NULL;
 	if (!w)
 		return -ENOMEM;
-	w->output = *output;
 	intern_strings_init(&w->strings);
 	intern_pairs_init(&w->frames);
 	intern_pairs_init(&w->stacks);
 	w->strings_written = w->frame_numbers.seen = w->stack_numbers.seen = 1;
-	err = table_encoder_new(&w->encoder, zstd_level ? zstd_level : DEFAULT_ZSTD_LEVEL);
+	zstd_level = zstd_level ? zstd_level : DEFAULT_ZSTD_LEVEL;
+	err = table_encoder_new(&w->encoder, zstd_level);
+	if (!err)
+		err = writer_pack_open(&w->pack, output, zstd_level);
 	if (!err) {
 		file_header_encode(header, &h);
-		err = w->output.put(w->output.ctx, header, sizeof(header), false);
+		writer_pack_put(&w->pack, header, sizeof(header));
+		err = w->pack.err;
 	}
 	if (err) {
 		writer_abandon(w);
 		return err;
 	}
-	w->stats.bytes = sizeof(header);
 	*out = w;
 	return 0;
+}
+
+int writer_start_worker(struct writer *w, size_t limit_bytes)
+{
+	return w->worker ? -EALREADY : writer_worker_start(&w->worker, &w->pack, limit_bytes);
+}
+
+static void free_source(struct writer_source *s)
+{
+	struct writer_batch *b;
+
+	writer_batch_free(s->batch);
+	while ((b = s->spares)) {
+		s->spares = b->next;
+		writer_batch_free(b);
+	}
+	free(s);
 }
 
 void writer_abandon(struct writer *w)
 {
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->nr_sources; i++) {
-		free(w->sources[i].types);
-		free(w->sources[i].roles);
-		free(w->sources[i].rows);
-		free(w->sources[i].sorted);
-	}
+	writer_worker_stop(w->worker, true);
+	for (size_t i = 0; i < w->nr_sources; i++)
+		free_source(w->sources[i]);
 	free(w->sources);
 	for (size_t i = 0; i < ROWS_MAX; i++)
 		free(w->rows[i].v);
@@ -83,58 +103,34 @@ void writer_abandon(struct writer *w)
 	intern_pairs_release(&w->stacks);
 	writer_numbers_release(&w->frame_numbers);
 	writer_numbers_release(&w->stack_numbers);
+	writer_pack_release(&w->pack);
+	writer_order_release(&w->order);
 	free(w->chain);
 	table_encoder_free(w->encoder);
 	bytebuf_release(&w->block);
 	bytebuf_release(&w->texts);
 	free(w->column);
-	free(w->keys);
-	free(w->lens);
 	free(w);
 }
 
-/* The key arrays serve all events, so they suit the longest block. */
-static int grow_keys(struct writer *w, size_t cap)
-{
-	struct writer_key *keys;
-	uint32_t *lens;
+/* --- events ------------------------------------------------------------------------- */
 
-	if (cap <= w->keys_cap)
-		return 0;
-	keys = realloc(w->keys, cap * sizeof(*keys));
-	if (keys)
-		w->keys = keys;
-	lens = realloc(w->lens, cap * sizeof(*lens));
-	if (lens)
-		w->lens = lens;
-	if (!keys || !lens)
-		return -ENOMEM;
-	w->keys_cap = cap;
-	return 0;
-}
-
-/* A new last element of w->sources, with room for its records. */
 static int add_source(struct writer *w, const struct event_desc *desc)
 {
-	uint32_t nr = desc->nr_fields;
-	struct writer_source *s = realloc(w->sources, (w->nr_sources + 1) * sizeof(*s));
+	uint32_t nr = desc->nr_fields, cap = BLOCK_MAX_NUMBERS / nr;
+	struct writer_source **sources, *s;
 
+	sources = realloc(w->sources, (w->nr_sources + 1) * sizeof(*sources));
+	if (!sources)
+		return -ENOMEM;
+	w->sources = sources;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	w->sources = s;
-	s += w->nr_sources;
-	memset(s, 0, sizeof(*s));
+	w->sources[w->nr_sources++] = s;
+	s->event = (uint32_t)w->nr_sources;
 	s->nr_fields = s->time_field = s->cpu_field = nr;
-	s->cap = BLOCK_MAX_NUMBERS / nr;
-	if (s->cap > WRITER_BLOCK_RECORDS)
-		s->cap = WRITER_BLOCK_RECORDS;
-	s->types = malloc(nr);
-	s->roles = malloc(nr);
-	s->rows = malloc(s->cap * nr * sizeof(*s->rows));
-	s->sorted = malloc(s->cap * sizeof(*s->sorted));
-	w->nr_sources++;
-	if (!s->types || !s->roles || !s->rows || !s->sorted)
-		return -ENOMEM;
+	s->cap = cap < WRITER_BLOCK_RECORDS ? cap : WRITER_BLOCK_RECORDS;
 	for (uint32_t f = nr; f-- > 0;) {
 		s->types[f] = desc->fields[f].type;
 		s->roles[f] = desc->fields[f].role;
@@ -142,10 +138,10 @@ static int add_source(struct writer *w, const struct event_desc *desc)
 			s->time_field = f;
 		if (s->roles[f] == ROLE_CPU)
 			s->cpu_field = f;
+		s->has_texts |= s->types[f] == FIELD_BYTES;
+		s->has_numbered |= s->types[f] == FIELD_STACK || s->types[f] == FIELD_FRAME;
 	}
-	if (s->time_field == nr)
-		return -EINVAL;
-	return grow_keys(w, s->cap);
+	return s->time_field == nr ? -EINVAL : 0;
 }
 
 static uint32_t fixed_text(struct writer *w, const char *text)
@@ -187,23 +183,86 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc)
 	return w->err ? 0 : (uint32_t)w->nr_sources;
 }
 
-void writer_record(struct writer *w, uint32_t event, const uint64_t *values)
+/* --- records ------------------------------------------------------------------------ */
+
+/* Where the next record of the event goes, or NULL. */
+static struct writer_batch *waiting_batch(struct writer *w, uint32_t event)
 {
 	struct writer_source *s;
 
 	if (w->err || !event || event > w->nr_sources)
+		return NULL;
+	s = w->sources[event - 1];
+	if (s->batch)
+		return s->batch;
+	if (w->worker)
+		s->batch = writer_worker_spare(w->worker, s);
+	if (!s->batch)
+		s->batch = writer_batch_new(s, s->cap);
+	if (!s->batch)
+		writer_block_fail(w, -ENOMEM);
+	return s->batch;
+}
+
+static uint64_t add_text(struct writer_batch *b, const void *bytes, size_t len_bytes)
+{
+	size_t offset = b->texts.len;
+
+	if (len_bytes > WRITER_MAX_INLINE_BYTES)
+		len_bytes = WRITER_MAX_INLINE_BYTES;
+	bytebuf_put(&b->texts, bytes, len_bytes);
+	return b->texts.err || !len_bytes ? 0 : offset << WRITER_TEXT_SHIFT | len_bytes;
+}
+
+uint64_t writer_bytes(struct writer *w, uint32_t event, const void *bytes, size_t len_bytes)
+{
+	struct writer_batch *b = waiting_batch(w, event);
+	uint64_t text = b ? add_text(b, bytes, len_bytes) : 0;
+
+	return text ? text | TEXT_MARK : 0;
+}
+
+/* What a caller gives for a FIELD_BYTES, as a place in the texts of the batch. */
+static uint64_t place_text(struct writer *w, struct writer_batch *b, uint64_t value)
+{
+	uint64_t text = value & ~TEXT_MARK;
+
+	if (text != value)
+		return (text >> WRITER_TEXT_SHIFT) + (text & TEXT_LENGTH_MASK) <= b->texts.len ?
+		       text : 0;
+	if (!value || value >= w->strings.nr)
+		return 0;
+	return add_text(b, w->strings.by_id[value].text, w->strings.by_id[value].len_bytes);
+}
+
+/* A full block's worth.  Other events may hold earlier records: nothing new is promised. */
+static void flush_batch(struct writer *w, struct writer_source *s)
+{
+	if (!w->worker || writer_worker_room(w->worker, writer_batch_bytes(s->batch)))
+		writer_dict_flush(w, s->event, s->event);
+	writer_records_flush(w, s, w->safe_ns);
+}
+
+void writer_record(struct writer *w, uint32_t event, const uint64_t *values)
+{
+	struct writer_batch *b = waiting_batch(w, event);
+	struct writer_source *s;
+	uint64_t *row;
+
+	if (!b)
 		return;
-	s = &w->sources[event - 1];
-	memcpy(s->rows + s->nr * s->nr_fields, values, s->nr_fields * sizeof(*values));
-	s->nr++;
-	for (uint32_t f = 0; f < s->nr_fields; f++)
-		if (s->types[f] == FIELD_BYTES && values[f] < w->strings.nr && values[f])
-			s->text_bytes += w->strings.by_id[values[f]].len_bytes;
-	if (s->nr == s->cap || s->text_bytes > MAX_WAITING_TEXT_BYTES) {
-		writer_dict_flush(w, event, event);
-		/* Other events may hold earlier records: nothing new is promised. */
-		writer_records_flush(w, event, w->safe_ns);
+	s = b->source;
+	row = b->rows + (size_t)b->nr * s->nr_fields;
+	memcpy(row, values, s->nr_fields * sizeof(*values));
+	b->nr++;
+	if (s->has_texts) {
+		for (uint32_t f = 0; f < s->nr_fields; f++)
+			if (s->types[f] == FIELD_BYTES)
+				row[f] = place_text(w, b, values[f]);
+		writer_block_fail(w, b->texts.err);
 	}
+	if (b->nr == b->cap || b->texts.len > MAX_WAITING_TEXT_BYTES)
+		flush_batch(w, s);
 }
 
 size_t writer_pending(const struct writer *w)
@@ -211,42 +270,70 @@ size_t writer_pending(const struct writer *w)
 	size_t nr = 0;
 
 	for (size_t i = 0; i < w->nr_sources; i++)
-		nr += w->sources[i].nr;
+		nr += w->sources[i]->batch ? w->sources[i]->batch->nr : 0;
 	return nr;
+}
+
+static bool has_records(const struct writer_source *s)
+{
+	return s->batch && s->batch->nr;
 }
 
 int writer_flush(struct writer *w, uint64_t safe_ns)
 {
 	size_t last = w->nr_sources;
+	/* A worker that is behind gets no more: dictionaries wait, records are refused. */
+	bool room = !w->worker || writer_worker_room(w->worker, 0);
 
 	if (safe_ns < w->safe_ns)
 		safe_ns = w->safe_ns;
-	writer_dict_flush(w, 1, (uint32_t)w->nr_sources);
-	while (last && !w->sources[last - 1].nr)
+	if (room)
+		writer_dict_flush(w, 1, (uint32_t)w->nr_sources);
+	while (last && !has_records(w->sources[last - 1]))
 		last--;
 	/* Only behind the last of the blocks is the promise true. */
 	for (size_t i = 1; i <= last; i++)
-		writer_records_flush(w, (uint32_t)i, i == last ? safe_ns : w->safe_ns);
+		writer_records_flush(w, w->sources[i - 1], i == last ? safe_ns : w->safe_ns);
 	w->safe_ns = safe_ns;
+	if (!room)
+		return w->err;
 	writer_block_put_rows(w, ROWS_LOSS);
 	writer_block_put_rows(w, ROWS_COST);
+	if (w->worker)
+		writer_block_fail(w, writer_worker_losses(w->worker));
+	else
+		writer_pack_losses(&w->pack);
+	writer_block_fail(w, w->worker ? 0 : w->pack.err);
 	return w->err;
 }
 
 void writer_get_stats(const struct writer *w, struct writer_stats *stats)
 {
-	*stats = w->stats;
+	if (w->worker)
+		writer_worker_stats(w->worker, stats);
+	else
+		*stats = w->pack.stats;
+	stats->refused_records += w->refused_records;
+}
+
+void writer_sync(struct writer *w)
+{
+	if (w->worker)
+		writer_worker_sync(w->worker);
 }
 
 int writer_close(struct writer *w)
 {
-	uint64_t index_offset;
 	int err;
 
+	/* What is left is the caller's, who has nothing else to do any more. */
+	writer_worker_stop(w->worker, false);
+	w->worker = NULL;
+	writer_block_fail(w, w->pack.err);
 	writer_flush(w, UINT64_MAX);
-	index_offset = w->stats.bytes;
-	writer_block_put_rows(w, ROWS_INDEX);
-	writer_block_trailer(w, index_offset);
+	if (!w->err)
+		writer_pack_end(&w->pack);
+	writer_block_fail(w, w->pack.err);
 	err = w->err;
 	writer_abandon(w);
 	return err;

@@ -13,6 +13,10 @@
  * overrides the earlier entry.  One thread at a time may use a writer.
  * All calls return 0 or an id; the first error sticks and is returned by
  * writer_flush() and writer_close().
+ *
+ * A writer may have a thread of its own, which encodes, compresses and puts out
+ * the blocks: then none of the calls waits for that, but writer_sync() and
+ * writer_close().
  */
 #ifndef FORMAT_WRITER_H
 #define FORMAT_WRITER_H
@@ -79,6 +83,16 @@ struct writer;
 int writer_open(struct writer **out, const struct writer_output *output,
 		uint64_t trace_id, int zstd_level);
 
+/*
+ * From now on the output is called by a thread of the writer's, in which all
+ * signals are blocked, and errors and statistics come a little later.  Blocks of
+ * records that would have more than limit_bytes wait for it are refused: they
+ * count as if the output had.
+ */
+int writer_start_worker(struct writer *w, size_t limit_bytes);
+/* Waits until that thread has put out all that was flushed.  Statistics are exact then. */
+void writer_sync(struct writer *w);
+
 /* A longer text than 1 MiB is cut. */
 uint32_t writer_string(struct writer *w, enum privacy_class class,
 		       const void *text, size_t len_bytes);
@@ -100,9 +114,14 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc);
 /*
  * values[i] belongs to field i.  Records of one event may come slightly out of
  * order in time; a block is sorted by CPU, then time.  FIELD_BYTES fields are
- * given as string ids here and stored as their text, of which 16 KiB are kept.
+ * given as writer_bytes() or as string ids, and stored as their text.
  */
 void writer_record(struct writer *w, uint32_t event, const uint64_t *values);
+/*
+ * The value of a FIELD_BYTES field for the next writer_record() of that event,
+ * for bytes that are not worth a place among the strings.  16 KiB are kept.
+ */
+uint64_t writer_bytes(struct writer *w, uint32_t event, const void *bytes, size_t len_bytes);
 /* Records waiting in memory, of all events. */
 size_t writer_pending(const struct writer *w);
 
@@ -115,7 +134,7 @@ int writer_flush(struct writer *w, uint64_t safe_ns);
 void writer_get_stats(const struct writer *w, struct writer_stats *stats);
 /* Flushes, writes index and trailer, frees.  Returns the first error of all. */
 int writer_close(struct writer *w);
-/* Frees without writing anything more. */
+/* Frees without writing anything more.  Waits for a put() that is under way. */
 void writer_abandon(struct writer *w);
 
 #endif

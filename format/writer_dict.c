@@ -131,14 +131,15 @@ void writer_loss(struct writer *w, const struct writer_loss *l)
 
 void writer_cost(struct writer *w, const struct writer_cost *c)
 {
-	const uint64_t cells[] = {
+	struct writer_stats stats;
+
+	writer_get_stats(w, &stats);
+	writer_block_add_row(w, ROWS_COST, (const uint64_t[]){
 		[COST_TIME - 1] = c->time_ns,
 		[COST_USER_NS - 1] = c->user_ns,
 		[COST_SYSTEM_NS - 1] = c->system_ns,
-		[COST_BYTES - 1] = w->stats.bytes,
-	};
-
-	writer_block_add_row(w, ROWS_COST, cells);
+		[COST_BYTES - 1] = stats.bytes,
+	});
 }
 
 /* Strings first..end-1, as many as fit one block; returns how many. */
@@ -147,7 +148,6 @@ static uint32_t put_strings(struct writer *w, uint32_t first)
 	const struct intern_string *s = w->strings.by_id + first;
 	uint32_t left = w->strings.nr - first, nr = 0;
 	uint64_t *column = writer_block_column(w, STRINGS_ROWS);
-	struct block_header h = { .type = BLOCK_STRINGS, .safe_ns = w->safe_ns };
 	uint32_t lens[STRINGS_ROWS];
 
 	if (!column)
@@ -159,10 +159,9 @@ static uint32_t put_strings(struct writer *w, uint32_t first)
 		nr++;
 	}
 	if (w->texts.err) {
-		w->err = w->texts.err;
+		writer_block_fail(w, w->texts.err);
 		return left;
 	}
-	h.nr_records = nr;
 	writer_block_begin(w, nr, 3);
 	for (uint32_t i = 0; i < nr; i++)
 		column[i] = first + i;
@@ -171,7 +170,7 @@ static uint32_t put_strings(struct writer *w, uint32_t first)
 		column[i] = s[i].class;
 	table_numbers(w->encoder, STRING_CLASS, TABLE_PLAIN, column);
 	table_strings(w->encoder, STRING_TEXT, lens, w->texts.data);
-	writer_block_end(w, &h);
+	writer_block_end(w, BLOCK_STRINGS, nr);
 	return nr;
 }
 
@@ -181,8 +180,6 @@ static size_t put_frames(struct writer *w, size_t first)
 	const struct writer_numbers *n = &w->frame_numbers;
 	const uint32_t *order = n->order + first;
 	size_t left = n->nr_order - first, nr = left < PAIRS_ROWS ? left : PAIRS_ROWS;
-	struct block_header h = { .type = BLOCK_FRAMES, .nr_records = (uint32_t)nr,
-				  .safe_ns = w->safe_ns };
 	uint64_t *column = writer_block_column(w, nr);
 
 	if (!column)
@@ -197,7 +194,7 @@ static size_t put_frames(struct writer *w, size_t first)
 	for (size_t i = 0; i < nr; i++)
 		column[i] = w->frames.by_id[order[i]].b;
 	table_numbers(w->encoder, FRAME_OFFSET, TABLE_IDS, column);
-	writer_block_end(w, &h);
+	writer_block_end(w, BLOCK_FRAMES, nr);
 	return nr;
 }
 
@@ -207,8 +204,6 @@ static size_t put_stacks(struct writer *w, size_t first, uint32_t known_frame)
 	const struct writer_numbers *n = &w->stack_numbers;
 	const uint32_t *order = n->order + first;
 	size_t left = n->nr_order - first, nr = left < PAIRS_ROWS ? left : PAIRS_ROWS;
-	struct block_header h = { .type = BLOCK_STACKS, .nr_records = (uint32_t)nr,
-				  .safe_ns = w->safe_ns };
 	uint64_t *column = writer_block_column(w, nr);
 
 	if (!column)
@@ -223,7 +218,7 @@ static size_t put_stacks(struct writer *w, size_t first, uint32_t known_frame)
 	for (size_t i = 0; i < nr; i++)
 		column[i] = writer_numbers_file(&w->frame_numbers, w->stacks.by_id[order[i]].b);
 	table_new_ids(w->encoder, STACK_FRAME, known_frame, column);
-	writer_block_end(w, &h);
+	writer_block_end(w, BLOCK_STACKS, nr);
 	return nr;
 }
 
@@ -242,7 +237,7 @@ static void put_stack_dictionaries(struct writer *w)
 void writer_dict_flush(struct writer *w, uint32_t first, uint32_t last)
 {
 	for (uint32_t event = first; event <= last; event++)
-		writer_records_order(w, event);
+		writer_records_number(w, w->sources[event - 1]);
 	writer_numbers_rest(w);
 	while (w->strings_written < w->strings.nr && !w->err)
 		w->strings_written += put_strings(w, w->strings_written);

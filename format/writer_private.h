@@ -1,5 +1,10 @@
 /*
  * What the files of the writer share.  Nobody else includes this.
+ *
+ * A writer has two halves.  struct writer belongs to the caller's thread: it
+ * interns, numbers, and collects rows and records.  struct writer_pack makes
+ * finished blocks and hands them to the output, in the order in which they are
+ * given to it: by the caller's thread, or by the writer's own (writer_worker.c).
  */
 #ifndef FORMAT_WRITER_PRIVATE_H
 #define FORMAT_WRITER_PRIVATE_H
@@ -10,6 +15,7 @@
 #include "format/table.h"
 #include "format/writer.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,19 +45,50 @@ enum writer_rows_kind {
 	ROWS_MAX,
 };
 
-struct writer_source {			/* one event */
+/* An event.  All but `batch` and `spares` stays as writer_event() made it. */
+struct writer_source {
+	uint32_t event;			/* its id */
 	uint32_t nr_fields, time_field, cpu_field;	/* cpu_field may be nr_fields: none */
-	uint8_t *types, *roles;
-	uint64_t *rows;
-	size_t nr, cap;
-	size_t text_bytes;		/* of the FIELD_BYTES that wait */
-	struct writer_key *sorted;	/* by writer_records_order() */
-	uint32_t known_stack, known_frame;	/* largest ids in use before its records */
+	uint32_t cap;			/* rows of a block */
+	bool has_numbered;		/* a stack or frame among its fields */
+	bool has_texts;			/* a FIELD_BYTES */
+	uint8_t types[WRITER_MAX_FIELDS], roles[WRITER_MAX_FIELDS];
+	struct writer_batch *batch;	/* what waits, or NULL: nothing yet */
+	struct writer_batch *spares;	/* the worker's: batches that are free again */
 };
 
-struct writer_key {
-	uint64_t cpu, time;
-	uint32_t row;
+/*
+ * Records of one event on their way to a block, row by row.  The value of a
+ * FIELD_BYTES is offset << WRITER_TEXT_SHIFT | length in `texts`.
+ */
+struct writer_batch {
+	struct writer_source *source;
+	struct writer_batch *next;	/* of the spares */
+	uint64_t *rows;
+	uint32_t nr, cap;
+	struct bytebuf texts;
+	uint64_t safe_ns;
+	uint32_t known_stack, known_frame;	/* largest ids in use before these records */
+	/* By writer_batch_order(): */
+	bool is_ordered;
+	uint32_t *order;		/* rows by CPU, then time; NULL: as they are */
+	uint32_t *order_space;
+	uint64_t first_ns, last_ns;
+};
+
+/* Row i in the order of the block. */
+static inline uint64_t *writer_batch_row(const struct writer_batch *b, size_t i)
+{
+	return b->rows + (b->order ? b->order[i] : i) * b->source->nr_fields;
+}
+
+#define WRITER_TEXT_SHIFT 16
+
+/* Scratch of writer_batch_order(). */
+struct writer_order {
+	uint64_t *times;
+	uint32_t *cpus, *merged;
+	size_t cap;
 };
 
 /*
@@ -68,17 +105,36 @@ struct writer_numbers {
 	uint32_t seen;			/* ids in memory below this have one */
 };
 
-struct writer {
+struct writer_pack {
 	struct writer_output output;
-	int err;
+	int err;			/* the first one sticks */
 	struct writer_stats stats;
 	uint32_t seq;
+	uint64_t safe_ns;		/* of the block before */
+	struct table_encoder *encoder;
+	struct bytebuf block, texts;
+	struct writer_order order;
+	uint64_t *columns;		/* of records: nr of field 0, nr of field 1 ... */
+	size_t columns_cap;
+	uint32_t *lens;
+	size_t lens_cap;
+	struct writer_rows index, losses;
+};
+
+struct writer_worker;
+
+struct writer {
+	int err;
 	uint64_t safe_ns;
+	uint64_t refused_records;	/* that the worker had no room for */
+	struct writer_pack pack;
+	struct writer_worker *worker;	/* or NULL */
 
 	struct table_encoder *encoder;
-	struct bytebuf block;
+	struct bytebuf block, texts;
 	uint64_t *column;		/* scratch of column_cap numbers */
 	size_t column_cap;
+	struct writer_order order;
 
 	struct writer_rows rows[ROWS_MAX];
 	struct intern_strings strings;
@@ -88,27 +144,33 @@ struct writer {
 	uint32_t *chain;			/* a stack on its way to be numbered */
 	size_t cap_chain;
 
-	struct writer_source *sources;	/* event id is index + 1 */
+	struct writer_source **sources;	/* event id is index + 1 */
 	size_t nr_sources;
-	struct writer_key *keys;
-	size_t keys_cap;
-	uint32_t *lens;
-	struct bytebuf texts;
 };
+
+/* --- writer_rows.c ----------------------------------------------------------- */
+
+/* Adds a row of the kind's columns; -ENOMEM. */
+int writer_rows_add(struct writer_rows *r, enum writer_rows_kind kind, const uint64_t *cells);
+uint16_t writer_rows_type(enum writer_rows_kind kind);
+/* Rows from `first` on as a table at the end of `to`; returns how many, 0: an error. */
+size_t writer_rows_encode(const struct writer_rows *r, enum writer_rows_kind kind, size_t first,
+			  struct table_encoder *e, struct bytebuf *to);
 
 /* --- writer_block.c ---------------------------------------------------------- */
 
 /* A block of nr rows begins; its columns go to w->encoder. */
 void writer_block_begin(struct writer *w, size_t nr, size_t nr_columns);
-/* Completes type, payload and checksums, and hands the block out. */
-void writer_block_end(struct writer *w, struct block_header *h);
+/* Hands the block on.  Its type and rows are given. */
+void writer_block_end(struct writer *w, uint16_t type, size_t nr);
 /* Scratch for a column of nr numbers, or NULL with w->err set. */
 uint64_t *writer_block_column(struct writer *w, size_t nr);
 /* One waiting row; nr_columns numbers follow from the kind. */
 void writer_block_add_row(struct writer *w, enum writer_rows_kind kind, const uint64_t *cells);
 /* Writes and forgets what waits of that kind, in as many blocks as needed. */
 void writer_block_put_rows(struct writer *w, enum writer_rows_kind kind);
-void writer_block_trailer(struct writer *w, uint64_t index_offset);
+/* Keeps the first error. */
+void writer_block_fail(struct writer *w, int err);
 
 /* --- writer_dict.c ----------------------------------------------------------- */
 
@@ -126,11 +188,63 @@ void writer_numbers_rest(struct writer *w);
 uint32_t writer_numbers_file(const struct writer_numbers *n, uint64_t id);
 void writer_numbers_release(struct writer_numbers *n);
 
+/* --- writer_batch.c ---------------------------------------------------------- */
+
+/* Room for `cap` rows, or NULL. */
+struct writer_batch *writer_batch_new(struct writer_source *s, uint32_t cap);
+void writer_batch_free(struct writer_batch *b);
+/* Empties it and keeps the memory. */
+void writer_batch_clear(struct writer_batch *b);
+/* The same records in as little memory as they need, or NULL. */
+struct writer_batch *writer_batch_copy(const struct writer_batch *b);
+size_t writer_batch_bytes(const struct writer_batch *b);
+/* Finds the order by CPU, then time; -ENOMEM. */
+int writer_batch_order(struct writer_batch *b, struct writer_order *o);
+void writer_order_release(struct writer_order *o);
+/* Its records as rows of a block of losses, by CPU, added to r.  It is in order. */
+int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r);
+
 /* --- writer_records.c -------------------------------------------------------- */
 
-/* Puts the waiting records of an event in order, and numbers their stacks. */
-void writer_records_order(struct writer *w, uint32_t event);
-/* One block with the waiting records of an event, which are in order. */
-void writer_records_flush(struct writer *w, uint32_t event, uint64_t safe_ns);
+/* The waiting records of an event: puts them in order, if that takes numbering. */
+void writer_records_number(struct writer *w, struct writer_source *s);
+/* Hands on the waiting records of an event, if there are any. */
+void writer_records_flush(struct writer *w, struct writer_source *s, uint64_t safe_ns);
+/* The records as a table at the end of p->block.  They are in order. */
+int writer_records_encode(struct writer_pack *p, const struct writer_batch *b);
+
+/* --- writer_pack.c ----------------------------------------------------------- */
+
+int writer_pack_open(struct writer_pack *p, const struct writer_output *output, int zstd_level);
+void writer_pack_release(struct writer_pack *p);
+/* These keep the first error in p->err, and do nothing after it. */
+void writer_pack_put(struct writer_pack *p, const void *bytes, size_t size_bytes);
+/* A block: BLOCK_HEADER_BYTES to be filled in, then the payload. */
+void writer_pack_block(struct writer_pack *p, struct block_header *h, struct bytebuf *b);
+void writer_pack_records(struct writer_pack *p, struct writer_batch *b);
+/* A block of what the output refused, if it did. */
+void writer_pack_losses(struct writer_pack *p);
+/* Index and trailer. */
+void writer_pack_end(struct writer_pack *p);
+
+/* --- writer_worker.c --------------------------------------------------------- */
+
+int writer_worker_start(struct writer_worker **out, struct writer_pack *p, size_t limit_bytes);
+/* Ends the thread: after all that waits, or at once.  Then p is the caller's again. */
+void writer_worker_stop(struct writer_worker *k, bool at_once);
+/* Whether so many more bytes may wait. */
+bool writer_worker_room(struct writer_worker *k, size_t size_bytes);
+/* The same calls, in order, on the worker's thread.  The bytes are copied. */
+int writer_worker_block(struct writer_worker *k, const struct block_header *h,
+			const struct bytebuf *b);
+/* Takes the batch over. */
+int writer_worker_records(struct writer_worker *k, struct writer_batch *b);
+int writer_worker_losses(struct writer_worker *k);
+/* A batch of that event that is free again, or NULL. */
+struct writer_batch *writer_worker_spare(struct writer_worker *k, struct writer_source *s);
+/* As of the last block that is done; returns the first error. */
+int writer_worker_stats(struct writer_worker *k, struct writer_stats *stats);
+/* Waits until nothing waits. */
+void writer_worker_sync(struct writer_worker *k);
 
 #endif

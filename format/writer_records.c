@@ -4,74 +4,149 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CPU_BUCKETS 1024
+#define TILE_ROWS 128		/* that stay in the first cache */
 
-static int compare_keys(const void *a, const void *b)
+static bool is_numbered(uint8_t type)
 {
-	const struct writer_key *x = a, *y = b;
-
-	if (x->cpu != y->cpu)
-		return x->cpu < y->cpu ? -1 : 1;
-	if (x->time != y->time)
-		return x->time < y->time ? -1 : 1;
-	return x->row < y->row ? -1 : x->row > y->row;
+	return type == FIELD_STACK || type == FIELD_FRAME;
 }
 
-static bool is_sorted(const struct writer_key *k, size_t nr)
+void writer_records_number(struct writer *w, struct writer_source *s)
 {
-	for (size_t i = 1; i < nr; i++)
-		if (compare_keys(&k[i - 1], &k[i]) > 0)
-			return false;
-	return true;
+	struct writer_batch *b = s->batch;
+
+	if (!b || !b->nr || !s->has_numbered || b->is_ordered)
+		return;
+	writer_block_fail(w, writer_batch_order(b, &w->order));
+	if (w->err)
+		return;
+	b->known_stack = w->stack_numbers.last;
+	b->known_frame = w->frame_numbers.last;
+	for (size_t i = 0; i < b->nr; i++) {
+		uint64_t *row = writer_batch_row(b, i);
+
+		for (uint32_t f = 0; f < s->nr_fields; f++) {
+			if (s->types[f] == FIELD_STACK) {
+				writer_numbers_stack(w, row[f]);
+				row[f] = writer_numbers_file(&w->stack_numbers, row[f]);
+			} else if (s->types[f] == FIELD_FRAME) {
+				writer_numbers_frame(w, row[f]);
+				row[f] = writer_numbers_file(&w->frame_numbers, row[f]);
+			}
+		}
+	}
+}
+
+/* Nobody takes them: they are told as lost, by CPU. */
+static void refuse(struct writer *w, struct writer_batch *b)
+{
+	int err = writer_batch_order(b, &w->order);
+
+	w->refused_records += b->nr;
+	writer_block_fail(w, err ? err : writer_batch_losses(b, &w->rows[ROWS_LOSS]));
+	writer_batch_clear(b);
 }
 
 /*
- * Orders the waiting records by CPU, then time, into s->sorted.  They come in time order per
- * CPU nearly always, so a distribution by CPU does the work and sorting is the
- * exception.  The last bucket takes all CPUs from CPU_BUCKETS - 1 on.
+ * A batch that is rather empty is copied, so that events which are many and rare
+ * do not each hold memory for a full block.
  */
-static void order_rows(struct writer *w, const struct writer_source *s)
+static void hand_over(struct writer *w, struct writer_source *s)
 {
-	size_t starts[CPU_BUCKETS + 1] = { 0 };
+	struct writer_batch *b = s->batch, *copy;
 
-	for (size_t i = 0; i < s->nr; i++) {
-		const uint64_t *row = s->rows + i * s->nr_fields;
-		struct writer_key *k = &w->keys[i];
-
-		k->cpu = s->cpu_field < s->nr_fields ? row[s->cpu_field] : 0;
-		k->time = row[s->time_field];
-		k->row = (uint32_t)i;
-		starts[(k->cpu < CPU_BUCKETS - 1 ? k->cpu : CPU_BUCKETS - 1) + 1]++;
+	if (b->nr >= b->cap / 4) {
+		s->batch = NULL;
+		writer_block_fail(w, writer_worker_records(w->worker, b));
+		return;
 	}
-	for (size_t b = 0; b < CPU_BUCKETS; b++)
-		starts[b + 1] += starts[b];
-	for (size_t i = 0; i < s->nr; i++) {
-		const struct writer_key *k = &w->keys[i];
-
-		s->sorted[starts[k->cpu < CPU_BUCKETS - 1 ? k->cpu : CPU_BUCKETS - 1]++] = *k;
-	}
-	/* Now starts[b] is where bucket b ends. */
-	for (size_t b = 0, first = 0; b < CPU_BUCKETS; first = starts[b++])
-		if (!is_sorted(s->sorted + first, starts[b] - first))
-			qsort(s->sorted + first, starts[b] - first, sizeof(*s->sorted),
-			      compare_keys);
+	copy = writer_batch_copy(b);
+	writer_batch_clear(b);
+	writer_block_fail(w, copy ? writer_worker_records(w->worker, copy) : -ENOMEM);
 }
 
-void writer_records_order(struct writer *w, uint32_t event)
+void writer_records_flush(struct writer *w, struct writer_source *s, uint64_t safe_ns)
 {
-	struct writer_source *s = &w->sources[event - 1];
+	struct writer_batch *b = s->batch;
 
-	order_rows(w, s);
-	s->known_stack = w->stack_numbers.last;
-	s->known_frame = w->frame_numbers.last;
-	for (size_t i = 0; i < s->nr; i++) {
-		const uint64_t *row = s->rows + s->sorted[i].row * (size_t)s->nr_fields;
+	if (!b || !b->nr)
+		return;
+	b->safe_ns = safe_ns;
+	if (w->err) {
+		writer_batch_clear(b);
+	} else if (!w->worker) {
+		writer_pack_records(&w->pack, b);
+		writer_block_fail(w, w->pack.err);
+		writer_batch_clear(b);
+	} else if (!writer_worker_room(w->worker, writer_batch_bytes(b))) {
+		refuse(w, b);
+	} else {
+		hand_over(w, s);
+	}
+}
 
-		for (uint32_t f = 0; f < s->nr_fields; f++)
-			if (s->types[f] == FIELD_STACK)
-				writer_numbers_stack(w, row[f]);
-			else if (s->types[f] == FIELD_FRAME)
-				writer_numbers_frame(w, row[f]);
+/* --- the table ------------------------------------------------------------------------ */
+
+static int grow(struct writer_pack *p, const struct writer_batch *b)
+{
+	size_t nr = (size_t)b->nr * b->source->nr_fields;
+
+	if (nr > p->columns_cap) {
+		free(p->columns);
+		p->columns_cap = 0;
+		p->columns = malloc(nr * sizeof(*p->columns));
+		if (!p->columns)
+			return -ENOMEM;
+		p->columns_cap = nr;
+	}
+	if (b->source->has_texts && b->nr > p->lens_cap) {
+		free(p->lens);
+		p->lens_cap = 0;
+		p->lens = malloc(b->nr * sizeof(*p->lens));
+		if (!p->lens)
+			return -ENOMEM;
+		p->lens_cap = b->nr;
+	}
+	return 0;
+}
+
+/* True when field f has the value `first` in all of these rows. */
+static bool is_still(const uint64_t *const *rows, size_t nr, uint32_t f, uint64_t first)
+{
+	uint64_t differs = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		differs |= rows[i][f] ^ first;
+	return !differs;
+}
+
+/*
+ * From rows to columns, some rows at a time.  Many a field has one value in the
+ * whole block: its column stays unwritten, and varies[f] false.
+ */
+static void split_columns(struct writer_pack *p, const struct writer_batch *b, bool *varies)
+{
+	uint32_t nr_fields = b->source->nr_fields;
+	const uint64_t *rows[TILE_ROWS], *first = writer_batch_row(b, 0);
+
+	memset(varies, 0, nr_fields * sizeof(*varies));
+	for (size_t at = 0, nr; at < b->nr; at += nr) {
+		nr = b->nr - at < TILE_ROWS ? b->nr - at : TILE_ROWS;
+		for (size_t i = 0; i < nr; i++)
+			rows[i] = writer_batch_row(b, at + i);
+		for (uint32_t f = 0; f < nr_fields; f++) {
+			uint64_t *column = p->columns + f * (size_t)b->nr;
+
+			if (!varies[f]) {
+				if (is_still(rows, nr, f, first[f]))
+					continue;
+				varies[f] = true;
+				for (size_t i = 0; i < at; i++)
+					column[i] = first[f];
+			}
+			for (size_t i = 0; i < nr; i++)
+				column[at + i] = rows[i][f];
+		}
 	}
 }
 
@@ -89,101 +164,44 @@ static enum table_hint column_hint(uint8_t type, uint8_t role)
 	}
 }
 
-static uint64_t cell(const struct writer_source *s, size_t i, uint32_t field)
+static int put_texts(struct writer_pack *p, const struct writer_batch *b, uint32_t field)
 {
-	return s->rows[s->sorted[i].row * (size_t)s->nr_fields + field];
-}
+	bytebuf_clear(&p->texts);
+	for (size_t i = 0; i < b->nr; i++) {
+		uint64_t where = writer_batch_row(b, i)[field];
+		size_t offset = (size_t)(where >> WRITER_TEXT_SHIFT);
 
-static void put_bytes_column(struct writer *w, const struct writer_source *s, uint32_t field)
-{
-	bytebuf_clear(&w->texts);
-	for (size_t i = 0; i < s->nr; i++) {
-		uint64_t id = cell(s, i, field);
-
-		w->lens[i] = 0;
-		if (!id || id >= w->strings.nr)
-			continue;
-		w->lens[i] = w->strings.by_id[id].len_bytes;
-		if (w->lens[i] > WRITER_MAX_INLINE_BYTES)
-			w->lens[i] = WRITER_MAX_INLINE_BYTES;
-		bytebuf_put(&w->texts, w->strings.by_id[id].text, w->lens[i]);
+		p->lens[i] = where & ((1u << WRITER_TEXT_SHIFT) - 1);
+		bytebuf_put(&p->texts, b->texts.data + offset, p->lens[i]);
 	}
-	if (w->texts.err)
-		w->err = w->texts.err;
-	else
-		table_strings(w->encoder, field + 1, w->lens, w->texts.data);
+	if (!p->texts.err)
+		table_strings(p->encoder, field + 1, p->lens, p->texts.data);
+	return p->texts.err;
 }
 
-/* Stacks or frames. */
-static void put_numbered_column(struct writer *w, const struct writer_source *s, uint32_t field)
+int writer_records_encode(struct writer_pack *p, const struct writer_batch *b)
 {
-	bool stack = s->types[field] == FIELD_STACK;
-	const struct writer_numbers *n = stack ? &w->stack_numbers : &w->frame_numbers;
+	const struct writer_source *s = b->source;
+	bool varies[WRITER_MAX_FIELDS];
+	int err = grow(p, b);
 
-	for (size_t i = 0; i < s->nr; i++)
-		w->column[i] = writer_numbers_file(n, cell(s, i, field));
-	table_new_ids(w->encoder, field + 1, stack ? s->known_stack : s->known_frame, w->column);
-}
+	if (err)
+		return err;
+	split_columns(p, b, varies);
+	table_begin(p->encoder, &p->block, b->nr, s->nr_fields);
+	for (uint32_t f = 0; f < s->nr_fields && !err; f++) {
+		const uint64_t *column = p->columns + f * (size_t)b->nr;
 
-static void put_columns(struct writer *w, const struct writer_source *s)
-{
-	for (uint32_t f = 0; f < s->nr_fields; f++) {
-		if (s->types[f] == FIELD_BYTES) {
-			put_bytes_column(w, s, f);
-			continue;
-		}
-		if (s->types[f] == FIELD_STACK || s->types[f] == FIELD_FRAME) {
-			put_numbered_column(w, s, f);
-			continue;
-		}
-		for (size_t i = 0; i < s->nr; i++)
-			w->column[i] = cell(s, i, f);
-		table_numbers(w->encoder, f + 1, column_hint(s->types[f], s->roles[f]),
-			      w->column);
+		if (s->types[f] == FIELD_BYTES)
+			err = put_texts(p, b, f);
+		else if (!varies[f])
+			table_constant(p->encoder, f + 1, writer_batch_row(b, 0)[f]);
+		else if (is_numbered(s->types[f]))
+			table_new_ids(p->encoder, f + 1, s->types[f] == FIELD_STACK ?
+				      b->known_stack : b->known_frame, column);
+		else
+			table_numbers(p->encoder, f + 1, column_hint(s->types[f], s->roles[f]),
+				      column);
 	}
-}
-
-/* The output had no room for the block: what it held is told as lost, by CPU. */
-static void put_losses(struct writer *w, const struct writer_source *s, uint32_t event)
-{
-	const struct writer_key *k = s->sorted;
-
-	for (size_t first = 0, past; first < s->nr; first = past) {
-		for (past = first + 1; past < s->nr && k[past].cpu == k[first].cpu; past++)
-			;
-		writer_loss(w, &(struct writer_loss){
-			.first_ns = k[first].time, .last_ns = k[past - 1].time,
-			.cpu = (uint32_t)k[first].cpu, .event = event,
-			.cause = LOSS_OUTPUT, .count = past - first,
-		});
-	}
-}
-
-void writer_records_flush(struct writer *w, uint32_t event, uint64_t safe_ns)
-{
-	uint64_t refused = w->stats.refused_records;
-	struct writer_source *s = &w->sources[event - 1];
-	struct block_header h = {
-		.type = BLOCK_RECORDS,
-		.nr_records = (uint32_t)s->nr,
-		.event = event,
-		.safe_ns = safe_ns,
-		.first_ns = UINT64_MAX,
-	};
-
-	if (s->nr && !w->err && writer_block_column(w, s->nr)) {
-		for (size_t i = 0; i < s->nr; i++) {
-			uint64_t time = s->sorted[i].time;
-
-			h.first_ns = time < h.first_ns ? time : h.first_ns;
-			h.last_ns = time > h.last_ns ? time : h.last_ns;
-		}
-		writer_block_begin(w, s->nr, s->nr_fields);
-		put_columns(w, s);
-		writer_block_end(w, &h);
-		if (w->stats.refused_records != refused)
-			put_losses(w, s, event);
-	}
-	s->nr = 0;
-	s->text_bytes = 0;
+	return err ? err : table_end(p->encoder);
 }
