@@ -9,6 +9,8 @@
 # STATIC=1        one static binary
 # SAN=LIST        sanitizers (address,undefined or thread), in a folder of their own
 # DEV=1           more warnings, all of them errors
+# CC=ARCH-linux-gnu-gcc SYSROOT=FOLDER  a cross build, against Debian's libraries
+#                 for that architecture unpacked in FOLDER
 # V=1             show whole command lines
 
 RECORD ?= 1
@@ -40,23 +42,31 @@ ifeq ($(DEV),1)
 WARNINGS += -Werror -Wundef -Wcast-qual -Wwrite-strings -Wold-style-definition
 endif
 
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+SYSROOT ?=
+SYSROOT_CFLAGS := $(if $(SYSROOT),--sysroot=$(SYSROOT) \
+	-isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/$(MULTIARCH))
+SYSROOT_LDFLAGS := $(foreach lib,$(if $(SYSROOT),$(SYSROOT)/usr/lib/$(MULTIARCH)), \
+	-B$(lib) -L$(lib) -Wl,-rpath-link=$(lib))
+
 CFLAGS ?= -O2 -g
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 ALL_CFLAGS := -std=gnu11 $(WARNINGS) -iquote . -iquote $(O) -pthread \
-	-DKYMO_RECORD=$(RECORD) $(SAN_FLAGS) $(CFLAGS) $(CPPFLAGS)
-ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(if $(filter 1,$(STATIC)),-static) $(LDFLAGS)
+	-DKYMO_RECORD=$(RECORD) $(SAN_FLAGS) $(SYSROOT_CFLAGS) $(CFLAGS) $(CPPFLAGS)
+ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(if $(filter 1,$(STATIC)),-static) \
+	$(SYSROOT_LDFLAGS) $(LDFLAGS)
 
 ANALYSER_LIBS := -ltraceevent -lzstd -lz -lm
 # libbz2 is what libdw.a needs, no part of kymo.
 RECORD_LIBS := -lbpf -ldw -lelf -liberty -llzma $(if $(filter 1,$(STATIC)),-lbz2)
 LIBS := $(if $(filter 1,$(RECORD)),$(RECORD_LIBS)) $(ANALYSER_LIBS)
 
-ARCH := $(shell uname -m)
+ARCH := $(firstword $(subst -, ,$(MACHINE)))
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -Wno-unused-parameter \
 	-D__TARGET_ARCH_$(BPF_ARCH) -iquote . \
-	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH))
+	$(if $(MULTIARCH),-idirafter $(SYSROOT)/usr/include/$(MULTIARCH))
 
 # --- sources -----------------------------------------------------------------
 
@@ -64,7 +74,7 @@ FOLDERS := format report cmd $(if $(filter 1,$(RECORD)),record)
 ifeq ($(RECORD),1)
 CMD_SRC := $(wildcard cmd/*.c)
 else
-CMD_SRC := $(filter-out cmd/cmd_record.c,$(wildcard cmd/*.c))
+CMD_SRC := $(shell grep -L -e "\"record/" -e "\"cmd/record_" cmd/*.c)
 endif
 SRC := $(wildcard format/*.c report/*.c) $(CMD_SRC) \
 	$(if $(filter 1,$(RECORD)),$(wildcard record/*.c))
@@ -92,8 +102,8 @@ endif
 UNIT_TESTS := $(UNIT_SRC:%.c=$(O)/%)
 TEST_TOOLS := $(patsubst %.c,$(O)/%,$(wildcard tests/*.c))
 RUSTC := $(shell command -v rustc)
-PROGRAM_SRC := $(wildcard tests/programs/*.c tests/programs/*.cc \
-	$(if $(RUSTC),tests/programs/*.rs))
+PROGRAM_SRC := $(wildcard tests/programs/*.c $(if $(SYSROOT),,tests/programs/*.cc \
+	$(if $(RUSTC),tests/programs/*.rs)))
 TEST_PROGRAMS := $(basename $(PROGRAM_SRC:%=$(O)/%))
 
 # --- building ----------------------------------------------------------------
@@ -210,12 +220,12 @@ $(O)/tests/%: tests/%.c $(PROJECT_LIBS) $(O)/flags
 
 # tests/programs/NAME.c, NAME.cc: what tests record.  Compiled with frame pointers
 # and never sanitized; a comment "Build: FLAGS" in the file adds flags.  NAME.rs
-# is left out where there is no Rust compiler.
+# is left out where there is no Rust compiler; a cross build has only those in C.
 PROGRAM_CFLAGS := -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -pthread
 program_flags = $(PROGRAM_CFLAGS) $$(sed -n 's|^.*Build: \([^*]*\).*|\1|p' $<)
 $(O)/tests/programs/%: tests/programs/%.c
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(program_flags) -MMD -MP -MF $@.d -o $@ $< -lm
+	$(call say,CC)$(CC) $(program_flags) $(SYSROOT_CFLAGS) $(SYSROOT_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< -lm
 $(O)/tests/programs/%: tests/programs/%.cc
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) $(program_flags) -MMD -MP -MF $@.d -o $@ $< -lm

@@ -18,11 +18,16 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Set before loading, so that the verifier drops what is not asked for. */
 const volatile bool use_ring_buffer = true;
-const volatile bool want_kernel_stack = true;
-const volatile bool want_user_stack = true;
+/* One bit for each event. */
+const volatile __u32 kernel_stack_events = 0;
+const volatile __u32 user_stack_events = 0;
 const volatile bool want_idle = false;
 /* Announce only tasks of processes in `traced` and their descendants. */
 const volatile bool traced_only = false;
+/* Threads are chosen one by one: those in `traced_tids`, and their children. */
+const volatile bool by_thread = false;
+/* Only tasks in the cgroup of `cgroups` or below it. */
+const volatile bool in_cgroup = false;
 /* One bit for each event that runs on whole CPUs for the sake of `traced`. */
 const volatile __u32 filtered_events = 0;
 /* How full the ring buffer is when its reader is woken; a power of two. */
@@ -86,6 +91,21 @@ struct {
 	__type(value, __u8);
 	__uint(max_entries, 1);
 } traced SEC(".maps");
+
+/* By thread, as above; probes look threads up here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, __u8);
+	__uint(max_entries, 1);
+} traced_tids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+	__uint(max_entries, 1);
+} cgroups SEC(".maps");
 
 static __always_inline void count_lost(__u32 row)
 {
@@ -181,6 +201,8 @@ static __noinline int take_sample(struct bpf_perf_event_data *ctx, __u32 event)
 		return 0;
 	if ((filtered_events & (1u << event)) && !is_sampled(pid_tid >> 32))
 		return 0;
+	if (in_cgroup && bpf_current_task_under_cgroup(&cgroups, 0) != 1)
+		return 0;
 	s = bpf_map_lookup_elem(&sample_scratch, &zero);
 	if (!s)
 		return 0;
@@ -198,12 +220,12 @@ static __noinline int take_sample(struct bpf_perf_event_data *ctx, __u32 event)
 	/* Kernel code lies in the upper half of the address space. */
 	in_kernel = (__s64)PT_REGS_IP(&ctx->regs) < 0;
 	if (in_kernel) {
-		s->kernel_frames = want_kernel_stack ? read_stack(ctx, s->ips, 0) :
-						       read_address(ctx, s->ips);
+		s->kernel_frames = kernel_stack_events & (1u << event) ?
+				   read_stack(ctx, s->ips, 0) : read_address(ctx, s->ips);
 		if (s->kernel_frames > 0)
 			frames = s->kernel_frames & SAMPLE_MAX_STACK;
 	}
-	if (want_user_stack && (__u32)pid_tid)
+	if ((user_stack_events & (1u << event)) && (__u32)pid_tid)
 		s->user_frames = read_stack(ctx, s->ips + frames, BPF_F_USER_STACK);
 	else if (!in_kernel)
 		s->user_frames = read_address(ctx, s->ips + frames);
@@ -269,11 +291,21 @@ static __always_inline void describe_task(struct message_task *t, struct task_st
 	t->args_cut = 0;
 }
 
+/* The child of a thread that is recorded is recorded, too. */
+static __always_inline void follow_thread(__u32 creator_tid, __u32 child_tid)
+{
+	__u8 *on = bpf_map_lookup_elem(&traced_tids, &creator_tid), value = 1;
+
+	if (on && bpf_map_update_elem(&traced_tids, &child_tid, &value, BPF_ANY))
+		count_lost(SAMPLE_MAX_EVENTS);
+}
+
 SEC("raw_tp/sched_process_fork")
 int task_forked(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *child = (void *)ctx->args[1];
-	__u32 creator = bpf_get_current_pid_tgid() >> 32, row = 0;
+	__u64 pid_tid = bpf_get_current_pid_tgid();
+	__u32 creator = pid_tid >> 32, row = 0;
 	struct message_task *t;
 	const __u8 *on = NULL;
 
@@ -286,6 +318,8 @@ int task_forked(struct bpf_raw_tracepoint_args *ctx)
 	if (!t)
 		return 0;
 	describe_task(t, child, MESSAGE_FORK);
+	if (by_thread)
+		follow_thread(pid_tid, t->m.tid);
 	if (on && t->m.pid != creator) {
 		__u8 value = *on;
 
@@ -333,8 +367,10 @@ SEC("raw_tp/sched_process_exit")
 int task_exited(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
-	__u32 pid = BPF_CORE_READ(task, tgid);
+	__u32 pid = BPF_CORE_READ(task, tgid), tid = BPF_CORE_READ(task, pid);
 
+	if (by_thread)
+		bpf_map_delete_elem(&traced_tids, &tid);
 	/* The process ends with the last of its threads, not with its first. */
 	if (BPF_CORE_READ(task, signal, live.counter) <= 0)
 		bpf_map_delete_elem(&traced, &pid);

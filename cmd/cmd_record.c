@@ -9,217 +9,10 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
-#include "cmd/parse.h"
+#include "cmd/record_options.h"
 #include "cmd/tracefile.h"
 #include "cmd/version.h"
 #include "record/session.h"
-
-struct record_opts {
-	struct session_opts session;
-	const char *output;
-	struct tracefile file;
-	bool quiet, verbose;
-};
-
-/* --- options ------------------------------------------------------------------ */
-
-static int set_frequency(void *opts, const char *arg)
-{
-	struct record_opts *o = opts;
-
-	return parse_number(arg, 1, 1000000, &o->session.frequency_hz, "frequency");
-}
-
-static int set_period(void *opts, const char *arg)
-{
-	struct record_opts *o = opts;
-
-	return parse_number(arg, 1, UINT64_MAX / 2, &o->session.period, "count");
-}
-
-static int set_all(void *opts, const char *arg)
-{
-	(void)arg;
-	((struct record_opts *)opts)->session.target.all = true;
-	return 0;
-}
-
-static int set_pids(void *opts, const char *arg)
-{
-	((struct record_opts *)opts)->session.target.pid_list = arg;
-	return 0;
-}
-
-static int set_tids(void *opts, const char *arg)
-{
-	((struct record_opts *)opts)->session.target.tid_list = arg;
-	return 0;
-}
-
-static int set_cpus(void *opts, const char *arg)
-{
-	((struct record_opts *)opts)->session.target.cpu_list = arg;
-	return 0;
-}
-
-static int set_events(void *opts, const char *arg)
-{
-	((struct record_opts *)opts)->session.events = arg;
-	return 0;
-}
-
-static int set_output(void *opts, const char *arg)
-{
-	((struct record_opts *)opts)->output = arg;
-	return 0;
-}
-
-static int set_delay(void *opts, const char *arg)
-{
-	struct record_opts *o = opts;
-	uint64_t ms;
-	int err = parse_number(arg, 0, UINT64_C(1000) * 86400 * 365, &ms, "delay");
-
-	o->session.delay_ns = err ? 0 : ms * 1000000;
-	return err;
-}
-
-static int set_duration(void *opts, const char *arg)
-{
-	struct record_opts *o = opts;
-
-	return parse_seconds(arg, &o->session.duration_ns, "duration");
-}
-
-static int set_buffer(void *opts, const char *arg)
-{
-	struct record_opts *o = opts;
-	uint64_t bytes;
-	int err = parse_size(arg, 4096, UINT64_C(64) << 20, &bytes, "buffer size");
-
-	o->session.buffer_bytes = err ? 0 : (size_t)bytes;
-	return err;
-}
-
-static int set_stacks_on(void *opts, const char *arg)
-{
-	struct record_opts *o = opts;
-
-	(void)arg;
-	o->session.kernel_stack = o->session.user_stack = true;
-	return 0;
-}
-
-static int set_stacks_off(void *opts, const char *arg)
-{
-	struct record_opts *o = opts;
-
-	(void)arg;
-	o->session.kernel_stack = o->session.user_stack = false;
-	return 0;
-}
-
-static int choose_stack(const char *arg, bool *on, const char *option)
-{
-	if (strcmp(arg, "fp") && strcmp(arg, "no")) {
-		command_complain("%s takes 'fp' (frame pointers) or 'no', not '%s'", option, arg);
-		return EXIT_USAGE;
-	}
-	*on = !strcmp(arg, "fp");
-	return 0;
-}
-
-static int set_user_stack(void *opts, const char *arg)
-{
-	return choose_stack(arg, &((struct record_opts *)opts)->session.user_stack,
-			    "--user-stack");
-}
-
-static int set_kernel_stack(void *opts, const char *arg)
-{
-	return choose_stack(arg, &((struct record_opts *)opts)->session.kernel_stack,
-			    "--kernel-stack");
-}
-
-static int set_idle(void *opts, const char *arg)
-{
-	(void)arg;
-	((struct record_opts *)opts)->session.idle = true;
-	return 0;
-}
-
-static int set_transport(void *opts, const char *arg)
-{
-	static const struct {
-		const char *name;
-		enum sampler_transport transport;
-	} rows[] = {
-		{ "auto", SAMPLER_AUTO },
-		{ "ringbuf", SAMPLER_RING_BUFFER },
-		{ "perfbuf", SAMPLER_PERF_BUFFER },
-		{ "perf", SAMPLER_PERF_MMAP },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (!strcmp(arg, rows[i].name)) {
-			((struct record_opts *)opts)->session.transport = rows[i].transport;
-			return 0;
-		}
-	command_complain("--transport takes auto, ringbuf, perfbuf or perf, not '%s'", arg);
-	return EXIT_USAGE;
-}
-
-static int set_quiet(void *opts, const char *arg)
-{
-	(void)arg;
-	((struct record_opts *)opts)->quiet = true;
-	return 0;
-}
-
-static int set_verbose(void *opts, const char *arg)
-{
-	(void)arg;
-	((struct record_opts *)opts)->verbose = true;
-	return 0;
-}
-
-static const struct option_row rows[] = {
-	{ 'F', "freq", "HZ", "sample HZ times a second of CPU time (default: 99)", set_frequency },
-	{ 'c', "count", "N", "sample every N events instead (cpu-clock: N ns)", set_period },
-	{ 'e', "event", "LIST", "what to sample: cpu (default), cpu-clock, cycles, page-faults, ...",
-	  set_events },
-	{ 'a', "all-cpus", NULL, "the whole machine (default without a target)", set_all },
-	{ 'C', "cpu", "LIST", "the whole of these CPUs, such as 0,2-3", set_cpus },
-	{ 'p', "pid", "LIST", "these processes, their threads and children", set_pids },
-	{ 't', "tid", "LIST", "these threads", set_tids },
-	{ 'o', "output", "FILE", "write FILE instead of trace.kymo; - is standard output", set_output },
-	{ 'D', "delay", "MS", "start sampling MS milliseconds after the start", set_delay },
-	{ 0, "duration", "SECONDS", "stop after SECONDS (1.5, 500ms, 2m)", set_duration },
-	{ 'g', "call-graph", NULL, "take stacks (default)", set_stacks_on },
-	{ 0, "no-stack", NULL, "take no stacks", set_stacks_off },
-	{ 0, "user-stack", "HOW", "user stacks: fp (frame pointers, default) or no", set_user_stack },
-	{ 0, "kernel-stack", "HOW", "kernel stacks: fp (default) or no", set_kernel_stack },
-	{ 'I', "idle", NULL, "sample idle CPUs, too (task swapper)", set_idle },
-	{ 'm', "buffer", "SIZE", "size of the kernel's buffer, such as 16M; the output queue has 4 times that", set_buffer },
-	{ 0, "transport", "HOW", "auto, ringbuf, perfbuf or perf (no BPF)", set_transport },
-	{ 'q', "quiet", NULL, "say nothing but errors", set_quiet },
-	{ 'v', "verbose", NULL, "say more", set_verbose },
-	{ 0 },
-};
-
-static const struct option_row *const tables[] = { rows, NULL };
-
-static void *opts_new(void)
-{
-	struct record_opts *o = calloc(1, sizeof(*o));
-
-	if (!o)
-		return NULL;
-	o->session.kernel_stack = o->session.user_stack = true;
-	o->session.output_fd = -1;
-	o->output = "trace.kymo";
-	return o;
-}
 
 /* --- telling ---------------------------------------------------------------------- */
 
@@ -244,14 +37,26 @@ static void tell(const char *head, const struct record_opts *o,
 	/* The start costs the same however long it lasts: no share of a moment. */
 	if (life > 0.5)
 		snprintf(share, sizeof(share), " (%.2f %% of a CPU)", 100 * cpu / life);
-	fprintf(stderr, "%skymo record: %" PRIu64 " samples, %" PRIu64 " lost, %s in %s, "
-		"%.1f s, recorder used %.0f ms%s%s", head, sum->events, sum->lost,
-		bytes, o->file.to_pipe ? "the pipe" : o->output, wall, cpu * 1e3, share, tail);
+	fprintf(stderr, "%skymo record: %" PRIu64 " %s, %" PRIu64 " lost, %s in %s, "
+		"%.1f s, recorder used %.0f ms%s%s", head, sum->events,
+		o->nr_events ? "records" : "samples", sum->lost, bytes, o->file.to_pipe ? "the pipe" : o->output, wall, cpu * 1e3, share, tail);
 }
 
 static void show_progress(void *ctx, const struct session_summary *so_far)
 {
 	tell("\r", ctx, so_far, "\033[K");
+	fflush(stderr);
+}
+
+/* Of few places it would only flicker. */
+static void show_attaching(void *ctx, const char *what, size_t done, size_t all)
+{
+	(void)ctx;
+	if (all < 200 || done % 50)
+		return;
+	fprintf(stderr, "\rkymo record: %s %zu of %zu\033[K", what, done, all);
+	if (done + 50 >= all)
+		fprintf(stderr, "\r\033[K");
 	fflush(stderr);
 }
 
@@ -333,7 +138,8 @@ static int record(struct record_opts *o)
 	const char *note;
 	int status, err;
 
-	err = session_open(&s, &o->session, &d);
+	err = session_open(&s, &o->session, isatty(STDERR_FILENO) && !o->quiet ? show_attaching :
+			   NULL, o, &d);
 	o->session.output_fd = -1;
 	if (err) {
 		command_complain("%s", d.text);
@@ -360,13 +166,16 @@ static int run(int nr_args, char **args, void *opts)
 		command_complain("-F and -c exclude each other: a frequency or a count");
 		return EXIT_USAGE;
 	}
+	o->session.events = o->events;
+	o->session.nr_events = o->nr_events;
 	if (t->all && (t->pid_list || t->tid_list)) {
 		command_complain("-a is the whole machine: leave out -p and -t");
 		return EXIT_USAGE;
 	}
 	if (nr_args)
 		t->command = args;
-	if (!nr_args && !t->pid_list && !t->tid_list && !t->cpu_list && !t->all) {
+	if (!nr_args && !t->pid_list && !t->tid_list && !t->cpu_list && !t->cgroup &&
+	    !t->all) {
 		t->all = true;
 		if (!o->quiet && !o->session.duration_ns)
 			command_complain("recording the whole machine until Ctrl-C");
@@ -388,7 +197,7 @@ const struct command cmd_record = {
 	.name = "record",
 	.summary = "record this machine, a process or a command",
 	.usage = "[options] [-- command [arguments]]",
-	.options = tables,
+	.options = record_options_tables,
 	.run = run,
-	.opts_new = opts_new,
+	.opts_new = record_options_new,
 };

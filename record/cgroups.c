@@ -1,6 +1,7 @@
 #include "record/cgroups.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fts.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -45,4 +46,18 @@ int cgroups_each(void (*fn)(void *ctx, uint64_t id, const char *path), void *ctx
 			fn(ctx, e->fts_statp->st_ino, e->fts_path[skip] ? e->fts_path + skip : "/");
 	fts_close(tree);
 	return 0;
+}
+
+int cgroups_open(const char *path)
+{
+	char root[4096], full[8192];
+	int err = find_mount(root, sizeof(root)), n, fd;
+
+	if (err)
+		return err == -ENOENT ? -ENODEV : err;
+	n = snprintf(full, sizeof(full), "%s/%s", root, path);
+	if (n < 0 || (size_t)n >= sizeof(full))
+		return -ENAMETOOLONG;
+	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }

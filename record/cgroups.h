@@ -13,4 +13,7 @@
  */
 int cgroups_each(void (*fn)(void *ctx, uint64_t id, const char *path), void *ctx);
 
+/* An fd of the cgroup's folder, or -errno; -ENODEV without a v2 hierarchy. */
+int cgroups_open(const char *path);
+
 #endif

@@ -8,6 +8,7 @@
 #include "record/kernelmap.h"
 #include "record/losses.h"
 #include "record/modules.h"
+#include "record/probedrain.h"
 #include "record/stacks.h"
 #include "record/symbolize.h"
 #include "record/tasks.h"
@@ -45,6 +46,7 @@ struct drain {
 	struct tasks *tasks;
 	struct stacks *stacks;
 	struct losses *losses;
+	struct probedrain *probes;	/* NULL: none */
 	uint32_t *event_ids;
 	struct held held, holding;
 	uint64_t round_ns;		/* notes are complete up to here */
@@ -54,8 +56,18 @@ struct drain {
 
 /* --- notes ------------------------------------------------------------------------ */
 
+/* What was recorded before that time belongs to the tasks as they are still known. */
+static void take_probes(struct drain *dr, uint64_t until_ns)
+{
+	if (!dr->probes)
+		return;
+	probedrain_run(dr->probes, until_ns);
+	probedrain_forget(dr->probes);
+}
+
 static void take_note(struct drain *dr, const struct note *n)
 {
+	take_probes(dr, n->time_ns);
 	if (n->kind == NOTE_KSYMBOL) {
 		if (n->ksymbol.gone)
 			kernelmap_remove(dr->kernel, n->ksymbol.start);
@@ -82,6 +94,7 @@ static void take_notes(struct drain *dr, uint64_t until_ns)
 
 static void take_sample(struct drain *dr, const struct message_sample *m)
 {
+	const struct stacks_raw raw = { m->ips, m->kernel_frames, m->user_frames };
 	uint64_t values[NR_FIELDS];
 	struct task *task;
 
@@ -99,7 +112,7 @@ static void take_sample(struct drain *dr, const struct message_sample *m)
 	values[FIELD_TIME] = m->m.time_ns;
 	values[FIELD_CPU] = m->m.cpu;
 	values[FIELD_TASK_ID] = task->id;
-	values[FIELD_STACK_ID] = stacks_intern(dr->stacks, task->process, m);
+	values[FIELD_STACK_ID] = stacks_intern(dr->stacks, task->process, &raw);
 	values[FIELD_PERIOD] = m->period;
 	values[FIELD_STATE] = m->state;
 	writer_record(dr->opts.writer, dr->event_ids[m->event], values);
@@ -109,10 +122,12 @@ static void take_sample(struct drain *dr, const struct message_sample *m)
 static void take_message(struct drain *dr, const struct message *m)
 {
 	take_notes(dr, m->time_ns);
-	if (m->kind == MESSAGE_SAMPLE)
+	if (m->kind == MESSAGE_SAMPLE) {
 		take_sample(dr, (const struct message_sample *)m);
-	else
+	} else {
+		take_probes(dr, m->time_ns);
 		tasks_message(dr->tasks, (const struct message_task *)m);
+	}
 }
 
 /* False when it does not fit: the message is taken at once then. */
@@ -172,6 +187,8 @@ static int take_round(struct drain *dr, uint64_t until_ns, struct diag *d)
 
 	dr->round_ns = until_ns;
 	dr->output_busy = spool_fill_percent(dr->opts.spool) >= SPOOL_BUSY_PERCENT;
+	if (dr->probes)
+		probedrain_refuse(dr->probes, dr->losses, dr->output_busy);
 	err = sideband_drain(dr->opts.sideband);
 	if (err)
 		return diag_set(d, err, "cannot read the side band: %s", strerror(-err));
@@ -180,6 +197,7 @@ static int take_round(struct drain *dr, uint64_t until_ns, struct diag *d)
 	if (err)
 		return diag_set(d, err, "cannot read the samples: %s", strerror(-err));
 	take_notes(dr, dr->round_ns);
+	take_probes(dr, dr->round_ns);
 	return 0;
 }
 
@@ -251,7 +269,7 @@ int drain_snapshot(struct drain *dr, struct diag *d)
 
 void drain_get_counts(const struct drain *dr, struct drain_counts *counts)
 {
-	counts->records = dr->nr_records;
+	counts->records = dr->nr_records + (dr->probes ? probedrain_records(dr->probes) : 0);
 	counts->lost = losses_total(dr->losses);
 	stacks_count(dr->stacks, &counts->frames, &counts->unresolved_frames);
 }
@@ -266,7 +284,7 @@ const char *drain_note(const struct drain *dr)
 
 /* --- life -------------------------------------------------------------------------------- */
 
-static uint32_t announce(struct writer *w, const struct sampled_event *e)
+static uint32_t announce(struct writer *w, const struct sampled *e)
 {
 	const struct field_desc fields[NR_FIELDS] = {
 		[FIELD_TIME] = { "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
@@ -281,15 +299,40 @@ static uint32_t announce(struct writer *w, const struct sampled_event *e)
 	return writer_event(w, &desc);
 }
 
+static int announce_probes(struct drain *dr)
+{
+	size_t nr = probing_probes(dr->opts.probing)->nr;
+	struct probedrain_opts opts = {
+		.probing = dr->opts.probing, .writer = dr->opts.writer,
+		.tasks = dr->tasks, .stacks = dr->stacks,
+	};
+	uint32_t *ids;
+	int err = probedrain_open(&dr->probes, &opts);
+
+	if (err)
+		return err;
+	ids = calloc(nr + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < nr; i++)
+		ids[i] = probedrain_event(dr->probes, (uint32_t)i);
+	err = losses_add_probes(dr->losses, dr->opts.probing, ids);
+	free(ids);
+	return err;
+}
+
 static int announce_all(struct drain *dr)
 {
-	dr->event_ids = calloc(dr->opts.nr_events, sizeof(*dr->event_ids));
+	int err;
+
+	dr->event_ids = calloc(dr->opts.nr_events + 1, sizeof(*dr->event_ids));
 	if (!dr->event_ids)
 		return -ENOMEM;
 	for (size_t i = 0; i < dr->opts.nr_events; i++)
-		dr->event_ids[i] = announce(dr->opts.writer, dr->opts.events[i]);
-	return losses_new(&dr->losses, dr->opts.sampler, dr->opts.sideband, dr->event_ids,
-			  dr->opts.nr_events);
+		dr->event_ids[i] = announce(dr->opts.writer, &dr->opts.events[i]);
+	err = losses_new(&dr->losses, dr->opts.sampler, dr->opts.sideband, dr->event_ids,
+			 dr->opts.nr_events);
+	return err || !dr->opts.probing ? err : announce_probes(dr);
 }
 
 static int open_parts(struct drain *dr)
@@ -342,6 +385,7 @@ void drain_close(struct drain *dr)
 {
 	if (!dr)
 		return;
+	probedrain_close(dr->probes);
 	losses_free(dr->losses);
 	stacks_free(dr->stacks);
 	tasks_free(dr->tasks);

@@ -11,6 +11,7 @@
 
 #include "format/diag.h"
 #include "format/writer.h"
+#include "record/probing.h"
 #include "record/sampler.h"
 #include "record/sideband.h"
 #include "record/spool.h"
@@ -26,8 +27,9 @@ struct drain_opts {
 	struct target *target;
 	struct writer *writer;
 	struct spool *spool;
-	const struct sampled_event **events;
+	const struct sampled *events;
 	size_t nr_events;
+	struct probing *probing;	/* or NULL */
 };
 
 int drain_open(struct drain **out, const struct drain_opts *opts, struct diag *d);

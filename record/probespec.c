@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/sampler.h"
+#include "record/sampled.h"
 
 #define MAX_SPEC_BYTES (64u << 10)
 
@@ -66,24 +66,12 @@ static bool is_sampler_word(const char *word, size_t len)
 	return false;
 }
 
-/* A name of perf's, with or without a modifier after it: "cycles:u". */
-static bool is_sampled(const char *event, size_t len)
-{
-	char name[64];
-
-	if (len >= sizeof(name))
-		return false;
-	memcpy(name, event, len);
-	name[len] = '\0';
-	return sampler_find_event(name) != NULL;
-}
-
 static int set_kind(struct probe_spec *s, const char *event, struct diag *d)
 {
 	const char *colon = strchr(event, ':'), *kind = "tracepoint", *what = event;
 	const struct probe_kind *k;
 
-	if (!colon || is_sampled(event, (size_t)(colon - event))) {
+	if (!colon || sampled_is_name(event)) {
 		kind = "sample";
 	} else if (is_sampler_word(event, (size_t)(colon - event))) {
 		kind = "sample";
@@ -121,7 +109,9 @@ static int parse_event(struct probe_spec *s, const char *from, const char *end, 
 	}
 	if (open) {
 		s->fields = copy_trimmed(open + 1, event + len - 1);
-		*open = '\0';
+		do
+			*open = '\0';
+		while (open > event && isspace((unsigned char)*--open));
 	}
 	if (!*event) {
 		err = diag_set(d, -EINVAL, "no event is named");

@@ -21,58 +21,6 @@
 /* The timers of clocks run no faster (perf_swevent_start_hrtimer() of the kernel). */
 #define MIN_CLOCK_PERIOD_NS 10000
 
-/* --- the table -------------------------------------------------------------- */
-
-#define CACHE_MISSES(cache, op)						\
-	(PERF_COUNT_HW_CACHE_##cache | PERF_COUNT_HW_CACHE_OP_##op << 8 |	\
-	 PERF_COUNT_HW_CACHE_RESULT_MISS << 16)
-
-static const struct sampled_event table[] = {
-#define SAMPLED(name, type, config, frequency, period, unit)		\
-	{ name, type, config, frequency, period, unit },
-#include "record/sampled.def"
-#undef SAMPLED
-};
-
-const struct sampled_event *sampler_event_at(size_t i)
-{
-	return i < sizeof(table) / sizeof(table[0]) ? &table[i] : NULL;
-}
-
-static const struct sampled_event *find_row(const char *name)
-{
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (strcmp(table[i].name, name) == 0)
-			return &table[i];
-	}
-	return NULL;
-}
-
-/* Virtual machines often have no counters, or some that cannot interrupt. */
-static bool can_sample(const struct sampled_event *e)
-{
-	struct perf_event_attr attr = {
-		.size = sizeof(attr), .type = e->perf_type, .config = e->perf_config,
-		.sample_period = 1000000, .disabled = 1, .exclude_kernel = 1,
-	};
-	int fd = perfevent_open(&attr, 0, -1);
-
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
-}
-
-const struct sampled_event *sampler_find_event(const char *name)
-{
-	const struct sampled_event *cycles;
-
-	if (strcmp(name, "cpu") != 0)
-		return find_row(name);
-	cycles = find_row("cycles");
-	return can_sample(cycles) ? cycles : find_row("cpu-clock");
-}
-
 /* --- preparing the events ------------------------------------------------------ */
 
 __attribute__((format(printf, 2, 3)))
@@ -105,7 +53,7 @@ static uint64_t frequency_limit_hz(void)
 
 static void prepare_attr(struct sampler *s, size_t i)
 {
-	const struct sampled_event *e = s->events[i];
+	const struct sampled *e = &s->events[i];
 	struct perf_event_attr *attr = &s->attrs[i];
 	const struct sampler_opts *o = &s->opts;
 
@@ -117,11 +65,15 @@ static void prepare_attr(struct sampler *s, size_t i)
 	attr->enable_on_exec = s->target->child && !s->target->all && !o->delayed;
 	/* Hardware counters mostly stand still in idle, and few know this bit. */
 	attr->exclude_idle = !o->idle && e->perf_type == PERF_TYPE_SOFTWARE;
-	if (o->period || (!o->frequency_hz && !e->default_frequency)) {
-		attr->sample_period = o->period ? o->period : e->default_period;
+	attr->exclude_kernel = e->exclude_kernel;
+	attr->exclude_user = e->exclude_user;
+	attr->exclude_hv = e->exclude_hv;
+	attr->precise_ip = e->precise & 3;
+	if (e->period) {
+		attr->sample_period = e->period;
 	} else {
 		attr->freq = 1;
-		attr->sample_freq = o->frequency_hz ? o->frequency_hz : e->default_frequency;
+		attr->sample_freq = e->frequency_hz;
 	}
 }
 
@@ -147,7 +99,7 @@ static void limit_period(struct sampler *s)
 	bool raised = false;
 
 	for (size_t i = 0; i < s->opts.nr_events; i++) {
-		if (s->attrs[i].freq || strcmp(s->events[i]->unit, "ns") != 0 ||
+		if (s->attrs[i].freq || strcmp(s->events[i].unit, "ns") != 0 ||
 		    s->attrs[i].sample_period >= MIN_CLOCK_PERIOD_NS)
 			continue;
 		s->attrs[i].sample_period = MIN_CLOCK_PERIOD_NS;
@@ -185,7 +137,7 @@ int sampler_open_events(struct sampler *s, bool each_cpu,
 	int err = perfevents_open(&s->perf, &plan, &failed);
 
 	if (err)
-		perfevent_say_error(d, err, s->events[failed]->name, s->target);
+		perfevent_say_error(d, err, s->events[failed].name, s->target);
 	return err;
 }
 
@@ -243,6 +195,9 @@ static int open_first_usable(struct sampler *s, struct diag *d)
 	bool unusable;
 	int err, bpf_err;
 
+	if (s->target->cgroup_fd >= 0 && s->opts.transport == SAMPLER_PERF_MMAP)
+		return diag_set(d, -EOPNOTSUPP, "choosing by cgroup needs BPF (leave out "
+				"--transport)");
 	if (s->opts.transport != SAMPLER_PERF_MMAP && in_pid_namespace()) {
 		if (s->opts.transport != SAMPLER_AUTO)
 			return diag_set(d, -EOPNOTSUPP, "BPF programs do not know the process "
@@ -268,6 +223,9 @@ static int open_first_usable(struct sampler *s, struct diag *d)
 	if (!err || !unusable)
 		return err;
 	bpf_err = err;
+	if (s->target->cgroup_fd >= 0)
+		return diag_set(d, err, "choosing by cgroup needs BPF, which cannot be loaded: %s",
+				strerror(-err));
 	err = try_backend(s, SAMPLER_PERF_MMAP, &unusable, d);
 	if (!err)
 		note_fallback(s, bpf_err);
@@ -280,7 +238,7 @@ int sampler_open(struct sampler **out, const struct sampler_opts *opts, struct t
 	struct sampler *s;
 	int err;
 
-	if (!opts->nr_events || opts->nr_events > SAMPLE_MAX_EVENTS)
+	if (opts->nr_events > SAMPLE_MAX_EVENTS)
 		return diag_set(d, -E2BIG, "at most %d events can be sampled at a time",
 				SAMPLE_MAX_EVENTS);
 	s = calloc(1, sizeof(*s));
@@ -332,6 +290,15 @@ int sampler_disable(struct sampler *s)
 {
 	s->stopped = true;
 	return perfevents_control(&s->perf, PERF_EVENT_IOC_DISABLE);
+}
+
+int sampler_get_maps(const struct sampler *s, struct sampler_maps *maps)
+{
+	*maps = (struct sampler_maps){ -1, -1, -1 };
+	if (!s->backend->maps)
+		return -EOPNOTSUPP;
+	s->backend->maps(s, maps);
+	return 0;
 }
 
 size_t sampler_fds(const struct sampler *s, int *fds, size_t max)
@@ -391,5 +358,5 @@ uint64_t sampler_period(const struct sampler *s, uint32_t event)
 	if (!attr->freq)
 		return attr->sample_period;
 	/* Clocks have a fixed period; of other events the kernel finds it. */
-	return strcmp(s->events[event]->unit, "ns") == 0 ? 1000000000 / attr->sample_freq : 1;
+	return strcmp(s->events[event].unit, "ns") == 0 ? 1000000000 / attr->sample_freq : 1;
 }

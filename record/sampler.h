@@ -11,6 +11,7 @@
 
 #include "bpf/sample.h"
 #include "format/diag.h"
+#include "record/sampled.h"
 #include "record/target.h"
 
 #include <stdbool.h>
@@ -24,29 +25,9 @@ enum sampler_transport {
 	SAMPLER_PERF_MMAP,	/* no BPF at all */
 };
 
-/* One row of the table of sampled events (record/sampled.def). */
-struct sampled_event {
-	const char *name;	/* "cpu-clock", "cycles", ... */
-	uint32_t perf_type;
-	uint64_t perf_config;
-	uint64_t default_frequency;	/* 0: default_period counts */
-	uint64_t default_period;
-	const char *unit;	/* of the weight: "ns" for clocks, else "" */
-};
-
-/*
- * By name as in perf list; "cpu" is cycles where the machine counts them,
- * else cpu-clock.  NULL for an unknown name.
- */
-const struct sampled_event *sampler_find_event(const char *name);
-/* Row i, or NULL past the last: for messages and completion. */
-const struct sampled_event *sampler_event_at(size_t i);
-
 struct sampler_opts {
-	const struct sampled_event **events;	/* message_sample.event indexes it */
-	size_t nr_events;			/* SAMPLE_MAX_EVENTS at most */
-	uint64_t frequency_hz, period;	/* 0: the event's default */
-	bool kernel_stack, user_stack;
+	const struct sampled *events;		/* message_sample.event indexes it */
+	size_t nr_events;			/* SAMPLE_MAX_EVENTS at most; may be 0 */
 	bool idle;			/* sample the idle tasks, too */
 	bool delayed;			/* not even at the command's exec: sampler_enable() */
 	enum sampler_transport transport;
@@ -74,6 +55,16 @@ const char *sampler_note(const struct sampler *s);
 /* With a command, its events start by themselves at exec unless delayed. */
 int sampler_enable(struct sampler *s, struct diag *d);
 int sampler_disable(struct sampler *s);
+
+/* What other programs look up to record the same tasks; -1: no such choice is made. */
+struct sampler_maps {
+	int traced_fd;		/* hash: process id -> __u8, 1 once it is recorded */
+	int traced_tids_fd;	/* the same of thread ids */
+	int cgroup_fd;		/* cgroup array with one entry */
+};
+
+/* -EOPNOTSUPP when no BPF is in use. */
+int sampler_get_maps(const struct sampler *s, struct sampler_maps *maps);
 
 /* fds to poll for reading; at most max of them; returns how many there are. */
 size_t sampler_fds(const struct sampler *s, int *fds, size_t max);

@@ -17,7 +17,7 @@ struct sampler {
 	struct target *target;
 	struct sampler_opts opts;	/* opts.events is not used after opening */
 	enum sampler_transport transport;
-	const struct sampled_event *events[SAMPLE_MAX_EVENTS];
+	struct sampled events[SAMPLE_MAX_EVENTS];
 	struct perf_event_attr attrs[SAMPLE_MAX_EVENTS];
 	/* By event: on all CPUs, and the backend picks out the target's samples. */
 	bool system_wide[SAMPLE_MAX_EVENTS];
@@ -41,6 +41,7 @@ struct sampler_backend {
 	unsigned int (*fill_percent)(const struct sampler *s);
 	/* row: an event, or SAMPLER_TASKS */
 	uint64_t (*lost)(struct sampler *s, uint32_t row, uint32_t cpu);
+	void (*maps)(const struct sampler *s, struct sampler_maps *maps);	/* or NULL */
 };
 
 /* By a BPF program, through s->transport. */

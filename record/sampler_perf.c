@@ -80,10 +80,10 @@ static void prepare(struct sampler *s)
 		struct perf_event_attr *a = &s->attrs[i];
 
 		a->sample_type = SAMPLE_TYPE;
-		if (s->opts.kernel_stack || s->opts.user_stack)
+		if (s->events[i].kernel_stack || s->events[i].user_stack)
 			a->sample_type |= PERF_SAMPLE_CALLCHAIN;
-		a->exclude_callchain_kernel = !s->opts.kernel_stack;
-		a->exclude_callchain_user = !s->opts.user_stack;
+		a->exclude_callchain_kernel = !s->events[i].kernel_stack;
+		a->exclude_callchain_user = !s->events[i].user_stack;
 		a->read_format = PERF_FORMAT_LOST;
 		a->sample_id_all = 1;
 		a->use_clockid = 1;

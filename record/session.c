@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "record/drain.h"
+#include "record/eventlist.h"
 #include "record/hostinfo.h"
 #include "record/procfs.h"
 #include "record/spool.h"
@@ -18,10 +19,16 @@
 #define SPOOL_LIMIT_BYTES (64u << 20)
 #define SPOOL_BUFFERS 4		/* with a given buffer size: as many of them */
 #define DRAIN_INTERVAL_MS 200
+/*
+ * Nobody wakes us for the rings of probes.  At 5 million records a second they fill in
+ * about 100 ms; a ring found this full is looked at sooner the next time.
+ */
+#define PROBES_INTERVAL_MS 40
+#define PROBES_MIN_INTERVAL_MS 2
+#define PROBES_BUSY_PERCENT 25
 /* A flush follows a drain: 900 ms at the most, so that kill -9 costs less than a second. */
 #define FLUSH_INTERVAL_NS UINT64_C(700000000)
 #define CLOCK_INTERVAL_NS UINT64_C(10000000000)
-#define MAX_EVENTS SAMPLE_MAX_EVENTS
 #define ZSTD_LEVEL 3
 
 struct session {
@@ -32,8 +39,9 @@ struct session {
 	struct spool *spool;
 	struct writer *writer;
 	struct drain *drain;
-	const struct sampled_event *events[MAX_EVENTS];
-	size_t nr_events;
+	struct eventlist events;
+	struct probing *probing;	/* NULL: only samples */
+	uint64_t interval_ns;		/* between two looks at the rings */
 	struct pollfd *fds;
 	size_t nr_fds;
 	int stop_fd;
@@ -44,28 +52,6 @@ struct session {
 
 /* --- opening ------------------------------------------------------------------- */
 
-static int find_events(struct session *s, struct diag *d)
-{
-	char list[1024], *save = NULL;
-	int n = snprintf(list, sizeof(list), "%s", s->opts.events ? s->opts.events : "cpu");
-
-	if (n < 0 || (size_t)n >= sizeof(list))
-		return diag_set(d, -EINVAL, "list of events is too long");
-	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-		const struct sampled_event *e = sampler_find_event(name);
-
-		if (!e)
-			return diag_set(d, -EINVAL, "unknown event '%s' (see: kymo help record)",
-					name);
-		if (s->nr_events == MAX_EVENTS)
-			return diag_set(d, -E2BIG, "more than %d events", MAX_EVENTS);
-		s->events[s->nr_events++] = e;
-	}
-	if (!s->nr_events)
-		return diag_set(d, -EINVAL, "no event is named");
-	return 0;
-}
-
 /* As long as the poll set: the sampler's, the side band's, target and stop. */
 static int collect_fds(struct session *s, struct diag *d)
 {
@@ -74,7 +60,7 @@ static int collect_fds(struct session *s, struct diag *d)
 	size_t nr = nr_sampler + nr_sideband, i;
 	int *fds = calloc(nr + 1, sizeof(*fds));
 
-	s->fds = calloc(nr + 2, sizeof(*s->fds));
+	s->fds = calloc(nr + 3, sizeof(*s->fds));
 	if (!fds || !s->fds) {
 		free(fds);
 		return diag_set(d, -ENOMEM, "out of memory");
@@ -85,17 +71,41 @@ static int collect_fds(struct session *s, struct diag *d)
 		s->fds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
 	s->fds[nr] = (struct pollfd){ .fd = s->stop_fd, .events = POLLIN };
 	s->fds[nr + 1] = (struct pollfd){ .fd = target_done_fd(&s->target), .events = POLLIN };
-	s->nr_fds = nr + 2;
+	s->fds[nr + 2] = (struct pollfd){
+		.fd = s->probing ? proberings_fd(probing_rings(s->probing)) : -1, .events = POLLIN,
+	};
+	s->nr_fds = nr + 3;
 	free(fds);
 	return 0;
 }
 
-static int open_sources(struct session *s, struct diag *d)
+static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
+		       struct diag *d)
+{
+	struct probing_opts po = {
+		.specs = s->events.probes, .nr_specs = s->events.nr_probes,
+		.target = &s->target, .cpu_bytes = s->opts.buffer_bytes, .use = s->opts.use,
+		.progress = progress, .progress_ctx = ctx,
+	};
+	struct sampler_maps maps;
+
+	if (!s->events.nr_probes)
+		return 0;
+	if (sampler_get_maps(s->sampler, &maps) < 0)
+		return diag_set(d, -EPERM, "'%s' needs BPF, which cannot be loaded here (run as "
+				"root or with CAP_BPF and CAP_PERFMON)", s->events.probes[0].text);
+	po.traced_fd = maps.traced_fd;
+	po.traced_tids_fd = maps.traced_tids_fd;
+	po.cgroup_fd = maps.cgroup_fd;
+	s->interval_ns = PROBES_INTERVAL_MS * UINT64_C(1000000);
+	return probing_open(&s->probing, &po, d);
+}
+
+static int open_sources(struct session *s, session_attach_fn progress, void *ctx,
+			struct diag *d)
 {
 	struct sampler_opts so = {
-		.events = s->events, .nr_events = s->nr_events,
-		.frequency_hz = s->opts.frequency_hz, .period = s->opts.period,
-		.kernel_stack = s->opts.kernel_stack, .user_stack = s->opts.user_stack,
+		.events = s->events.sampled, .nr_events = s->events.nr_sampled,
 		.idle = s->opts.idle, .delayed = s->opts.delay_ns != 0,
 		.transport = s->opts.transport, .buffer_bytes = s->opts.buffer_bytes,
 	};
@@ -107,8 +117,9 @@ static int open_sources(struct session *s, struct diag *d)
 	err = sampler_open(&s->sampler, &so, &s->target, d);
 	if (err)
 		return err;
-	return sideband_open(&s->sideband, &s->target,
-			     sampler_transport(s->sampler) == SAMPLER_PERF_MMAP, d);
+	err = sideband_open(&s->sideband, &s->target,
+			    sampler_transport(s->sampler) == SAMPLER_PERF_MMAP, d);
+	return err ? err : open_probes(s, progress, ctx, d);
 }
 
 static const char *transport_name(enum sampler_transport t)
@@ -123,9 +134,26 @@ static const char *transport_name(enum sampler_transport t)
 	}
 }
 
+/* Which of the possible ways was taken. */
+static void describe_probes(struct session *s)
+{
+	const struct probes *probes = probing_probes(s->probing);
+	char text[512];
+
+	writer_host(s->writer, "probe rings", CLASS_NONE,
+		    proberings_way_name(probing_rings(s->probing)));
+	for (size_t i = 0; i < probes->nr; i++) {
+		const struct probe *p = probes->list[i];
+
+		snprintf(text, sizeof(text), "%s by %s%s%s", p->name, p->method,
+			 p->filter ? ", filter " : "", p->filter ? expr_source(p->filter) : "");
+		writer_host(s->writer, "probe", CLASS_ARGUMENT, text);
+	}
+}
+
 static void describe(struct session *s)
 {
-	char text[64];
+	char text[SAMPLED_NAME_BYTES + 32];
 
 	hostinfo_write(s->writer);
 	hostinfo_write_command_line(s->writer, s->opts.argc, s->opts.argv);
@@ -134,11 +162,13 @@ static void describe(struct session *s)
 		    s->target.all ? "system" : s->target.child ? "command" : "processes");
 	writer_host(s->writer, "transport", CLASS_NONE,
 		    transport_name(sampler_transport(s->sampler)));
-	for (size_t i = 0; i < s->nr_events; i++) {
-		snprintf(text, sizeof(text), "%s period %" PRIu64, s->events[i]->name,
+	for (size_t i = 0; i < s->events.nr_sampled; i++) {
+		snprintf(text, sizeof(text), "%s period %" PRIu64, s->events.sampled[i].name,
 			 sampler_period(s->sampler, (uint32_t)i));
 		writer_host(s->writer, "sampling", CLASS_NONE, text);
 	}
+	if (s->probing)
+		describe_probes(s);
 	hostinfo_write_clock(s->writer);
 }
 
@@ -147,7 +177,8 @@ static int open_output(struct session *s, struct diag *d)
 	struct writer_output out = { .put = spool_put };
 	struct drain_opts opts = {
 		.sampler = s->sampler, .sideband = s->sideband, .target = &s->target,
-		.events = s->events, .nr_events = s->nr_events,
+		.events = s->events.sampled, .nr_events = s->events.nr_sampled,
+		.probing = s->probing,
 	};
 	int err;
 
@@ -166,7 +197,8 @@ static int open_output(struct session *s, struct diag *d)
 	return drain_open(&s->drain, &opts, d);
 }
 
-int session_open(struct session **out, const struct session_opts *opts, struct diag *d)
+int session_open(struct session **out, const struct session_opts *opts,
+		 session_attach_fn progress, void *ctx, struct diag *d)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int err;
@@ -177,13 +209,14 @@ int session_open(struct session **out, const struct session_opts *opts, struct d
 	}
 	s->opts = *opts;
 	s->open_ns = hostinfo_now_ns();
+	s->interval_ns = DRAIN_INTERVAL_MS * UINT64_C(1000000);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = s->stop_fd < 0 ? diag_set(d, -errno, "cannot make an eventfd: %s",
 					strerror(errno)) : 0;
 	if (!err)
-		err = find_events(s, d);
+		err = eventlist_init(&s->events, &s->opts, d);
 	if (!err)
-		err = open_sources(s, d);
+		err = open_sources(s, progress, ctx, d);
 	if (!err)
 		err = open_output(s, d);
 	if (!err)
@@ -198,7 +231,15 @@ int session_open(struct session **out, const struct session_opts *opts, struct d
 
 const char *session_note(struct session *s, size_t i)
 {
-	return i == 0 ? sampler_note(s->sampler) : i == 1 ? drain_note(s->drain) : NULL;
+	const char *notes[] = {
+		s->events.nr_sampled ? sampler_note(s->sampler) : NULL, drain_note(s->drain),
+		s->probing ? probing_note(s->probing) : NULL,
+	};
+
+	for (size_t n = 0; n < sizeof(notes) / sizeof(*notes); n++)
+		if (notes[n] && !i--)
+			return notes[n];
+	return NULL;
 }
 
 /* --- running --------------------------------------------------------------------- */
@@ -248,10 +289,9 @@ static int flush(struct session *s, uint64_t now_ns)
 }
 
 /* Until when poll() may sleep: the next drain, the delay or the end. */
-static int timeout_ms(uint64_t now_ns, uint64_t delay_end_ns, uint64_t end_ns)
+static int timeout_ms(uint64_t wait_ns, uint64_t now_ns, uint64_t delay_end_ns,
+		      uint64_t end_ns)
 {
-	uint64_t wait_ns = DRAIN_INTERVAL_MS * UINT64_C(1000000);
-
 	if (delay_end_ns > now_ns && delay_end_ns - now_ns < wait_ns)
 		wait_ns = delay_end_ns - now_ns;
 	if (end_ns && end_ns <= now_ns)
@@ -259,6 +299,13 @@ static int timeout_ms(uint64_t now_ns, uint64_t delay_end_ns, uint64_t end_ns)
 	if (end_ns && end_ns - now_ns < wait_ns)
 		wait_ns = end_ns - now_ns;
 	return (int)((wait_ns + 999999) / 1000000);
+}
+
+static int enable(struct session *s, struct diag *d)
+{
+	if (s->probing)
+		probing_enable(s->probing, true);
+	return sampler_enable(s->sampler, d);
 }
 
 int session_start(struct session *s, struct diag *d)
@@ -275,11 +322,24 @@ int session_start(struct session *s, struct diag *d)
 	s->next_flush_ns = s->start_ns + FLUSH_INTERVAL_NS;
 	s->next_clock_ns = s->start_ns + CLOCK_INTERVAL_NS;
 	if (!s->opts.delay_ns) {
-		err = sampler_enable(s->sampler, d);
+		err = enable(s, d);
 		if (err)
 			return err;
 	}
 	return target_start(&s->target, d);
+}
+
+static void choose_interval(struct session *s)
+{
+	const uint64_t min_ns = PROBES_MIN_INTERVAL_MS * UINT64_C(1000000);
+	const uint64_t max_ns = PROBES_INTERVAL_MS * UINT64_C(1000000);
+
+	if (!s->probing)
+		return;
+	if (proberings_fill_percent(probing_rings(s->probing)) >= PROBES_BUSY_PERCENT)
+		s->interval_ns = s->interval_ns / 2 > min_ns ? s->interval_ns / 2 : min_ns;
+	else
+		s->interval_ns = s->interval_ns * 5 / 4 < max_ns ? s->interval_ns * 5 / 4 : max_ns;
 }
 
 static int loop(struct session *s, session_progress_fn progress, void *ctx, struct diag *d)
@@ -294,16 +354,17 @@ static int loop(struct session *s, session_progress_fn progress, void *ctx, stru
 	if (s->opts.duration_ns)
 		end_ns = now_ns + s->opts.delay_ns + s->opts.duration_ns;
 	while (!done && !err) {
-		if (poll(s->fds, s->nr_fds, timeout_ms(now_ns, delay_end_ns, end_ns)) < 0 &&
-		    errno != EINTR)
+		if (poll(s->fds, s->nr_fds, timeout_ms(s->interval_ns, now_ns, delay_end_ns,
+						       end_ns)) < 0 && errno != EINTR)
 			return diag_set(d, -errno, "cannot wait for events: %s", strerror(errno));
 		now_ns = hostinfo_now_ns();
 		if (delay_end_ns && now_ns >= delay_end_ns) {
 			delay_end_ns = 0;
-			err = sampler_enable(s->sampler, d);
+			err = enable(s, d);
 		}
 		done = atomic_load(&s->stops) || target_is_done(&s->target) ||
 		       (end_ns && now_ns >= end_ns);
+		choose_interval(s);
 		if (!err)
 			err = drain_run(s->drain, d);
 		if (!err && now_ns >= s->next_flush_ns) {
@@ -325,6 +386,8 @@ static int finish(struct session *s, struct session_summary *sum, int err)
 	int first = err, spool_err;
 
 	sampler_disable(s->sampler);
+	if (s->probing)
+		probing_enable(s->probing, false);
 	if (!first)
 		first = drain_finish(s->drain);
 	hostinfo_write_clock(s->writer);
@@ -372,6 +435,8 @@ void session_close(struct session *s)
 	}
 	if (s->opts.output_fd >= 0)
 		close(s->opts.output_fd);
+	probing_close(s->probing);
+	eventlist_release(&s->events);
 	sideband_close(s->sideband);
 	sampler_close(s->sampler);
 	target_release(&s->target);

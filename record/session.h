@@ -11,12 +11,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum session_choice { SESSION_DEFAULT, SESSION_ON, SESSION_OFF };
+
+/* One -e with what was said after it. */
+struct session_event {
+	const char *text;		/* one event or several, see probespec.h */
+	const char *filter;		/* or NULL */
+	enum session_choice kernel_stack, user_stack;
+};
+
 struct session_opts {
 	struct target_opts target;
-	const char *events;		/* -e, comma-separated names; NULL: "cpu" */
-	uint64_t frequency_hz, period;
-	bool kernel_stack, user_stack, idle;
+	const struct session_event *events;	/* none: "cpu" */
+	size_t nr_events;
+	uint64_t frequency_hz, period;	/* 0: the event's default */
+	/* For events that do not say: stacks are usual with samples, not with probes. */
+	enum session_choice kernel_stack, user_stack;
+	bool idle;
 	enum sampler_transport transport;
+	const char *use;		/* the only ways to record that may be taken, or NULL */
 	size_t buffer_bytes;
 	uint64_t delay_ns, duration_ns;	/* 0: none, no limit */
 	int output_fd;			/* taken over */
@@ -35,12 +48,15 @@ struct session_summary {
 	int wait_status;		/* of the command */
 };
 
+/* Of long work before the recording starts: "attaching", 120 of 3000. */
+typedef void (*session_attach_fn)(void *ctx, const char *what, size_t done, size_t all);
 /* Called at most a few times a second, for a progress line. */
 typedef void (*session_progress_fn)(void *ctx, const struct session_summary *so_far);
 
 struct session;
 
-int session_open(struct session **out, const struct session_opts *opts, struct diag *d);
+int session_open(struct session **out, const struct session_opts *opts,
+		 session_attach_fn progress, void *ctx, struct diag *d);
 /* What the user should be told before the recording starts, one by one; NULL ends. */
 const char *session_note(struct session *s, size_t i);
 /*

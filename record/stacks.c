@@ -142,32 +142,31 @@ static int believable(const struct process *p, const __u64 *user, int nr)
  * that keeps the addresses of a stack from us (EFAULT on a user stack that is
  * paged out, EXITING tasks) leaves a mark, so that no time vanishes silently.
  */
-static uint32_t build(struct stacks *s, const struct process *p,
-		      const struct message_sample *m)
+static uint32_t build(struct stacks *s, const struct process *p, const struct stacks_raw *raw)
 {
-	int nr_kernel = m->kernel_frames > 0 ? m->kernel_frames : 0;
-	int nr_taken = m->user_frames > 0 ? m->user_frames : 0;
-	const __u64 *user = m->ips + nr_kernel;
+	int nr_kernel = raw->kernel_frames > 0 ? raw->kernel_frames : 0;
+	int nr_taken = raw->user_frames > 0 ? raw->user_frames : 0;
+	const __u64 *user = raw->ips + nr_kernel;
 	int nr_user = believable(p, user, nr_taken);
 	uint32_t stack = 0;
 
 	if (nr_taken >= s->max_depth || nr_user < nr_taken ||
 	    (!nr_user && nr_kernel >= s->max_depth))
 		stack = push(s, 0, put_frame(s, 0, FRAME_TRUNCATED));
-	if (!nr_user && !nr_kernel && m->user_frames < 0)
+	if (!nr_user && !nr_kernel && raw->user_frames < 0)
 		return push(s, 0, put_frame(s, 0, FRAME_NO_STACK));
 	for (int i = nr_user - 1; i >= 0; i--)
 		stack = push(s, stack, user_frame(s, p, user[i]));
 	for (int i = nr_kernel - 1; i >= 0; i--)
-		stack = push(s, stack, kernel_frame(s, m->ips[i]));
+		stack = push(s, stack, kernel_frame(s, raw->ips[i]));
 	return stack;
 }
 
 uint32_t stacks_intern(struct stacks *s, const struct process *p,
-		       const struct message_sample *m)
+		       const struct stacks_raw *raw)
 {
-	int nr_kernel = m->kernel_frames > 0 ? m->kernel_frames : 0;
-	int nr_user = m->user_frames > 0 ? m->user_frames : 0;
+	int nr_kernel = raw->kernel_frames > 0 ? raw->kernel_frames : 0;
+	int nr_user = raw->user_frames > 0 ? raw->user_frames : 0;
 	uint64_t seed = s->kernel_generation << 32;
 	struct cached *set, *oldest;
 	XXH128_hash_t hash;
@@ -175,10 +174,11 @@ uint32_t stacks_intern(struct stacks *s, const struct process *p,
 	/* Pure kernel stacks are the same in every process. */
 	if (nr_user)
 		seed ^= p->maps_generation;
-	/* kernel_frames and user_frames lie right before the addresses. */
-	hash = XXH3_128bits_withSeed(&m->kernel_frames,
-				     sizeof(m->kernel_frames) + sizeof(m->user_frames) +
-				     (size_t)(nr_kernel + nr_user) * sizeof(m->ips[0]), seed);
+	/* What tells stacks of the same addresses apart: the two counts. */
+	seed ^= ((uint64_t)(uint16_t)raw->kernel_frames << 48) +
+		((uint64_t)(uint16_t)raw->user_frames << 40);
+	hash = XXH3_128bits_withSeed(raw->ips, (size_t)(nr_kernel + nr_user) *
+				     sizeof(raw->ips[0]), seed);
 	set = s->cache[hash.low64 % CACHE_SETS];
 	oldest = set;
 	s->clock++;
@@ -190,8 +190,15 @@ uint32_t stacks_intern(struct stacks *s, const struct process *p,
 		if (s->clock - set[i].age > s->clock - oldest->age)
 			oldest = &set[i];
 	}
-	*oldest = (struct cached){ hash, build(s, p, m), s->clock };
+	*oldest = (struct cached){ hash, build(s, p, raw), s->clock };
 	return oldest->stack;
+}
+
+uint32_t stacks_frame(struct stacks *s, const struct process *p, uint64_t address)
+{
+	if (!address)
+		return 0;
+	return (int64_t)address < 0 ? kernel_frame(s, address) : user_frame(s, p, address);
 }
 
 void stacks_kernel_changed(struct stacks *s)

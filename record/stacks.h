@@ -31,9 +31,25 @@ struct stacks_opts {
 
 int stacks_new(struct stacks **out, const struct stacks_opts *opts);
 void stacks_free(struct stacks *s);
-/* The id of the sample's whole stack; 0 when it has none. */
+
+/*
+ * Addresses as they come from the kernel: those of the kernel stack, then those of
+ * the user stack, innermost first.  A count below 0 is the -errno of a stack that
+ * could not be read.
+ */
+struct stacks_raw {
+	const __u64 *ips;
+	int kernel_frames, user_frames;
+};
+
+/* The id of the whole stack; 0 when there is none. */
 uint32_t stacks_intern(struct stacks *s, const struct process *p,
-		       const struct message_sample *m);
+		       const struct stacks_raw *raw);
+/*
+ * The frame of one address of code, of the kernel or of the process.  0 for
+ * address 0.
+ */
+uint32_t stacks_frame(struct stacks *s, const struct process *p, uint64_t address);
 /* Kernel code came or went: kernel addresses mean something else now. */
 void stacks_kernel_changed(struct stacks *s);
 /*

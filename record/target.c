@@ -1,4 +1,5 @@
 #include "record/target.h"
+#include "record/cgroups.h"
 #include "record/numlist.h"
 #include "record/procfs.h"
 
@@ -43,7 +44,7 @@ static int find_cpus(struct target *t, const char *list, struct diag *d)
 		t->nr_cpus = nr_online;
 		return 0;
 	}
-	t->all = true;
+	t->all = t->some_cpus = true;
 	err = numlist_parse(list, 0, true, &t->cpus, &t->nr_cpus);
 	if (err)
 		diag_set(d, err, "bad list of CPUs '%s' (such as 0,2-3)", list);
@@ -272,6 +273,21 @@ int target_done_fd(const struct target *t)
 
 /* --- life ----------------------------------------------------------------------- */
 
+static int find_cgroup(struct target *t, const char *path, struct diag *d)
+{
+	int fd = cgroups_open(path);
+
+	if (fd == -ENODEV)
+		return diag_set(d, fd, "cannot record cgroup '%s': no cgroup2 file system is "
+				"mounted", path);
+	if (fd < 0)
+		return diag_set(d, fd, "cannot record cgroup '%s': %s (a path below the cgroup2 "
+				"mount)", path, strerror(-fd));
+	t->cgroup_fd = fd;
+	t->all = true;
+	return 0;
+}
+
 /* A command beside -p or -t is not recorded: it says how long to record. */
 static int find_timer(struct target *t, char **command, struct diag *d)
 {
@@ -287,10 +303,12 @@ static int find_timer(struct target *t, char **command, struct diag *d)
 
 int target_open(struct target *t, const struct target_opts *opts, struct diag *d)
 {
-	int ways = (opts->all || opts->cpu_list) + !!opts->pid_list + !!opts->tid_list;
+	int ways = (opts->all || opts->cpu_list || opts->cgroup) + !!opts->pid_list + !!opts->tid_list;
 	int err;
 
-	*t = (struct target){ .opened = true, .all = opts->all, .done_fd = -1 };
+	*t = (struct target){
+		.opened = true, .all = opts->all, .done_fd = -1, .cgroup_fd = -1,
+	};
 	workload_init(&t->workload);
 	if (ways > 1)
 		return diag_set(d, -EINVAL,
@@ -299,6 +317,8 @@ int target_open(struct target *t, const struct target_opts *opts, struct diag *d
 		return diag_set(d, -EINVAL,
 				"nothing to record: no command, process, thread or CPU");
 	err = find_cpus(t, opts->cpu_list, d);
+	if (!err && opts->cgroup)
+		err = find_cgroup(t, opts->cgroup, d);
 	if (!err && opts->pid_list)
 		err = find_processes(t, opts->pid_list, d);
 	else if (!err && opts->tid_list)
@@ -337,6 +357,8 @@ void target_release(struct target *t)
 	}
 	if (t->done_fd >= 0)
 		close(t->done_fd);
+	if (t->cgroup_fd >= 0)
+		close(t->cgroup_fd);
 	free(t->watches);
 	free(t->cpus);
 	free(t->tids);

@@ -13,17 +13,19 @@
 #include <sys/types.h>
 
 struct target {
-	bool all;		/* -a or -C: whole CPUs */
+	bool all;		/* -a, -C or -G: whole CPUs */
+	bool some_cpus;		/* -C */
 	int *cpus;		/* online CPUs, or those of -C; sorted */
 	size_t nr_cpus;
 	int *tids;		/* -t, the threads of -p, or the command's; sorted */
 	size_t nr_tids;
 	pid_t *pids;		/* -p, the owners of -t, or the command's */
 	size_t nr_pids;
+	bool threads_only;	/* -t */
+	int cgroup_fd;		/* -G: its folder; -1: any */
 	pid_t child;		/* the command that is recorded, or 0 */
 	/* private */
 	bool opened;
-	bool threads_only;	/* -t */
 	struct workload workload;
 	struct target_watch *watches;
 	size_t nr_watches;
@@ -34,6 +36,7 @@ struct target_opts {
 	bool all;
 	const char *cpu_list;			/* "1,3-5", or NULL */
 	const char *pid_list, *tid_list;	/* "12,345", or NULL */
+	const char *cgroup;			/* -G: its path below the cgroup2 mount */
 	char **command;				/* NULL-terminated, or NULL; outlives it */
 };
 

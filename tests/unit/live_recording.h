@@ -240,10 +240,9 @@ static inline double children_cpu_s(void)
 /* Records the load; 0, or -errno with r->diag. */
 static inline int record_load(struct recording *r, char **command)
 {
-	const struct sampled_event *event = sampler_find_event("cpu-clock");
+	struct sampled event;
 	struct sampler_opts opts = {
-		.events = &event, .nr_events = 1, .frequency_hz = r->frequency_hz,
-		.kernel_stack = true, .user_stack = true, .transport = r->transport,
+		.events = &event, .nr_events = 1, .transport = r->transport,
 		.buffer_bytes = r->buffer_bytes,
 	};
 	struct sideband *sb = NULL;
@@ -251,7 +250,12 @@ static inline int record_load(struct recording *r, char **command)
 	struct target t;
 	int err;
 
-	err = target_open(&t, &(struct target_opts){ .command = command }, &r->diag);
+	err = sampled_parse(&event, "cpu-clock", &r->diag);
+	event.kernel_stack = event.user_stack = true;
+	if (r->frequency_hz)
+		event.frequency_hz = r->frequency_hz;
+	if (!err)
+		err = target_open(&t, &(struct target_opts){ .command = command }, &r->diag);
 	if (!err)
 		err = sampler_open(&s, &opts, &t, &r->diag);
 	r->denied = err == -EPERM || err == -EACCES;

@@ -276,13 +276,12 @@ static void ordinary_user_samples_his_command(void **state)
 
 static void refusals_are_named(void **state)
 {
-	const struct sampled_event nonsense = {
+	const struct sampled nonsense = {
 		.name = "nonsense", .perf_type = PERF_TYPE_RAW, .perf_config = 0xffffffffffff,
-		.default_period = 1000, .unit = "",
+		.period = 1000, .unit = "", .filter_fd = -1,
 	};
-	const struct sampled_event *event = &nonsense;
 	struct sampler_opts opts = {
-		.events = &event, .nr_events = 1, .transport = SAMPLER_PERF_MMAP,
+		.events = &nonsense, .nr_events = 1, .transport = SAMPLER_PERF_MMAP,
 	};
 	char *command[] = { "true", NULL };
 	struct diag d = { "" };
@@ -316,24 +315,50 @@ static void frequency_is_lowered_to_the_limit(void **state)
 
 static void events_are_found_by_name(void **state)
 {
-	const struct sampled_event *e;
+	struct diag d = { "" };
+	const char *name;
+	struct sampled s;
+	bool is_clock;
 
 	(void)state;
-	assert_null(sampler_find_event("no-such-event"));
-	assert_null(sampler_find_event(""));
-	e = sampler_find_event("cpu");
-	assert_non_null(e);
-	assert_true(strcmp(e->name, "cycles") == 0 || strcmp(e->name, "cpu-clock") == 0);
-	for (size_t i = 0; (e = sampler_event_at(i)); i++) {
-		assert_ptr_equal(sampler_find_event(e->name), e);
-		assert_true(!e->default_frequency != !e->default_period);
+	assert_int_equal(sampled_parse(&s, "no-such-event", &d), -ENOENT);
+	assert_non_null(strstr(d.text, "unknown event 'no-such-event'"));
+	assert_int_equal(sampled_parse(&s, "", NULL), -ENOENT);
+	assert_int_equal(sampled_parse(&s, "rxyz", NULL), -ENOENT);
+	assert_int_equal(sampled_parse(&s, "cycles:x", NULL), -EINVAL);
+	assert_int_equal(sampled_parse(&s, "cpu", NULL), 0);
+	assert_true(strcmp(s.name, "cycles") == 0 || strcmp(s.name, "cpu-clock") == 0);
+	for (size_t i = 0; (name = sampled_name_at(i, &is_clock)); i++) {
+		assert_int_equal(sampled_parse(&s, name, NULL), 0);
+		assert_string_equal(s.name, name);
+		assert_true(!s.frequency_hz != !s.period);
+		assert_int_equal(is_clock, !strcmp(s.unit, "ns"));
 	}
+}
+
+static void modifiers_and_raw_events_are_understood(void **state)
+{
+	struct sampled s;
+
+	(void)state;
+	assert_int_equal(sampled_parse(&s, "cycles:u", NULL), 0);
+	assert_string_equal(s.name, "cycles:u");
+	assert_true(s.exclude_kernel && s.exclude_hv && !s.exclude_user);
+	assert_int_equal(sampled_parse(&s, "instructions:kpp", NULL), 0);
+	assert_true(!s.exclude_kernel && s.exclude_user);
+	assert_int_equal(s.precise, 2);
+	assert_int_equal(sampled_parse(&s, "r1a8", NULL), 0);
+	assert_int_equal(s.perf_type, PERF_TYPE_RAW);
+	assert_int_equal(s.perf_config, 0x1a8);
+	assert_true(sampled_is_name("cpu:u") && sampled_is_name("r0"));
+	assert_false(sampled_is_name("sched:sched_switch"));
 }
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_are_found_by_name),
+		cmocka_unit_test(modifiers_and_raw_events_are_understood),
 		cmocka_unit_test(refusals_are_named),
 		cmocka_unit_test(ring_buffer_delivers_everything),
 		cmocka_unit_test(perf_buffer_delivers_everything),

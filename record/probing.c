@@ -1,0 +1,184 @@
+#include "record/probing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "record/attachset.h"
+#include "record/probeprog.h"
+
+struct probing {
+	struct probing_opts opts;
+	struct probes probes;
+	struct proberings *rings;
+	struct attachset attached;
+};
+
+static int resolve_all(struct probing *p, struct diag *d)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < p->opts.nr_specs && !err; i++)
+		err = probe_resolve(&p->probes, &p->opts.specs[i], d);
+	return err;
+}
+
+static enum proberings_way ring_way(const struct probing *p)
+{
+	static const struct {
+		const char *name;
+		enum proberings_way way;
+	} ways[] = {
+		{ "mapped", RINGS_MAPPED }, { "ringbuf", RINGS_RINGBUF },
+		{ "perfbuf", RINGS_PERFBUF },
+	};
+	enum proberings_way found = RINGS_AUTO;
+	size_t nr = 0;
+
+	if (p->opts.way != RINGS_AUTO || !p->opts.use)
+		return p->opts.way;
+	/* A list of ways may name none of these, or all that it allows. */
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		if (probe_may_use(&p->probes, ways[i].name)) {
+			found = ways[i].way;
+			nr++;
+		}
+	}
+	return nr == 1 ? found : RINGS_AUTO;
+}
+
+static int open_rings(struct probing *p, struct diag *d)
+{
+	struct proberings_opts opts = {
+		.way = ring_way(p), .cpu_bytes = p->opts.cpu_bytes,
+		.nr_probes = (uint32_t)p->probes.nr,
+	};
+
+	for (size_t i = 0; i < p->probes.nr; i++) {
+		size_t bytes = probeprog_max_bytes(p->probes.list[i]);
+
+		if (bytes > opts.max_record_bytes)
+			opts.max_record_bytes = bytes;
+	}
+	return proberings_open(&p->rings, &opts, d);
+}
+
+static void describe_target(const struct probing *p, struct probeprog_target *t)
+{
+	const struct target *target = p->opts.target;
+
+	*t = (struct probeprog_target){
+		.not_pid = target->all ? (uint32_t)getpid() : 0,
+		.traced_fd = p->opts.traced_fd, .traced_tids_fd = p->opts.traced_tids_fd,
+		.cgroup_fd = p->opts.cgroup_fd,
+	};
+	if (target->some_cpus) {
+		t->cpus = target->cpus;
+		t->nr_cpus = target->nr_cpus;
+	}
+}
+
+static int attach_one(struct probing *p, uint32_t index, const struct probeprog_env *env,
+		      struct diag *d)
+{
+	struct probe *probe = p->probes.list[index];
+	int err = 0;
+
+	for (size_t i = 0; i < probe->nr_variants && !err; i++) {
+		struct probe_variant *v = &probe->variants[i];
+
+		err = probeprog_load(probe, v, index, env, d);
+		if (!err)
+			err = probe->kind->attach(&p->probes, probe, v, &p->attached, d);
+	}
+	if (err)
+		diag_set(d, err, "cannot attach to '%s': %s", probe->name, strerror(-err));
+	return err;
+}
+
+static int attach_all(struct probing *p, struct diag *d)
+{
+	struct probeprog_env env = { .way = proberings_way(p->rings) };
+	int err = 0;
+
+	proberings_maps(p->rings, &env.maps);
+	describe_target(p, &env.target);
+	for (size_t i = 0; i < p->probes.nr && !err; i++) {
+		if (p->opts.progress)
+			p->opts.progress(p->opts.progress_ctx, "attaching", i, p->probes.nr);
+		err = attach_one(p, (uint32_t)i, &env, d);
+	}
+	return err;
+}
+
+int probing_open(struct probing **out, const struct probing_opts *opts, struct diag *d)
+{
+	struct probing *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return diag_set(d, -ENOMEM, "out of memory");
+	p->opts = *opts;
+	p->probes.pids = opts->target->pids;
+	p->probes.nr_pids = opts->target->child ? 0 : opts->target->nr_pids;
+	p->probes.use = opts->use;
+	p->probes.progress = opts->progress;
+	p->probes.progress_ctx = opts->progress_ctx;
+	err = resolve_all(p, d);
+	if (!err)
+		err = open_rings(p, d);
+	if (!err)
+		err = attach_all(p, d);
+	if (err) {
+		probing_close(p);
+		return err;
+	}
+	*out = p;
+	return 0;
+}
+
+void probing_enable(struct probing *p, bool on)
+{
+	proberings_enable(p->rings, on);
+}
+
+const struct probes *probing_probes(const struct probing *p)
+{
+	return &p->probes;
+}
+
+struct proberings *probing_rings(struct probing *p)
+{
+	return p->rings;
+}
+
+const char *probing_note(const struct probing *p)
+{
+	return p->probes.note[0] ? p->probes.note : NULL;
+}
+
+uint64_t probing_missed(const struct probing *p, uint32_t probe)
+{
+	const struct probe *pr = p->probes.list[probe];
+	uint64_t missed = 0;
+
+	for (size_t i = 0; i < pr->nr_variants; i++)
+		missed += probeprog_missed(&pr->variants[i]);
+	return missed;
+}
+
+void probing_detach(struct probing *p)
+{
+	attachset_close(&p->attached);
+}
+
+void probing_close(struct probing *p)
+{
+	if (!p)
+		return;
+	probing_detach(p);
+	probe_release_all(&p->probes);
+	proberings_close(p->rings);
+	free(p);
+}

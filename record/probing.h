@@ -1,0 +1,44 @@
+/*
+ * The probes of one recording: resolves what was asked for, loads and attaches the
+ * programs, and holds the rings their records come through.
+ *
+ * One thread at a time.
+ */
+#ifndef RECORD_PROBING_H
+#define RECORD_PROBING_H
+
+#include "format/diag.h"
+#include "record/probe.h"
+#include "record/proberings.h"
+#include "record/target.h"
+
+struct probing_opts {
+	const struct probe_spec *specs;
+	size_t nr_specs;
+	struct target *target;
+	int traced_fd;			/* map of the processes to be recorded; -1: all */
+	int traced_tids_fd;		/* the same of threads */
+	int cgroup_fd;			/* cgroup array with one entry, or -1 */
+	enum proberings_way way;
+	size_t cpu_bytes;		/* of a ring; 0: a default */
+	const char *use;		/* the only ways allowed, or NULL */
+	void (*progress)(void *ctx, const char *what, size_t done, size_t all);
+	void *progress_ctx;
+};
+
+struct probing;
+
+/* Resolves, loads and attaches; nothing is recorded before probing_enable(). */
+int probing_open(struct probing **out, const struct probing_opts *opts, struct diag *d);
+void probing_enable(struct probing *p, bool on);
+const struct probes *probing_probes(const struct probing *p);
+struct proberings *probing_rings(struct probing *p);
+/* A sentence for the user, or NULL. */
+const char *probing_note(const struct probing *p);
+/* Hits that the kernel skipped, since a program already ran on that CPU. */
+uint64_t probing_missed(const struct probing *p, uint32_t probe);
+/* Detaches; the rings and what is in them stay until probing_close(). */
+void probing_detach(struct probing *p);
+void probing_close(struct probing *p);
+
+#endif

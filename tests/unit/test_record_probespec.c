@@ -1,0 +1,141 @@
+#include "record/probespec.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct event_case {
+	const char *text;
+	const char *wanted;	/* kind|what|fields, for each; NULL: refused */
+};
+
+static const struct event_case event_cases[] = {
+	{ "cpu-clock", "sample|cpu-clock|-" },
+	{ "cycles:u", "sample|cycles:u|-" },
+	{ "r1a8", "sample|r1a8|-" },
+	{ "software:page-faults", "sample|page-faults|-" },
+	{ "sched:sched_switch", "tracepoint|sched:sched_switch|-" },
+	{ "t:sched:sched_switch", "tracepoint|sched:sched_switch|-" },
+	{ "sched:*", "tracepoint|sched:*|-" },
+	{ "cpu-clock,sched:sched_switch", "sample|cpu-clock|- tracepoint|sched:sched_switch|-" },
+	{ "sched:sched_switch(prev_comm,next_pid)",
+	  "tracepoint|sched:sched_switch|prev_comm,next_pid" },
+	{ "a:b(x),c:d(y,z)", "tracepoint|a:b|x tracepoint|c:d|y,z" },
+	{ "a:b()", "tracepoint|a:b|" },
+	{ " a:b ( x ) ", "tracepoint|a:b|x" },
+	{ "raw_tracepoint:sys_enter(args[0])", "raw_tracepoint|sys_enter|args[0]" },
+	{ "kprobe:vfs_read+0x10", "kprobe|vfs_read+0x10|-" },
+	{ "k:vfs_read", "kprobe|vfs_read|-" },
+	{ "uretprobe:/bin/x:f", "uretprobe|/bin/x:f|-" },
+	{ "usdt:/bin/x:a:b", "usdt|/bin/x:a:b|-" },
+	{ "", NULL },
+	{ ",", NULL },
+	{ "kprobe:", NULL },
+	{ "a:b(x", NULL },
+	{ "a:b(x)y", NULL },
+	{ "(x)", NULL },
+};
+
+static void append(char *to, size_t size, const char *text)
+{
+	strncat(to, text, size - strlen(to) - 1);
+}
+
+static void events_are_taken_apart(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(event_cases) / sizeof(*event_cases); i++) {
+		const struct event_case *c = &event_cases[i];
+		struct diag d = { "" };
+		struct probe_spec *specs = NULL;
+		char got[512] = "";
+		size_t nr = 0;
+		int err = probespec_parse(&specs, &nr, c->text, &d);
+
+		if (!c->wanted) {
+			assert_int_equal(err, -EINVAL);
+			assert_true(d.text[0] != '\0');
+			continue;
+		}
+		assert_int_equal(err, 0);
+		for (size_t n = 0; n < nr; n++) {
+			append(got, sizeof(got), n ? " " : "");
+			append(got, sizeof(got), specs[n].kind);
+			append(got, sizeof(got), "|");
+			append(got, sizeof(got), specs[n].what);
+			append(got, sizeof(got), "|");
+			append(got, sizeof(got), specs[n].fields ? specs[n].fields : "-");
+		}
+		assert_string_equal(got, c->wanted);
+		probespec_free(specs, nr);
+	}
+}
+
+struct field_case {
+	const char *text;
+	const char *name, *source, *hint;	/* name NULL: refused */
+	uint64_t arg;
+};
+
+static const struct field_case field_cases[] = {
+	{ "count", "count", "count", NULL, 0 },
+	{ " count ", "count", "count", NULL, 0 },
+	{ "name:str", "name", "name", "str", 0 },
+	{ "name:str(64)", "name", "name", "str", 64 },
+	{ "buf:bytes(0x10)", "buf", "buf", "bytes", 16 },
+	{ "f->f_path.dentry->d_name.name:str", "f->f_path.dentry->d_name.name",
+	  "f->f_path.dentry->d_name.name", "str", 0 },
+	{ "path=f->f_path:hex", "path", "f->f_path", "hex", 0 },
+	{ "args[0]", "args[0]", "args[0]", NULL, 0 },
+	{ "name:str(x)", NULL, NULL, NULL, 0 },
+	{ "name:str(0)", NULL, NULL, NULL, 0 },
+	{ "name:str(1", NULL, NULL, NULL, 0 },
+	{ "name:", NULL, NULL, NULL, 0 },
+	{ ":str", NULL, NULL, NULL, 0 },
+	{ "=x", NULL, NULL, NULL, 0 },
+	{ "x=", NULL, NULL, NULL, 0 },
+	{ "a,,b", NULL, NULL, NULL, 0 },
+};
+
+static void fields_are_taken_apart(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(field_cases) / sizeof(*field_cases); i++) {
+		const struct field_case *c = &field_cases[i];
+		struct probespec_field *fields = NULL;
+		struct diag d = { "" };
+		size_t nr = 0;
+		int err = probespec_fields(&fields, &nr, c->text, &d);
+
+		if (!c->name) {
+			assert_int_equal(err, -EINVAL);
+			assert_true(d.text[0] != '\0');
+			continue;
+		}
+		assert_int_equal(err, 0);
+		assert_int_equal(nr, 1);
+		assert_string_equal(fields[0].name, c->name);
+		assert_string_equal(fields[0].source, c->source);
+		assert_int_equal(!fields[0].hint, !c->hint);
+		if (c->hint)
+			assert_string_equal(fields[0].hint, c->hint);
+		assert_int_equal(fields[0].hint_arg, c->arg);
+		probespec_free_fields(fields, nr);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events_are_taken_apart),
+		cmocka_unit_test(fields_are_taken_apart),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
