@@ -4,25 +4,17 @@
 
 #include "record/probefilter_private.h"
 
-#define BPF_STACK_BYTES 512
-
 static void emit_condition(struct probefilter *f, const struct expr_node *n, int label,
 			   bool want);
 static void emit_value(struct probefilter *f, const struct expr_node *n);
 
-int16_t probefilter_stack(struct probefilter *f, unsigned int size_bytes)
+/*
+ * The verifier refuses instructions that no jump leads to, so there is one in
+ * either case.
+ */
+void probefilter_constant(struct probefilter *f, bool taken, int label)
 {
-	int16_t at = probeprog_stack(f->b, size_bytes);
-
-	if (at < -BPF_STACK_BYTES)
-		f->no_room = true;
-	return at;
-}
-
-/* The verifier refuses instructions that no jump and no step leads to. */
-void probefilter_jump(struct probefilter *f, int label)
-{
-	bpfcode_op_imm(&f->b->code, BPF_MOV, BPF_REG_0, 0);
+	bpfcode_op_imm(&f->b->code, BPF_MOV, BPF_REG_0, !taken);
 	bpfcode_jump_imm(&f->b->code, BPF_JEQ, BPF_REG_0, 0, label);
 }
 
@@ -56,7 +48,7 @@ static void emit_operands(struct probefilter *f, const struct expr_node *left,
 		return;
 	}
 	if (slot == f->nr_slots)
-		f->slots[f->nr_slots++] = probefilter_stack(f, 8);
+		f->slots[f->nr_slots++] = probeprog_stack(f->b, 8);
 	emit_value(f, left);
 	bpfcode_store(c, 8, BPF_REG_10, f->slots[slot], BPF_REG_0);
 	f->slots_used++;
@@ -305,8 +297,7 @@ static void emit_condition(struct probefilter *f, const struct expr_node *n, int
 	}
 	switch (n->op) {
 	case EXPR_NUMBER:
-		if ((n->number != 0) == want)
-			probefilter_jump(f, label);
+		probefilter_constant(f, (n->number != 0) == want, label);
 		break;
 	case EXPR_NOT:
 		emit_condition(f, n->left, label, !want);
@@ -340,17 +331,11 @@ static void emit_condition(struct probefilter *f, const struct expr_node *n, int
 int probefilter_emit(struct probeprog_builder *b, struct diag *d)
 {
 	struct probefilter f = { .b = b, .d = d };
-	int16_t stack_top = b->stack_top;
 
-	if (!b->probe->filter)
-		return 0;
 	emit_condition(&f, expr_root(b->probe->filter), b->skip, false);
-	/* What was stored is of no use any more. */
-	b->stack_top = stack_top;
 	if (f.err)
 		return f.err;
-	if (f.no_room)
-		return diag_set(d, -E2BIG, "filter: too complicated for the kernel "
-				"(less nested parentheses may do)");
-	return b->code.err ? diag_set(d, b->code.err, "filter: too long for the kernel") : 0;
+	if (f.no_room || b->code.err == -E2BIG)
+		return diag_set(d, -E2BIG, "filter: too complicated for the kernel");
+	return b->code.err;
 }

@@ -13,17 +13,14 @@ struct probefilter {
 	/* Numbers that wait on the BPF stack while another is worked out. */
 	int16_t slots[PROBEFILTER_MAX_SLOTS];
 	unsigned int nr_slots, slots_used;
-	int16_t text, other;		/* room for text, and for what it is compared with */
-	unsigned int text_bytes, other_bytes;
-	bool no_room;			/* the BPF stack is full */
+	int16_t text[2];		/* room for comm, and for other text; or 0 */
+	bool no_room;			/* for more slots */
 	struct diag *d;
 	int err;
 };
 
-/* Room on the BPF stack; sets no_room when there is none. */
-int16_t probefilter_stack(struct probefilter *f, unsigned int size_bytes);
-/* A jump that is always taken, and that keeps what follows it reachable. */
-void probefilter_jump(struct probefilter *f, int label);
+/* A jump that is always taken, or never. */
+void probefilter_constant(struct probefilter *f, bool taken, int label);
 
 /*
  * Comparisons, globs and truth of text: jump to the label if the outcome is

@@ -5,6 +5,7 @@
 
 #define COMM_BYTES 16			/* TASK_COMM_LEN */
 #define MAX_CONSTANT_BYTES 255
+#define TEXT_BYTES 264			/* such a constant, its NUL and one byte more */
 #define PAIR_BYTES 128			/* compared of two fields, or to tell the order */
 #define MAX_STATES 63			/* pattern characters but stars */
 
@@ -25,15 +26,14 @@ static bool is_comm(const struct probefilter *f, const struct expr_node *n)
 	return value_of(f, n)->result == RESULT_COMM;
 }
 
-/* One buffer for all tests, as large as the largest; an earlier one is left unused. */
-static int16_t reserve(struct probefilter *f, int16_t *at, unsigned int *has,
-		       unsigned int size_bytes)
+/* Room for text: one for all tests of comm alone, one for all others. */
+static int16_t reserve(struct probefilter *f, unsigned int size_bytes)
 {
-	if (*has < size_bytes) {
-		*at = probefilter_stack(f, size_bytes);
-		*has = size_bytes;
-	}
-	return *at;
+	bool large = size_bytes > COMM_BYTES;
+
+	if (!f->text[large])
+		f->text[large] = probeprog_stack(f->b, large ? TEXT_BYTES : COMM_BYTES);
+	return f->text[large];
 }
 
 /*
@@ -124,24 +124,18 @@ static void close_miss(struct probefilter *f, int miss, int label, bool want)
 	bpfcode_here(&f->b->code, miss);
 }
 
-static void emit_never(struct probefilter *f, int label, bool want)
-{
-	if (!want)
-		probefilter_jump(f, label);
-}
-
 /* --- equal to a constant, or starting with it ------------------------------------------- */
 
 static void emit_comm_equals(struct probefilter *f, const struct expr_node *n,
 			     const char *text, unsigned int len, bool prefix, int label,
 			     bool want)
 {
-	int16_t at = reserve(f, &f->text, &f->text_bytes, COMM_BYTES);
+	int16_t at = reserve(f, COMM_BYTES);
 	char padded[COMM_BYTES] = "";
 	int miss;
 
 	if (len >= COMM_BYTES) {
-		emit_never(f, label, want);
+		probefilter_constant(f, !want, label);
 		return;
 	}
 	/* The helper fills up with NULs. */
@@ -169,7 +163,7 @@ static void emit_equals(struct probefilter *f, const struct expr_node *n, const 
 		emit_comm_equals(f, n, text, (unsigned int)len, prefix, label, want);
 		return;
 	}
-	at = reserve(f, &f->text, &f->text_bytes, size);
+	at = reserve(f, size);
 	miss = open_miss(f, label, want);
 	emit_read(f, n, at, size);
 	if (len)
@@ -185,8 +179,8 @@ void probefilter_any_text(struct probefilter *f, const struct expr_node *n, int 
 {
 	if (n->op == EXPR_VAR)
 		emit_equals(f, n, "", 0, false, label, !want);
-	else if ((n->len_bytes != 0) == want)
-		probefilter_jump(f, label);
+	else
+		probefilter_constant(f, (n->len_bytes != 0) == want, label);
 }
 
 /* --- two texts ------------------------------------------------------------------------------- */
@@ -239,8 +233,8 @@ static void emit_order(struct probefilter *f, const struct expr_node *n, int jum
 		fail(f, n, "the kernel orders text of at most 127 bytes");
 		return;
 	}
-	a = reserve(f, &f->text, &f->text_bytes, PAIR_BYTES);
-	b = reserve(f, &f->other, &f->other_bytes, PAIR_BYTES);
+	a = reserve(f, 2 * PAIR_BYTES);
+	b = (int16_t)(a + PAIR_BYTES);
 	emit_text(f, n->left, a);
 	emit_text(f, n->right, b);
 	bpfcode_op(c, BPF_MOV, BPF_REG_2, BPF_REG_10);
@@ -408,7 +402,7 @@ static void emit_glob(struct probefilter *f, const struct expr_node *n, int labe
 		     "the field by :str(256)");
 		return;
 	}
-	at = reserve(f, &f->text, &f->text_bytes, size);
+	at = reserve(f, size);
 	emit_read(f, n->left, at, size);
 	emit_automaton(f, &a, at, size);
 	bpfcode_jump_imm(&f->b->code, want ? BPF_JNE : BPF_JEQ, BPF_REG_0, 0, label);
@@ -427,6 +421,6 @@ void probefilter_match_text(struct probefilter *f, const struct expr_node *n, in
 		emit_glob(f, n, label, want);
 	else if (plain)
 		emit_equals(f, n->left, pattern, plain, true, label, want);
-	else if (want)
-		probefilter_jump(f, label);
+	else
+		probefilter_constant(f, want, label);
 }
