@@ -247,11 +247,12 @@ static void put_read(struct generator *g, uint32_t cpu)
 	static const char *const names[] = { "passwd", "data.db", "a\tname", "" };
 	uint32_t which = below(g, 4), op = 3 + below(g, 2);
 	const uint8_t data[] = { 0, 'x', '\\', 0xff, (uint8_t)below(g, 256), '\n' };
-	uint64_t took = 300 + below(g, 2000);
+	uint64_t took = 300 + below(g, 2000), pos = next_random(g);
+	uint32_t pos_shift = below(g, 64);
 	const uint64_t entry[] = {
 		g->now[cpu], cpu, g->task[cpu], stack(g, 3),
 		string(g, CLASS_PATH, names[which]), UINT64_C(1) << below(g, 17),
-		next_random(g) >> below(g, 64), frame(g, op, 0),
+		pos >> pos_shift, frame(g, op, 0),
 		writer_string(g->w, CLASS_USER, data, which * 2),
 	};
 	const uint64_t back[] = {
