@@ -13,8 +13,7 @@
 /* How often all is opened anew because threads were born meanwhile. */
 #define MAX_ROUNDS 4
 
-/* True if there is more room now. */
-static bool raise_open_files(void)
+bool perfevent_raise_open_files(void)
 {
 	struct rlimit limit;
 
@@ -30,7 +29,7 @@ int perfevent_open(const struct perf_event_attr *attr, int tid, int cpu)
 
 	do {
 		fd = syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	} while (fd < 0 && errno == EMFILE && raise_open_files());
+	} while (fd < 0 && errno == EMFILE && perfevent_raise_open_files());
 	return fd < 0 ? -errno : (int)fd;
 }
 

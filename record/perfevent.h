@@ -44,6 +44,8 @@ struct perfevent_plan {
 
 /* The fd, close-on-exec, or -errno; raises the limit on open files if needed. */
 int perfevent_open(const struct perf_event_attr *attr, int tid, int cpu);
+/* Up to the hard limit; true if there is more room now. */
+bool perfevent_raise_open_files(void);
 /* Makes the sentence: `what` is an event's name.  Returns err. */
 int perfevent_say_error(struct diag *d, int err, const char *what, const struct target *t);
 

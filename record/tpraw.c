@@ -1,0 +1,225 @@
+#include "record/tpraw.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "record/btfpath.h"
+#include "record/perfevent.h"
+
+static const struct {
+	const char *event, *field, *source;
+} rows[] = {
+#define TPRAW(event, field, source) { event, field, source },
+#include "record/tpraw_fields.def"
+#undef TPRAW
+};
+
+#define NR_ROWS (sizeof(rows) / sizeof(*rows))
+
+/* --- attempts ----------------------------------------------------------------------------- */
+
+#define LOAD(size, dst, src, offset) (struct bpf_insn){ \
+	.code = BPF_LDX | BPF_MEM | (size), .dst_reg = (dst), .src_reg = (src), .off = (offset) }
+#define JUMP_IF_ZERO(dst, by) (struct bpf_insn){ \
+	.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = (dst), .off = (by) }
+#define RETURN_ZERO \
+	(struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, \
+	(struct bpf_insn){ .code = BPF_JMP | BPF_EXIT }
+
+static int try_typed(const struct btftypes *types, uint32_t attach_id,
+		     const struct bpf_insn *insns, size_t nr)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_RAW_TP,
+		    .attach_btf_id = attach_id);
+	int btf_fd = btftypes_kernel_fd(types, NULL), fd;
+
+	if (btf_fd < 0)
+		return btf_fd;
+	opts.attach_btf_obj_fd = (uint32_t)btf_fd;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "kymo_try", "GPL", insns, nr, &opts);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int tpraw_try_typed(const struct btftypes *types, uint32_t attach_id)
+{
+	const struct bpf_insn insns[] = { RETURN_ZERO };
+
+	return try_typed(types, attach_id, insns, sizeof(insns) / sizeof(*insns));
+}
+
+int tpraw_try_untyped(void)
+{
+	const struct bpf_insn insns[] = { RETURN_ZERO };
+	int fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "kymo_try", "GPL", insns,
+			       sizeof(insns) / sizeof(*insns), NULL);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int tpraw_attach(const char *name, int prog_fd)
+{
+	int fd;
+
+	do {
+		fd = bpf_raw_tracepoint_open(name, prog_fd);
+	} while (fd == -EMFILE && perfevent_raise_open_files());
+	return fd;
+}
+
+static unsigned int size_code(unsigned int size_bytes)
+{
+	return size_bytes == 1 ? BPF_B : size_bytes == 2 ? BPF_H : size_bytes == 4 ? BPF_W : BPF_DW;
+}
+
+/*
+ * Loads through pointers whose types the verifier knows take no helper.  Only it can
+ * tell which those are: it is asked.
+ */
+static void read_typed(const struct tpraw *t, struct probe_value *v)
+{
+	struct bpf_insn insns[2 * FETCH_MAX_STEPS + 2];
+	struct probe_value typed = *v;
+	bool any = false;
+	size_t nr = 0;
+
+	if (v->steps[0].op != FETCH_CTX || v->steps[0].size != 8)
+		return;
+	for (uint32_t i = 0; i < typed.nr_steps; i++) {
+		struct fetch_step *s = &typed.steps[i];
+
+		if (s->op == FETCH_CTX) {
+			insns[nr++] = LOAD(BPF_DW, BPF_REG_1, BPF_REG_1, (int16_t)s->value);
+		} else if (s->op == FETCH_KERNEL) {
+			if (s->value != (int16_t)s->value)
+				return;
+			s->op = FETCH_TYPED;
+			any = true;
+			insns[nr++] = JUMP_IF_ZERO(BPF_REG_1, 1);
+			insns[nr++] = LOAD(size_code(s->size), BPF_REG_1, BPF_REG_1,
+					   (int16_t)s->value);
+		}
+	}
+	if (!any)
+		return;
+	memcpy(&insns[nr], (const struct bpf_insn[]){ RETURN_ZERO }, 2 * sizeof(*insns));
+	if (try_typed(t->types, t->attach_id, insns, nr + 2) == 0)
+		*v = typed;
+}
+
+/* --- tracepoints ----------------------------------------------------------------------------- */
+
+struct search {
+	const char *name;
+	struct tpraw *found;
+};
+
+/*
+ * The type that programs are attached to has parameters without names on most
+ * kernels; those of the functions that are made for each tracepoint have them.
+ */
+static uint32_t named_prototype(const struct btftypes *types, const char *name)
+{
+	static const char *const functions[] = { "__traceiter_", "__probestub_", "__bpf_trace_" };
+	char text[160];
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		uint32_t id;
+
+		snprintf(text, sizeof(text), "%s%s", functions[i], name);
+		id = btftypes_prototype(types, btftypes_find(types, text, BTF_KIND_FUNC));
+		if (id)
+			return id;
+	}
+	return 0;
+}
+
+static int find_in(struct tpraw *out, const char *module, const char *name)
+{
+	struct btftypes *types;
+	char text[160];
+	int err;
+
+	err = btftypes_get(&types, module, NULL);
+	if (err)
+		return err;
+	snprintf(text, sizeof(text), "btf_trace_%s", name);
+	out->attach_id = btftypes_find(types, text, BTF_KIND_TYPEDEF);
+	if (!out->attach_id || out->attach_id < (module ? btftypes_first_own(types) : 1)) {
+		btftypes_put(types);
+		return -ENOENT;
+	}
+	out->types = types;
+	out->prototype = named_prototype(types, name);
+	out->has_names = out->prototype != 0;
+	if (!out->prototype)
+		out->prototype = btftypes_prototype(types, out->attach_id);
+	return 0;
+}
+
+static int find_in_module(void *ctx, const char *module)
+{
+	struct search *s = ctx;
+
+	return find_in(s->found, module, s->name) == 0;
+}
+
+int tpraw_find(struct tpraw *out, const char *name)
+{
+	struct search s = { name, out };
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = find_in(out, NULL, name);
+	if (err != -ENOENT)
+		return err;
+	return btftypes_modules(find_in_module, &s) == 1 ? 0 : -ENOENT;
+}
+
+void tpraw_release(struct tpraw *t)
+{
+	btftypes_put(t->types);
+	memset(t, 0, sizeof(*t));
+}
+
+int tpraw_argument(const struct tpraw *t, const char *source, struct probe_value *out,
+		   struct diag *d)
+{
+	int err = btfpath_context_value(t->types, t->prototype, 1, source, out, d);
+
+	if (err == -ENOENT)
+		err = btfpath_curtask(t->types, source, out, d);
+	if (!err && t->is_typed)
+		read_typed(t, out);
+	return err;
+}
+
+/* --- fields ------------------------------------------------------------------------------------ */
+
+bool tpraw_has_field(const char *event, const char *field)
+{
+	for (size_t i = 0; i < NR_ROWS; i++)
+		if (!strcmp(rows[i].event, event) && !strcmp(rows[i].field, field))
+			return true;
+	return false;
+}
+
+int tpraw_field(const struct tpraw *t, const char *event, const char *field,
+		struct probe_value *out)
+{
+	for (size_t i = 0; i < NR_ROWS; i++)
+		if (!strcmp(rows[i].event, event) && !strcmp(rows[i].field, field) &&
+		    tpraw_argument(t, rows[i].source, out, NULL) == 0)
+			return 0;
+	return -ENOENT;
+}
