@@ -76,7 +76,8 @@ static void print_kinds(struct output *o)
 		if (k.aliases)
 			output_format(o, " (also: %s)", k.aliases);
 		if (k.why[0]) {
-			output_text(o, k.nr_missing ? "; some are not here: " : "; not here: ");
+			output_text(o, k.nr > k.nr_missing && k.nr_missing ? "; some are not here: " :
+				       "; not here: ");
 			put_text(o, k.why);
 		}
 		output_text(o, "\n");

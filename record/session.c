@@ -17,6 +17,8 @@
 #include "record/spool.h"
 
 #define SPOOL_LIMIT_BYTES (64u << 20)
+/* Records that wait to be encoded, off the thread that drains. */
+#define ENCODER_LIMIT_BYTES (64u << 20)
 #define SPOOL_BUFFERS 4		/* with a given buffer size: as many of them */
 #define DRAIN_INTERVAL_MS 200
 /*
@@ -192,6 +194,9 @@ static int open_output(struct session *s, struct diag *d)
 	err = writer_open(&s->writer, &out, 0, ZSTD_LEVEL);
 	if (err)
 		return diag_set(d, err, "cannot write the trace: %s", strerror(-err));
+	err = writer_start_worker(s->writer, ENCODER_LIMIT_BYTES);
+	if (err)
+		return diag_set(d, err, "cannot start encoding: %s", strerror(-err));
 	opts.writer = s->writer;
 	opts.spool = s->spool;
 	return drain_open(&s->drain, &opts, d);
@@ -393,10 +398,11 @@ static int finish(struct session *s, struct session_summary *sum, int err)
 	hostinfo_write_clock(s->writer);
 	procfs_self_cost(&cost.user_ns, &cost.system_ns);
 	writer_cost(s->writer, &cost);
-	fill_summary(s, sum);
 	err = writer_flush(s->writer, cost.time_ns);
 	if (!first)
 		first = err;
+	writer_sync(s->writer);
+	fill_summary(s, sum);
 	err = writer_close(s->writer);
 	s->writer = NULL;
 	if (!first)
