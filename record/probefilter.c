@@ -336,6 +336,7 @@ int probefilter_emit(struct probeprog_builder *b, struct diag *d)
 	if (f.err)
 		return f.err;
 	if (f.no_room || b->code.err == -E2BIG)
-		return diag_set(d, -E2BIG, "filter: too complicated for the kernel");
+		return diag_set(d, -E2BIG, "filter: too complicated for the kernel "
+				"(fewer parentheses, or fewer patterns with * inside, may do)");
 	return b->code.err;
 }

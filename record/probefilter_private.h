@@ -14,7 +14,8 @@ struct probefilter {
 	int16_t slots[PROBEFILTER_MAX_SLOTS];
 	unsigned int nr_slots, slots_used;
 	int16_t text[2];		/* room for comm, and for other text; or 0 */
-	bool no_room;			/* for more slots */
+	unsigned int nr_jumps;		/* in loops */
+	bool no_room;			/* for more slots or jumps */
 	struct diag *d;
 	int err;
 };

@@ -8,6 +8,7 @@
 #define TEXT_BYTES 264			/* such a constant, its NUL and one byte more */
 #define PAIR_BYTES 128			/* compared of two fields, or to tell the order */
 #define MAX_STATES 63			/* pattern characters but stars */
+#define MAX_JUMPS 7800			/* see count_jumps() */
 
 static void fail(struct probefilter *f, const struct expr_node *n, const char *what)
 {
@@ -385,6 +386,22 @@ static void emit_automaton(struct probefilter *f, const struct automaton *a, int
 	bpfcode_op_imm(c, BPF_AND, BPF_REG_0, 1);
 }
 
+/*
+ * The verifier follows one way through the program and keeps a list of the jumps
+ * that it did not take, of every round of a loop; it has room for 8,192.
+ */
+static void count_jumps(struct probefilter *f, const struct automaton *a,
+			unsigned int size_bytes)
+{
+	unsigned int each = 3;
+
+	for (unsigned int chars = a->nr_chars; chars > 2; chars -= chars / 2)
+		each++;
+	f->nr_jumps += each * size_bytes;
+	if (f->nr_jumps > MAX_JUMPS)
+		f->no_room = true;
+}
+
 static void emit_glob(struct probefilter *f, const struct expr_node *n, int label, bool want)
 {
 	const struct expr_node *pattern = n->right;
@@ -405,6 +422,7 @@ static void emit_glob(struct probefilter *f, const struct expr_node *n, int labe
 	at = reserve(f, size);
 	emit_read(f, n->left, at, size);
 	emit_automaton(f, &a, at, size);
+	count_jumps(f, &a, size);
 	bpfcode_jump_imm(&f->b->code, want ? BPF_JNE : BPF_JEQ, BPF_REG_0, 0, label);
 }
 

@@ -250,10 +250,204 @@ static void agrees_with_expr_true(void **state)
 	free(x);
 }
 
+/* --- text ------------------------------------------------------------------------------ */
+
+static bool passes_at(const struct program *prog, uint64_t address)
+{
+	uint64_t context[CONTEXT_WORDS] = { [8] = address };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = context, .ctx_size_in = sizeof(context));
+
+	assert_int_equal(bpf_prog_test_run_opts(prog->fd, &opts), 0);
+	return opts.retval;
+}
+
+static const struct {
+	bool passes;
+	const char *filter;
+	const char *text;
+	size_t times;		/* how often the text is repeated */
+} texts[] = {
+	{ true, "s0 == 'abc'", "abc", 1 },
+	{ false, "s0 == 'abc'", "ab", 1 },
+	{ false, "s0 == 'abc'", "abcd", 1 },
+	{ false, "s0 == 'abc'", "", 1 },
+	{ false, "s0 == 'abc'", "abd", 1 },
+	{ true, "s0 == 'abcdefghijklmno'", "abcdefghijklmno", 1 },
+	{ false, "s0 == 'abcdefghijklmno'", "abcdefghijklmnx", 1 },
+	{ false, "s0 == 'abcdefghijklmno'", "abcdefghxjklmno", 1 },
+	{ true, "s0 == ''", "", 1 },
+	{ false, "s0 == ''", "a", 1 },
+	{ true, "s0", "a", 1 },
+	{ false, "s0", "", 1 },
+	{ true, "s0 ~ 'ab*'", "ab", 1 },
+	{ true, "s0 ~ 'ab*'", "abc", 1 },
+	{ true, "s0 ~ 'ab*'", "ab", 1000 },
+	{ false, "s0 ~ 'ab*'", "a", 1 },
+	{ false, "s0 ~ 'ab*'", "ba", 1000 },
+	{ true, "s0 ~ '*c'", "abc", 50 },
+	{ false, "s0 ~ '*b'", "abc", 50 },
+	{ true, "s0 ~ '*.so*'", "/usr/lib/libc.so.6", 1 },
+	{ true, "s0 ~ '/proc/*/status'", "/proc/1/status", 1 },
+	{ false, "s0 ~ '/proc/*/status'", "/proc/1/stat", 1 },
+	{ true, "s0 ~ '/proc/?/status'", "/proc/1/status", 1 },
+	{ false, "s0 ~ '/proc/?/status'", "/proc/12/status", 1 },
+	{ true, "s0 ~ '*a?c*'", "xaabxayc", 1 },
+	{ true, "s0 ~ '\\xff*\\x01?'", "\xff\x80\x01\xff", 1 },
+	/* of 63 characters */
+	{ true, "s0 ~ 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789*x*'",
+	  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_x", 1 },
+	/* A kernel that stopped at the first 255 bytes would not see the difference. */
+	{ false, "s0 == 's'", "s", 300 },
+	{ true, "s0 > 'abc'", "abcd", 1 },
+	{ true, "s0 < 'abc'", "abb", 100 },
+	{ true, "s0 >= s0", "xyz", 10 },
+};
+
+static void tests_text(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	if (!can_run())
+		skip();
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct diag d = { "" };
+		struct program prog;
+
+		text[0] = '\0';
+		for (size_t k = 0; k < texts[i].times; k++)
+			strcat(text, texts[i].text);
+		if (open_program(&prog, texts[i].filter, SPACE_ANY, &d))
+			fail_msg("%s: %s", texts[i].filter, d.text);
+		if (passes_at(&prog, (uintptr_t)text) != texts[i].passes)
+			fail_msg("%s of %.40s", texts[i].filter, text);
+		close_program(&prog);
+	}
+}
+
+static void longest_text(void **state)
+{
+	char filter[512], text[512];
+	struct diag d = { "" };
+	struct program prog;
+
+	(void)state;
+	if (!can_run())
+		skip();
+	memset(text, 'a', sizeof(text));
+	snprintf(filter, sizeof(filter), "s0 == '%.255s'", text);
+	assert_int_equal(open_program(&prog, filter, SPACE_USER, &d), 0);
+	assert_false(passes_at(&prog, (uintptr_t)text));
+	text[256] = '\0';
+	assert_false(passes_at(&prog, (uintptr_t)text));
+	text[255] = '\0';
+	assert_true(passes_at(&prog, (uintptr_t)text));
+	text[254] = '\0';
+	assert_false(passes_at(&prog, (uintptr_t)text));
+	text[254] = 'b';
+	assert_false(passes_at(&prog, (uintptr_t)text));
+	close_program(&prog);
+	/* Several such tests share their room. */
+	text[254] = 'a';
+	snprintf(filter, sizeof(filter), "s0 == '%.255s' && s0 ~ '*b*' && s1 > s0", text);
+	assert_int_equal(open_program(&prog, filter, SPACE_USER, &d), 0);
+	close_program(&prog);
+}
+
+/* What cannot be read is the empty text. */
+static void unreadable_text(void **state)
+{
+	static const char *const empty[] = {
+		"s0 == ''", "!s0", "s0 != 'a'", "s0 !~ 'a*'", "s0 ~ '*'", "s0 !~ '*a'", "s0 < 'a'",
+	};
+	struct diag d = { "" };
+	struct program prog;
+
+	(void)state;
+	if (!can_run())
+		skip();
+	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+		assert_int_equal(open_program(&prog, empty[i], SPACE_ANY, &d), 0);
+		assert_true(passes_at(&prog, 0));
+		close_program(&prog);
+	}
+}
+
+static const struct {
+	const char *filter, *complaint;
+} refused[] = {
+	{ "s0 ~ '?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'",
+	  "filter, column 6: a pattern for the kernel has at most 63 characters" },
+	{ "n0 && s0 == 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	  "aaaaaaaaaaa'",
+	  "filter, column 7: the kernel compares text of at most 255 bytes" },
+	{ "n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+(n1+n1"
+	  "))))))))))))))))) == 1", "filter: too complicated for the kernel" },
+};
+
+static void refuses(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct diag d = { "" };
+		struct program prog;
+
+		assert_true(open_program(&prog, refused[i].filter, SPACE_USER, &d) < 0);
+		if (!strstr(d.text, refused[i].complaint))
+			fail_msg("%s", d.text);
+	}
+}
+
+static void expect_patterns(const char *what, int var, int nr, bool loads)
+{
+	char filter[4096] = "n0 == 1";
+	struct diag d = { "" };
+	struct program prog;
+	int err;
+
+	for (int i = 0; i < nr; i++)
+		sprintf(filter + strlen(filter), "||s%d~'*ab%dxyzuv?w'", var, i);
+	err = open_program(&prog, filter, SPACE_ANY, &d);
+	if (err && loads)
+		fail_msg("%s: %s", what, d.text);
+	assert_int_equal(err, loads ? 0 : -E2BIG);
+	if (!err)
+		close_program(&prog);
+	else
+		assert_non_null(strstr(d.text, "filter: too complicated for the kernel"));
+}
+
+/* Long chains are evaluated with no room of their own. */
+static void long_chains(void **state)
+{
+	char filter[4096] = "n1 == 0";
+	struct diag d = { "" };
+	struct program prog;
+
+	(void)state;
+	if (!can_run())
+		skip();
+	for (int i = 1; i <= 150; i++)
+		sprintf(filter + strlen(filter), "||n%d+%d==%d", i % 8, i, i + 200);
+	assert_int_equal(open_program(&prog, filter, SPACE_USER, &d), 0);
+	close_program(&prog);
+	/* As many patterns as there may be: the kernel agrees. */
+	expect_patterns("comm", 3, 50, true);
+	expect_patterns("texts", 0, 5, true);
+	expect_patterns("too many", 0, 6, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_expr_true),
+		cmocka_unit_test(tests_text),
+		cmocka_unit_test(longest_text),
+		cmocka_unit_test(unreadable_text),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(long_chains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
