@@ -9,6 +9,8 @@
 /* A smaller unit gains less than the frame of zstd costs. */
 #define ZSTD_MIN_BYTES 32
 #define MEDIAN_SAMPLE 512
+#define NOISE_SAMPLE 4096
+#define VARINT_MAX_BYTES 10
 
 struct table_encoder {
 	ZSTD_CCtx *zstd;
@@ -80,29 +82,44 @@ static uint64_t zigzag(uint64_t delta)
 	return (delta << 1) ^ (0 - (delta >> 63));
 }
 
+/* Seven bits a byte, without a loop: right for all 64 lengths. */
 static unsigned int varint_bytes(uint64_t v)
 {
-	unsigned int n = 1;
+	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1);
 
-	while (v >>= 7)
-		n++;
-	return n;
+	return (bits * 9 + 64) / 64;
+}
+
+static uint8_t *put_varint(uint8_t *to, uint64_t v)
+{
+	while (v >= 0x80) {
+		*to++ = (uint8_t)(v | 0x80);
+		v >>= 7;
+	}
+	*to++ = (uint8_t)v;
+	return to;
 }
 
 /*
  * Bytes as good as random, such as the low bytes of time differences, are not
  * worth trying.  The squared counts of random bytes sum up to about
- * n * n / 256 + n; a distribution that saves two percent has more.
+ * n * n / 256 + n; a distribution that saves two percent has more.  Some
+ * thousand bytes tell; two arrays of counts, because equal neighbours would
+ * wait for each other.
  */
-static bool is_noise(const uint8_t *bytes, size_t n)
+static bool is_noise(const uint8_t *bytes, size_t nr)
 {
-	uint32_t counts[256] = { 0 };
+	size_t step = nr / NOISE_SAMPLE + 1, n = nr / step;
+	uint32_t even[256] = { 0 }, odd[256] = { 0 };
 	uint64_t squares = 0;
 
-	for (size_t i = 0; i < n; i++)
-		counts[bytes[i]]++;
+	for (size_t i = 0; i + 1 < n; i += 2) {
+		even[bytes[i * step]]++;
+		odd[bytes[(i + 1) * step]]++;
+	}
+	n &= ~(size_t)1;
 	for (size_t i = 0; i < 256; i++)
-		squares += (uint64_t)counts[i] * counts[i];
+		squares += (uint64_t)(even[i] + odd[i]) * (even[i] + odd[i]);
 	return squares < (uint64_t)n * n / 256 * 21 / 20 + n;
 }
 
@@ -132,106 +149,96 @@ static void put_unit(struct table_encoder *e, bool try_zstd)
 	}
 }
 
+/* Room for that many bytes, or NULL. */
+static uint8_t *reserve_raw(struct table_encoder *e, size_t size_bytes)
+{
+	bytebuf_clear(&e->raw);
+	if (bytebuf_reserve(&e->raw, size_bytes)) {
+		e->err = -ENOMEM;
+		return NULL;
+	}
+	return e->raw.data;
+}
+
 static void put_varints(struct table_encoder *e, const uint64_t *v, size_t nr)
 {
-	bytebuf_clear(&e->raw);
+	uint8_t *to = reserve_raw(e, nr * VARINT_MAX_BYTES);
+
+	if (!to)
+		return;
 	for (size_t i = 0; i < nr; i++)
-		bytebuf_varint(&e->raw, v[i]);
+		to = put_varint(to, v[i]);
+	e->raw.len = (size_t)(to - e->raw.data);
 	put_unit(e, true);
 }
 
-static void put_runs(struct table_encoder *e, const uint64_t *v, size_t nr)
+/* v = x - base, of which there are nr_runs runs. */
+static void put_runs(struct table_encoder *e, const uint64_t *x, uint64_t base, size_t nr_runs)
 {
-	bytebuf_clear(&e->raw);
-	for (size_t i = 0, run; i < nr; i += run) {
-		for (run = 1; i + run < nr && v[i + run] == v[i]; run++)
+	uint8_t *to = reserve_raw(e, nr_runs * 2 * VARINT_MAX_BYTES);
+
+	if (!to)
+		return;
+	for (size_t i = 0, run; i < e->nr; i += run) {
+		for (run = 1; i + run < e->nr && x[i + run] == x[i]; run++)
 			;
-		bytebuf_varint(&e->raw, v[i]);
-		bytebuf_varint(&e->raw, run);
+		to = put_varint(to, x[i] - base);
+		to = put_varint(to, run);
 	}
+	e->raw.len = (size_t)(to - e->raw.data);
 	put_unit(e, true);
 }
 
-static void put_planes(struct table_encoder *e, const uint64_t *v, size_t nr,
+/* `all` has the bits that any of them has. */
+static void put_planes(struct table_encoder *e, const uint64_t *v, size_t nr, uint64_t all,
 		       bool differences)
 {
-	struct bytebuf *raw = &e->raw;
 	unsigned int width = 1;
-	uint64_t all = 0;
 
-	for (size_t i = 0; i < nr; i++)
-		all |= v[i];
 	while (width < 8 && all >> (8 * width))
 		width++;
 	bytebuf_u8(&e->column, (uint8_t)width);
 	for (unsigned int k = 0; k < width; k++) {
-		bytebuf_clear(raw);
-		if (bytebuf_reserve(raw, nr)) {
-			e->err = -ENOMEM;
+		uint8_t *to = reserve_raw(e, nr);
+
+		if (!to)
 			return;
-		}
 		for (size_t i = 0; i < nr; i++)
-			raw->data[i] = (uint8_t)(v[i] >> (8 * k));
-		raw->len = nr;
+			to[i] = (uint8_t)(v[i] >> (8 * k));
+		e->raw.len = nr;
 		/* Ids may look random and repeat all the same. */
-		put_unit(e, !differences || !is_noise(raw->data, nr));
+		put_unit(e, !differences || !is_noise(to, nr));
 	}
 }
 
-static void put_layout(struct table_encoder *e, enum table_layout layout,
-		       enum table_transform transform, const uint64_t *v, size_t nr)
+/* What would be s[at] if s were sorted (Hoare's selection). */
+static uint64_t select_u64(uint64_t *s, ptrdiff_t n, ptrdiff_t at)
 {
-	switch (layout) {
-	case LAYOUT_VARINT:
-		put_varints(e, v, nr);
-		break;
-	case LAYOUT_RUNS:
-		put_runs(e, v, nr);
-		break;
-	case LAYOUT_PLANES:
-		put_planes(e, v, nr, transform == TRANSFORM_DELTA);
-		break;
-	default:
-		break;
+	for (ptrdiff_t first = 0, last = n - 1; first < last;) {
+		ptrdiff_t i = first, j = last;
+		uint64_t pivot = s[at], swap;
+
+		while (i <= j) {
+			for (; s[i] < pivot; i++)
+				;
+			for (; s[j] > pivot; j--)
+				;
+			if (i > j)
+				break;
+			swap = s[i];
+			s[i++] = s[j];
+			s[j--] = swap;
+		}
+		first = j < at ? i : first;
+		last = i > at ? j : last;
 	}
-}
-
-/*
- * The layout for numbers in no order.  Bytes before compression decide: runs
- * must win clearly, because zstd finds repeats by itself, and planes beat
- * varints as soon as most numbers need more than one byte.
- */
-static enum table_layout choose_layout(const uint64_t *v, size_t nr, enum table_hint hint)
-{
-	size_t varint = 0, runs = 0;
-
-	for (size_t i = 0; i < nr; i++) {
-		unsigned int n = varint_bytes(v[i]);
-
-		varint += n;
-		if (!i || v[i] != v[i - 1])
-			runs += n + 1;
-	}
-	if (runs * 4 < varint)
-		return LAYOUT_RUNS;
-	if (hint == TABLE_IDS || varint > nr + nr / 2)
-		return LAYOUT_PLANES;
-	return LAYOUT_VARINT;
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return x < y ? -1 : x > y;
+	return s[at];
 }
 
 /* Of a sample spread over all deltas, as signed numbers. */
 static uint64_t median_delta(const uint64_t *x, size_t nr)
 {
-	uint64_t sample[MEDIAN_SAMPLE];
+	uint64_t sample[MEDIAN_SAMPLE] = { 0 };
 	size_t nr_deltas = nr - 1, n = nr_deltas < MEDIAN_SAMPLE ? nr_deltas : MEDIAN_SAMPLE;
 	const uint64_t sign = UINT64_C(1) << 63;
 
@@ -240,8 +247,7 @@ static uint64_t median_delta(const uint64_t *x, size_t nr)
 
 		sample[i] = (x[at + 1] - x[at]) ^ sign;
 	}
-	qsort(sample, n, sizeof(*sample), compare_u64);
-	return sample[n / 2] ^ sign;
+	return select_u64(sample, (ptrdiff_t)n, (ptrdiff_t)n / 2) ^ sign;
 }
 
 static bool is_constant(const uint64_t *x, size_t nr)
@@ -262,20 +268,55 @@ static bool is_progression(const uint64_t *x, size_t nr)
 
 /*
  * The base that leaves the smallest numbers: the least number, taken as
- * unsigned, or as signed where that spans less.
+ * unsigned, or as signed where that spans less.  Counts the runs on the way.
  */
-static uint64_t choose_base(const uint64_t *x, size_t nr)
+static uint64_t choose_base(const uint64_t *x, size_t nr, uint64_t *range, size_t *nr_runs)
 {
 	const uint64_t sign = UINT64_C(1) << 63;
-	uint64_t min = UINT64_MAX, max = 0, smin = UINT64_MAX, smax = 0;
+	uint64_t min = x[0], max = x[0], smin = UINT64_MAX, smax = 0;
+	size_t runs = 1;
 
-	for (size_t i = 0; i < nr; i++) {
+	for (size_t i = 1; i < nr; i++) {
 		min = x[i] < min ? x[i] : min;
 		max = x[i] > max ? x[i] : max;
+		runs += x[i] != x[i - 1];
+	}
+	*nr_runs = runs;
+	*range = max - min;
+	if (max < sign || min >= sign)
+		return min;
+	for (size_t i = 0; i < nr; i++) {
 		smin = (x[i] ^ sign) < smin ? x[i] ^ sign : smin;
 		smax = (x[i] ^ sign) > smax ? x[i] ^ sign : smax;
 	}
-	return smax - smin < max - min ? smin ^ sign : min;
+	if (smax - smin >= *range)
+		return min;
+	*range = smax - smin;
+	return smin ^ sign;
+}
+
+/*
+ * The layout for numbers in no order, v = x - base.  Bytes before compression
+ * decide: runs must win clearly, because zstd finds repeats by itself, and planes
+ * beat varints as soon as most numbers need more than one byte.
+ */
+static enum table_layout choose_layout(const uint64_t *v, size_t nr, uint64_t range,
+				       enum table_hint hint)
+{
+	size_t varint = 0, runs = varint_bytes(v[0]) + 1;
+
+	if (range < 0x80)
+		varint = nr;
+	for (size_t i = 0; i < nr && range >= 0x80; i++)
+		varint += varint_bytes(v[i]);
+	for (size_t i = 1; i < nr; i++)
+		if (v[i] != v[i - 1])
+			runs += varint_bytes(v[i]) + 1;
+	if (runs * 4 < varint)
+		return LAYOUT_RUNS;
+	if (hint == TABLE_IDS || varint > nr + nr / 2)
+		return LAYOUT_PLANES;
+	return LAYOUT_VARINT;
 }
 
 static void put_column(struct table_encoder *e, uint32_t id, enum table_transform transform,
@@ -327,37 +368,51 @@ static bool put_plain_column(struct table_encoder *e, uint32_t id, const uint64_
 	return true;
 }
 
+static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
+{
+	uint64_t *v = e->v, base = median_delta(x, e->nr), all = 0;
+	size_t nr = e->nr - 1;
+
+	for (size_t i = 0; i < nr; i++) {
+		v[i] = zigzag(x[i + 1] - x[i] - base);
+		all |= v[i];
+	}
+	put_planes(e, v, nr, all, true);
+	put_column(e, id, TRANSFORM_DELTA, LAYOUT_PLANES, zigzag(base), x[0]);
+}
+
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		   const uint64_t *x)
 {
-	size_t nr = e->nr, nr_v = nr;
-	uint64_t *v = e->v, base;
-	enum table_transform transform = TRANSFORM_NONE;
-	enum table_layout layout;
+	enum table_layout layout = LAYOUT_RUNS;
+	uint64_t *v = e->v, base, range;
+	size_t nr = e->nr, nr_runs;
 
 	if (!begin_column(e) || put_plain_column(e, id, x))
 		return;
 	if (hint == TABLE_ASCENDING) {
-		transform = TRANSFORM_DELTA;
-		nr_v = nr - 1;
-		base = median_delta(x, nr);
-		for (size_t i = 0; i < nr_v; i++)
-			v[i] = zigzag(x[i + 1] - x[i] - base);
-		base = zigzag(base);
-		layout = LAYOUT_PLANES;
-	} else {
-		base = choose_base(x, nr);
+		put_deltas(e, id, x);
+		return;
+	}
+	base = choose_base(x, nr, &range, &nr_runs);
+	/* With so few runs nothing else can be chosen below. */
+	if (nr_runs * (varint_bytes(range) + 1) * 4 >= nr) {
 		for (size_t i = 0; i < nr; i++)
 			v[i] = x[i] - base;
-		layout = choose_layout(v, nr, hint);
+		layout = choose_layout(v, nr, range, hint);
 	}
-	put_layout(e, layout, transform, v, nr_v);
-	put_column(e, id, transform, layout, base, x[0]);
+	if (layout == LAYOUT_RUNS)
+		put_runs(e, x, base, nr_runs);
+	else if (layout == LAYOUT_PLANES)
+		put_planes(e, v, nr, range, false);
+	else
+		put_varints(e, v, nr);
+	put_column(e, id, TRANSFORM_NONE, layout, base, 0);
 }
 
 void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const uint64_t *x)
 {
-	uint64_t *v = e->v, max = known;
+	uint64_t *v = e->v, max = known, all = 0;
 
 	if (!begin_column(e) || put_plain_column(e, id, x))
 		return;
@@ -367,13 +422,14 @@ void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const u
 			return;
 		}
 		v[i] = x[i] + TABLE_NEW_STEPS;
-		if (x[i] <= max)
-			continue;
-		if (x[i] - max <= TABLE_NEW_STEPS)
-			v[i] = x[i] - max - 1;
-		max = x[i];
+		if (x[i] > max) {
+			if (x[i] - max <= TABLE_NEW_STEPS)
+				v[i] = x[i] - max - 1;
+			max = x[i];
+		}
+		all |= v[i];
 	}
-	put_layout(e, LAYOUT_PLANES, TRANSFORM_NEW, v, e->nr);
+	put_planes(e, v, e->nr, all, false);
 	put_column(e, id, TRANSFORM_NEW, LAYOUT_PLANES, 0, known);
 }
 

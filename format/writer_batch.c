@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define CPU_BUCKETS 1024	/* the last one takes all CPUs from it on */
+#define MAX_RUNS 64		/* of records that were drained CPU by CPU */
 
 struct writer_batch *writer_batch_new(struct writer_source *s, uint32_t cap)
 {
@@ -103,11 +104,6 @@ static uint64_t cpu_of(const struct writer_batch *b, size_t row)
 	return s->cpu_field < s->nr_fields ? b->rows[row * s->nr_fields + s->cpu_field] : 0;
 }
 
-static uint32_t bucket_of(uint64_t cpu)
-{
-	return cpu < CPU_BUCKETS - 1 ? (uint32_t)cpu : CPU_BUCKETS - 1;
-}
-
 /* Whether row y may not stand before row x.  Only the last bucket has several CPUs. */
 static bool in_order(const struct writer_batch *b, const struct writer_order *o, uint32_t x,
 		     uint32_t y)
@@ -153,55 +149,97 @@ static void merge_runs(struct writer_batch *b, struct writer_order *o, size_t fi
 	}
 }
 
-/*
- * Takes times and CPUs out of the rows.  Returns the largest bucket; *sorted says
- * that the rows are in order as they are.
- */
-static uint32_t read_keys(struct writer_batch *b, struct writer_order *o, bool *sorted)
+/* Records of one CPU that stand together, in time order. */
+struct run {
+	uint64_t cpu, first_ns, last_ns;
+	uint32_t row, nr;
+};
+
+/* Nr of runs, or 0: there are more than MAX_RUNS. */
+static size_t find_runs(const struct writer_batch *b, struct run *runs)
 {
 	const struct writer_source *s = b->source;
 	const uint64_t *row = b->rows;
-	uint64_t last_cpu = 0, last_time = 0, first_ns = UINT64_MAX, last_ns = 0;
-	uint32_t top = 0;
-	bool ok = true;
+	bool has_cpu = s->cpu_field < s->nr_fields;
+	uint64_t cpu = 0, last_ns = 0;
+	size_t nr = 0;
 
 	for (uint32_t i = 0; i < b->nr; i++, row += s->nr_fields) {
 		uint64_t time = row[s->time_field];
-		uint64_t cpu = s->cpu_field < s->nr_fields ? row[s->cpu_field] : 0;
-		uint32_t bucket = bucket_of(cpu);
 
-		ok &= cpu > last_cpu || (cpu == last_cpu && time >= last_time);
-		last_cpu = cpu;
-		last_time = time;
-		first_ns = time < first_ns ? time : first_ns;
-		last_ns = time > last_ns ? time : last_ns;
-		top = bucket > top ? bucket : top;
-		o->times[i] = time;
-		o->cpus[i] = bucket;
+		if (!i || time < last_ns || (has_cpu && row[s->cpu_field] != cpu)) {
+			if (nr == MAX_RUNS)
+				return 0;
+			if (nr)
+				runs[nr - 1].last_ns = last_ns;
+			cpu = has_cpu ? row[s->cpu_field] : 0;
+			runs[nr++] = (struct run){ .cpu = cpu, .first_ns = time, .row = i };
+		}
+		last_ns = time;
 	}
-	*sorted = ok;
-	b->first_ns = first_ns;
-	b->last_ns = last_ns;
+	runs[nr - 1].last_ns = last_ns;
+	for (size_t i = 0; i < nr; i++)
+		runs[i].nr = (i + 1 < nr ? runs[i + 1].row : b->nr) - runs[i].row;
+	return nr;
+}
+
+/* Puts the runs in order, if that does it. */
+static bool order_runs(struct writer_batch *b, struct run *runs, size_t nr)
+{
+	uint32_t *to = b->order_space;
+	bool as_is = true;
+
+	for (size_t i = 1; i < nr; i++) {
+		struct run r = runs[i];
+		size_t at = i;
+
+		for (; at && (runs[at - 1].cpu > r.cpu || (runs[at - 1].cpu == r.cpu &&
+						    runs[at - 1].first_ns > r.first_ns)); at--)
+			runs[at] = runs[at - 1];
+		runs[at] = r;
+		as_is &= at == i;
+	}
+	b->first_ns = UINT64_MAX;
+	for (size_t i = 0; i < nr; i++) {
+		if (i && runs[i - 1].cpu == runs[i].cpu && runs[i - 1].last_ns > runs[i].first_ns)
+			return false;
+		b->first_ns = runs[i].first_ns < b->first_ns ? runs[i].first_ns : b->first_ns;
+		b->last_ns = runs[i].last_ns > b->last_ns ? runs[i].last_ns : b->last_ns;
+	}
+	b->order = as_is ? NULL : b->order_space;
+	for (size_t i = 0; i < nr && !as_is; i++)
+		for (uint32_t k = 0; k < runs[i].nr; k++)
+			*to++ = runs[i].row + k;
+	return true;
+}
+
+/* Takes times and CPUs out of the rows.  Returns the largest bucket. */
+static uint32_t read_keys(struct writer_batch *b, struct writer_order *o)
+{
+	const uint64_t *row = b->rows;
+	uint32_t top = 0;
+
+	b->first_ns = UINT64_MAX;
+	for (uint32_t i = 0; i < b->nr; i++, row += b->source->nr_fields) {
+		uint64_t time = row[b->source->time_field], cpu = cpu_of(b, i);
+
+		b->first_ns = time < b->first_ns ? time : b->first_ns;
+		b->last_ns = time > b->last_ns ? time : b->last_ns;
+		o->times[i] = time;
+		o->cpus[i] = cpu < CPU_BUCKETS - 1 ? (uint32_t)cpu : CPU_BUCKETS - 1;
+		top = o->cpus[i] > top ? o->cpus[i] : top;
+	}
 	return top;
 }
 
 /*
- * Records come in time order per CPU nearly always, so a distribution by CPU does
- * the work and merging is the exception.
+ * Records of many CPUs mixed come in time order per CPU nearly always, so a
+ * distribution by CPU does the work and merging is the exception.
  */
-int writer_batch_order(struct writer_batch *b, struct writer_order *o)
+static void distribute(struct writer_batch *b, struct writer_order *o)
 {
-	uint32_t ends[CPU_BUCKETS + 1], top;
-	bool sorted;
-	int err = b->is_ordered ? 0 : grow(o, b);
+	uint32_t ends[CPU_BUCKETS + 1], top = read_keys(b, o);
 
-	if (err || b->is_ordered)
-		return err;
-	top = read_keys(b, o, &sorted);
-	b->is_ordered = true;
-	b->order = sorted ? NULL : b->order_space;
-	if (sorted)
-		return 0;
 	memset(ends, 0, (top + 2) * sizeof(*ends));
 	for (uint32_t i = 0; i < b->nr; i++)
 		ends[o->cpus[i] + 1]++;
@@ -212,6 +250,24 @@ int writer_batch_order(struct writer_batch *b, struct writer_order *o)
 		b->order[ends[o->cpus[i]]++] = i;
 	for (uint32_t c = 0, first = 0; c <= top; first = ends[c++])
 		merge_runs(b, o, first, ends[c]);
+}
+
+int writer_batch_order(struct writer_batch *b, struct writer_order *o)
+{
+	struct run runs[MAX_RUNS];
+	size_t nr_runs;
+	int err = b->is_ordered ? 0 : grow(o, b);
+
+	if (err || b->is_ordered)
+		return err;
+	b->is_ordered = true;
+	b->last_ns = 0;
+	nr_runs = find_runs(b, runs);
+	if (nr_runs && order_runs(b, runs, nr_runs))
+		return 0;
+	b->order = b->order_space;
+	b->last_ns = 0;
+	distribute(b, o);
 	return 0;
 }
 
