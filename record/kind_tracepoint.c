@@ -59,7 +59,6 @@ struct needs {
 	const char *event;
 	const struct tracepoint *t;
 	bool beyond_raw;		/* a field that only the record has */
-	bool any;
 };
 
 /* Names that are no fields are no concern here. */
@@ -70,7 +69,6 @@ static int need(void *ctx, const char *name)
 
 	if (tpfields_find(&n->t->format, n->t->system, name, &value, NULL) == -ENOENT)
 		return 0;
-	n->any = true;
 	n->beyond_raw |= tpraw_field(&n->t->raw, n->event, name, &value) != 0;
 	return 0;
 }

@@ -82,47 +82,54 @@ static unsigned int size_code(unsigned int size_bytes)
 	return size_bytes == 1 ? BPF_B : size_bytes == 2 ? BPF_H : size_bytes == 4 ? BPF_W : BPF_DW;
 }
 
-/*
- * Loads through pointers whose types the verifier knows take no helper.  Only it can
- * tell which those are: it is asked.
- */
-static void read_typed(const struct tpraw *t, struct probe_value *v)
+/* Whether a program may take these steps; each load of memory is tried as a typed one. */
+static bool may_read(const struct tpraw *t, const struct probe_value *v)
 {
 	struct bpf_insn insns[2 * FETCH_MAX_STEPS + 2];
-	struct probe_value typed = *v;
-	bool any = false;
 	size_t nr = 0;
 
-	if (v->steps[0].op != FETCH_CTX || v->steps[0].size != 8)
-		return;
-	for (uint32_t i = 0; i < typed.nr_steps; i++) {
-		struct fetch_step *s = &typed.steps[i];
+	for (uint32_t i = 0; i < v->nr_steps; i++) {
+		const struct fetch_step *s = &v->steps[i];
 
 		if (s->op == FETCH_CTX) {
 			insns[nr++] = LOAD(BPF_DW, BPF_REG_1, BPF_REG_1, (int16_t)s->value);
-		} else if (s->op == FETCH_KERNEL) {
-			if (s->value != (int16_t)s->value)
-				return;
-			s->op = FETCH_TYPED;
-			any = true;
+		} else if (s->op == FETCH_TYPED) {
 			insns[nr++] = JUMP_IF_ZERO(BPF_REG_1, 1);
 			insns[nr++] = LOAD(size_code(s->size), BPF_REG_1, BPF_REG_1,
 					   (int16_t)s->value);
 		}
 	}
-	if (!any)
-		return;
 	memcpy(&insns[nr], (const struct bpf_insn[]){ RETURN_ZERO }, 2 * sizeof(*insns));
-	if (try_typed(t->types, t->attach_id, insns, nr + 2) == 0)
+	return try_typed(t->types, t->attach_id, insns, nr + 2) == 0;
+}
+
+/*
+ * Loads through pointers whose types the verifier knows take no helper, and some
+ * arguments it does not hand out at all.  Only it can tell which: it is asked.
+ */
+static int read_typed(const struct tpraw *t, struct probe_value *v)
+{
+	struct probe_value typed = *v;
+	bool any = false;
+
+	if (v->steps[0].op != FETCH_CTX)
+		return 0;
+	for (uint32_t i = 0; i < typed.nr_steps; i++) {
+		struct fetch_step *s = &typed.steps[i];
+
+		if (s->op != FETCH_KERNEL || s->value != (int16_t)s->value)
+			continue;
+		s->op = FETCH_TYPED;
+		any = true;
+	}
+	if (any && may_read(t, &typed)) {
 		*v = typed;
+		return 0;
+	}
+	return may_read(t, v) ? 0 : -EACCES;
 }
 
 /* --- tracepoints ----------------------------------------------------------------------------- */
-
-struct search {
-	const char *name;
-	struct tpraw *found;
-};
 
 /*
  * The type that programs are attached to has parameters without names on most
@@ -167,6 +174,11 @@ static int find_in(struct tpraw *out, const char *module, const char *name)
 	return 0;
 }
 
+struct search {
+	const char *name;
+	struct tpraw *found;
+};
+
 static int find_in_module(void *ctx, const char *module)
 {
 	struct search *s = ctx;
@@ -199,9 +211,21 @@ int tpraw_argument(const struct tpraw *t, const char *source, struct probe_value
 
 	if (err == -ENOENT)
 		err = btfpath_curtask(t->types, source, out, d);
-	if (!err && t->is_typed)
-		read_typed(t, out);
-	return err;
+	return !err && t->is_typed ? read_typed(t, out) : err;
+}
+
+int tpraw_number(const struct tpraw *t, uint32_t index, struct probe_value *out)
+{
+	uint32_t nr = btftypes_nr_members(t->types, t->prototype);
+
+	if (t->types && index + 1 >= nr)
+		return -ENOENT;
+	memset(out, 0, sizeof(*out));
+	out->result = RESULT_NUMBER;
+	out->size = 8;
+	out->steps[0] = (struct fetch_step){ .op = FETCH_CTX, .size = 8, .value = 8 * index };
+	out->nr_steps = 1;
+	return t->is_typed ? read_typed(t, out) : 0;
 }
 
 /* --- fields ------------------------------------------------------------------------------------ */

@@ -36,9 +36,17 @@ int tpraw_attach(const char *name, int prog_fd);
 int tpraw_find(struct tpraw *out, const char *name);
 void tpraw_release(struct tpraw *t);	/* harmless on zeroed memory */
 
-/* "prev->pid".  -ENOENT, or -EINVAL with d set. */
+/*
+ * "prev->pid".  -ENOENT, -EINVAL with d set, -EACCES: the verifier hands such an
+ * argument out to untyped programs only.
+ */
 int tpraw_argument(const struct tpraw *t, const char *source, struct probe_value *out,
 		   struct diag *d);
+/*
+ * All 64 bits of an argument; what is beyond a small one is undefined.  Without
+ * types every index is taken for there.
+ */
+int tpraw_number(const struct tpraw *t, uint32_t index, struct probe_value *out);
 /*
  * A field of the record, where it is known to be computed from the arguments just
  * so.  -ENOENT: it is not.
