@@ -75,6 +75,8 @@ static void take_note(struct drain *dr, const struct note *n)
 			kernelmap_add(dr->kernel, n->text, n->ksymbol.start,
 				      n->ksymbol.size_bytes);
 		stacks_kernel_changed(dr->stacks);
+		if (dr->probes)
+			probedrain_kernel_changed(dr->probes);
 		return;
 	}
 	tasks_note(dr->tasks, n);
@@ -305,6 +307,7 @@ static int announce_probes(struct drain *dr)
 	struct probedrain_opts opts = {
 		.probing = dr->opts.probing, .writer = dr->opts.writer,
 		.tasks = dr->tasks, .stacks = dr->stacks,
+		.kernel = dr->kernel, .symbolizer = dr->symbolizer,
 	};
 	uint32_t *ids;
 	int err = probedrain_open(&dr->probes, &opts);

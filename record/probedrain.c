@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/stacktrim.h"
+
 /* Columns that every event has; the probe's own follow. */
 enum { COLUMN_TIME, COLUMN_CPU, COLUMN_TASK, COLUMN_STACK, NR_COMMON };
 
@@ -38,6 +40,7 @@ struct probedrain {
 	struct source *sources;
 	size_t nr_sources;
 	struct recent recent[NR_RECENT];
+	struct stacktrim trim;
 	struct losses *losses;		/* when records are refused */
 	uint64_t nr_records;
 	uint64_t values[MAX_COLUMNS];
@@ -112,7 +115,7 @@ static uint32_t take_stack(struct probedrain *pd, const struct source *s,
 			   const struct process *process)
 {
 	struct stacks_raw raw = { (const __u64 *)(const void *)p->at, 0, 0 };
-	int frames;
+	int frames, skip;
 
 	if (s->kernel_stack)
 		raw.kernel_frames = read_length(rec, s->kernel_count_offset);
@@ -122,6 +125,9 @@ static uint32_t take_stack(struct probedrain *pd, const struct source *s,
 		 (raw.user_frames > 0 ? raw.user_frames : 0);
 	if ((size_t)frames * sizeof(*raw.ips) > (size_t)(p->end - p->at))
 		return 0;
+	skip = stacktrim_count(&pd->trim, raw.ips, raw.kernel_frames);
+	raw.ips += skip;
+	raw.kernel_frames -= skip;
 	return stacks_intern(pd->opts.stacks, process, &raw);
 }
 
@@ -210,6 +216,11 @@ uint32_t probedrain_event(const struct probedrain *pd, uint32_t probe)
 	return pd->sources[probe].event;
 }
 
+void probedrain_kernel_changed(struct probedrain *pd)
+{
+	stacktrim_forget(&pd->trim);
+}
+
 uint64_t probedrain_records(const struct probedrain *pd)
 {
 	return pd->nr_records;
@@ -269,6 +280,7 @@ int probedrain_open(struct probedrain **out, const struct probedrain_opts *opts)
 		return -ENOMEM;
 	pd->opts = *opts;
 	pd->rings = probing_rings(opts->probing);
+	stacktrim_init(&pd->trim, opts->kernel, opts->symbolizer);
 	pd->sources = calloc(probes->nr + 1, sizeof(*pd->sources));
 	if (!pd->sources)
 		err = -ENOMEM;

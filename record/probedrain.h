@@ -21,6 +21,8 @@ struct probedrain_opts {		/* borrowed */
 	struct writer *writer;
 	struct tasks *tasks;
 	struct stacks *stacks;
+	struct kernelmap *kernel;
+	struct symbolizer *symbolizer;
 };
 
 /* Announces the events to the writer. */
@@ -34,6 +36,8 @@ void probedrain_refuse(struct probedrain *pd, struct losses *losses, bool refuse
 void probedrain_run(struct probedrain *pd, uint64_t until_ns);
 /* Tasks or mappings are about to change: what was remembered of them is forgotten. */
 void probedrain_forget(struct probedrain *pd);
+/* The kernel's code has changed. */
+void probedrain_kernel_changed(struct probedrain *pd);
 uint64_t probedrain_records(const struct probedrain *pd);
 
 #endif
