@@ -63,6 +63,18 @@ static void call_reader(struct probeprog_builder *b, int space, int kernel_helpe
 	bpfcode_here(c, done);
 }
 
+/*
+ * Kernels before 6.6 say 0 of an empty text of the user's, where others count its NUL:
+ * r0 becomes at least 1.  A jump would double the verifier's work with each string.
+ */
+static void count_nul(struct bpfcode *c)
+{
+	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_0);
+	bpfcode_op_imm(c, BPF_SUB, BPF_REG_1, 1);
+	bpfcode_op_imm(c, BPF_RSH, BPF_REG_1, 63);
+	bpfcode_op(c, BPF_ADD, BPF_REG_0, BPF_REG_1);
+}
+
 static void emit_string(struct probeprog_builder *b, const struct probeprog_sink *s,
 			const struct probe_value *v, uint32_t max_bytes, int16_t length_at)
 {
@@ -74,7 +86,9 @@ static void emit_string(struct probeprog_builder *b, const struct probeprog_sink
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, (int32_t)max_bytes);
 	call_reader(b, v->space, BPF_FUNC_probe_read_kernel_str, BPF_FUNC_probe_read_user_str);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
-	bpfcode_jump_imm(c, BPF_JSLE, BPF_REG_0, 0, next);
+	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, next);
+	count_nul(c);
+	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
 	advance(b, s);
 	bpfcode_here(c, next);
 }
