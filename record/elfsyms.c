@@ -157,7 +157,7 @@ static int add_table(struct reader *r, Elf_Scn *scn, const GElf_Shdr *header)
 }
 
 /* "NAME", NUL, padding to four bytes, CRC. */
-static void read_debuglink(Elf_Scn *scn, struct elfsyms_found *found)
+void elfsyms_read_debuglink(Elf_Scn *scn, struct elfsyms_found *found)
 {
 	Elf_Data *data = elf_rawdata(scn, NULL);
 	size_t len, crc_at;
@@ -194,7 +194,7 @@ static int add_section(struct reader *r, Elf_Scn *scn, struct elfsyms_found *fou
 	if (!strcmp(name, ".gnu_debugdata"))
 		found->debugdata = true;
 	else if (!strcmp(name, ".gnu_debuglink") && header.sh_size < 4096)
-		read_debuglink(scn, found);
+		elfsyms_read_debuglink(scn, found);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "record/elfid.h"
 #include "record/symtab.h"
 
+#include <libelf.h>
 #include <stdbool.h>
 
 struct elfsyms_found {
@@ -24,5 +25,7 @@ struct elfsyms_found {
  */
 int elfsyms_add(struct symtab *to, const struct elfid *id, int fd,
 		struct elfsyms_found *found);
+/* The contents of a section .gnu_debuglink. */
+void elfsyms_read_debuglink(Elf_Scn *scn, struct elfsyms_found *found);
 
 #endif

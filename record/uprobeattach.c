@@ -1,0 +1,243 @@
+#include "record/uprobeattach.h"
+
+#include "record/numlist.h"
+#include "record/perfevent.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PMU "/sys/bus/event_source/devices/uprobe"
+#define PROGRESS_STEP 100
+
+/*
+ * From include/uapi/linux/bpf.h of Linux 6.6; the headers that we are built with
+ * may be older.
+ */
+#define ATTACH_UPROBE_MULTI 48
+#define MULTI_RETURN 1
+
+struct multi_attr {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	uint64_t path, offsets, ref_ctr_offsets, cookies;
+	uint32_t cnt, multi_flags, pid, unused;
+};
+
+static int link_multi(int prog_fd, const struct uprobeattach_places *places)
+{
+	char path[32];
+	struct multi_attr attr = {
+		.prog_fd = (uint32_t)prog_fd, .attach_type = ATTACH_UPROBE_MULTI,
+		.path = (uintptr_t)path, .offsets = (uintptr_t)places->offsets,
+		.ref_ctr_offsets = (uintptr_t)places->semaphores,
+		.cnt = (uint32_t)places->nr, .multi_flags = places->returns ? MULTI_RETURN : 0,
+	};
+	long fd;
+
+	/* Through our own descriptor: nobody can exchange the file in between. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", places->fd);
+	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/*
+ * A kernel that knows the way looks at the path first, and refuses a folder as
+ * such; others refuse the program or the attach type with EINVAL.
+ */
+static bool try_multi(void)
+{
+	struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts,
+		    .expected_attach_type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI);
+	uint64_t offset = 0;
+	struct multi_attr attr = {
+		.attach_type = ATTACH_UPROBE_MULTI, .path = (uintptr_t)"/",
+		.offsets = (uintptr_t)&offset, .cnt = 1,
+	};
+	long fd;
+	int prog;
+
+	prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "try", "GPL", insns, 2, &opts);
+	if (prog < 0)
+		return false;
+	attr.prog_fd = (uint32_t)prog;
+	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	if (fd >= 0)
+		close((int)fd);
+	close(prog);
+	return fd < 0 && errno == EBADF;
+}
+
+bool uprobeattach_has_multi(const struct probes *set)
+{
+	static int has = -1;
+
+	if (!probe_may_use(set, "uprobe-multi"))
+		return false;
+	if (has < 0)
+		has = try_multi();
+	return has;
+}
+
+/* --- one perf event for each place ------------------------------------------------------- */
+
+static int read_number(const char *path, const char *format, unsigned int *to)
+{
+	FILE *f = fopen(path, "re");
+	int got;
+
+	if (!f)
+		return -errno;
+	got = fscanf(f, format, to);
+	fclose(f);
+	return got == 1 ? 0 : -EBADMSG;
+}
+
+struct pmu {
+	unsigned int type, return_bit, semaphore_bit;
+};
+
+static int read_pmu(struct pmu *pmu)
+{
+	int err = read_number(PMU "/type", "%u", &pmu->type);
+
+	if (!err)
+		err = read_number(PMU "/format/retprobe", "config:%u", &pmu->return_bit);
+	/* Counters came later (4.20) than the rest. */
+	if (read_number(PMU "/format/ref_ctr_offset", "config:%u", &pmu->semaphore_bit))
+		pmu->semaphore_bit = 0;
+	return err;
+}
+
+/* The event counts on one CPU, but the program runs on all of them. */
+static int first_online_cpu(void)
+{
+	int *cpus = NULL, first = 0;
+	size_t nr = 0;
+
+	if (!numlist_read("/sys/devices/system/cpu/online", &cpus, &nr) && nr)
+		first = cpus[0];
+	free(cpus);
+	return first;
+}
+
+static int open_event(const struct pmu *pmu, const struct uprobeattach_places *places, size_t i,
+		      int cpu)
+{
+	uint64_t semaphore = places->semaphores ? places->semaphores[i] : 0;
+	char path[32];
+	struct perf_event_attr attr = {
+		.size = sizeof(attr), .type = pmu->type, .uprobe_path = (uintptr_t)path,
+		.probe_offset = places->offsets[i],
+	};
+
+	if (semaphore && (!pmu->semaphore_bit || semaphore >> (64 - pmu->semaphore_bit)))
+		return -EOVERFLOW;
+	if (places->returns)
+		attr.config |= 1ull << pmu->return_bit;
+	if (semaphore)
+		attr.config |= semaphore << pmu->semaphore_bit;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", places->fd);
+	return perfevent_open(&attr, -1, cpu);
+}
+
+static int attach_each(struct probes *set, struct probe *p, int prog_fd,
+		       const struct uprobeattach_places *places, struct attachset *a)
+{
+	int cpu = first_online_cpu(), err;
+	struct pmu pmu;
+
+	err = read_pmu(&pmu);
+	for (size_t i = 0; !err && i < places->nr; i++) {
+		int fd = open_event(&pmu, places, i, cpu);
+
+		if (fd < 0)
+			return fd;
+		if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0)
+			err = -errno;
+		if (err)
+			close(fd);
+		else
+			err = attachset_add(a, fd);
+		if (set->progress && i % PROGRESS_STEP == PROGRESS_STEP - 1)
+			set->progress(set->progress_ctx, p->name, i + 1, places->nr);
+	}
+	return err;
+}
+
+/* --- both ----------------------------------------------------------------------------------- */
+
+int uprobeattach_choose(struct probes *set, struct probe *p, size_t nr_places, struct diag *d)
+{
+	bool multi = uprobeattach_has_multi(set);
+
+	if (!multi && !probe_may_use(set, "uprobe"))
+		return diag_set(d, -ENOTSUP, "cannot trace '%s': this kernel has no uprobe-multi, "
+				"and --use allows no other way", p->name);
+	if (!multi && access(PMU "/type", R_OK) < 0)
+		return diag_set(d, -ENOTSUP, "cannot trace '%s': this kernel has no uprobes "
+				"(CONFIG_UPROBE_EVENTS)", p->name);
+	for (size_t i = 0; i < p->nr_variants; i++) {
+		p->variants[i].prog_type = BPF_PROG_TYPE_KPROBE;
+		p->variants[i].expected_attach_type = multi ? ATTACH_UPROBE_MULTI : 0;
+	}
+	if (nr_places == 1)
+		snprintf(p->method, sizeof(p->method), "%s", multi ? "uprobe-multi" : "uprobe");
+	else
+		snprintf(p->method, sizeof(p->method), "%s x %zu",
+			 multi ? "uprobe-multi" : "uprobe", nr_places);
+	return 0;
+}
+
+static int say_error(struct diag *d, int err, const struct probe *p,
+		     const struct uprobeattach_places *places)
+{
+	switch (-err) {
+	case EACCES:
+	case EPERM:
+		return diag_set(d, err, "not allowed to trace '%s': run as root or with CAP_BPF, "
+				"CAP_PERFMON and CAP_SYS_ADMIN", p->name);
+	case ENOTSUP:
+	case ENOEXEC:
+		return diag_set(d, err, "cannot trace '%s': the kernel cannot put a probe on the "
+				"instruction there", p->name);
+	case EIO:
+		return diag_set(d, err, "cannot trace '%s': the file system of '%s' does not let "
+				"the kernel probe its files", p->name, places->path);
+	case EOVERFLOW:
+		return diag_set(d, err, "cannot trace '%s': its semaphore cannot be counted by this "
+				"kernel", p->name);
+	case EMFILE:
+		return diag_set(d, err, "cannot trace '%s': too many open files for %zu places",
+				p->name, places->nr);
+	default:
+		return diag_set(d, err, "cannot attach to '%s' in '%s': %s", p->name, places->path,
+				strerror(-err));
+	}
+}
+
+int uprobeattach_attach(struct probes *set, struct probe *p, struct probe_variant *v,
+			const struct uprobeattach_places *places, struct attachset *a,
+			struct diag *d)
+{
+	int err;
+
+	if (v->expected_attach_type == ATTACH_UPROBE_MULTI) {
+		err = link_multi(v->prog_fd, places);
+		if (err >= 0)
+			err = attachset_add(a, err);
+	} else {
+		err = attach_each(set, p, v->prog_fd, places, a);
+	}
+	return err ? say_error(d, err, p, places) : 0;
+}
