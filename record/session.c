@@ -140,22 +140,23 @@ static const char *transport_name(enum sampler_transport t)
 static void describe_probes(struct session *s)
 {
 	const struct probes *probes = probing_probes(s->probing);
-	char text[512];
+	char key[512], text[512];
 
 	writer_host(s->writer, "probe rings", CLASS_NONE,
 		    proberings_way_name(probing_rings(s->probing)));
 	for (size_t i = 0; i < probes->nr; i++) {
 		const struct probe *p = probes->list[i];
 
-		snprintf(text, sizeof(text), "%s by %s%s%s", p->name, p->method,
+		snprintf(key, sizeof(key), "probe %s", p->name);
+		snprintf(text, sizeof(text), "%s%s%s", p->method,
 			 p->filter ? ", filter " : "", p->filter ? expr_source(p->filter) : "");
-		writer_host(s->writer, "probe", CLASS_ARGUMENT, text);
+		writer_host(s->writer, key, CLASS_ARGUMENT, text);
 	}
 }
 
 static void describe(struct session *s)
 {
-	char text[SAMPLED_NAME_BYTES + 32];
+	char key[SAMPLED_NAME_BYTES + 16], text[64];
 
 	hostinfo_write(s->writer);
 	hostinfo_write_command_line(s->writer, s->opts.argc, s->opts.argv);
@@ -165,9 +166,10 @@ static void describe(struct session *s)
 	writer_host(s->writer, "transport", CLASS_NONE,
 		    transport_name(sampler_transport(s->sampler)));
 	for (size_t i = 0; i < s->events.nr_sampled; i++) {
-		snprintf(text, sizeof(text), "%s period %" PRIu64, s->events.sampled[i].name,
+		snprintf(key, sizeof(key), "sampling %s", s->events.sampled[i].name);
+		snprintf(text, sizeof(text), "period %" PRIu64,
 			 sampler_period(s->sampler, (uint32_t)i));
-		writer_host(s->writer, "sampling", CLASS_NONE, text);
+		writer_host(s->writer, key, CLASS_NONE, text);
 	}
 	if (s->probing)
 		describe_probes(s);
