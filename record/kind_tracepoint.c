@@ -22,6 +22,7 @@
 #include "record/nearnames.h"
 #include "record/perfevent.h"
 #include "record/probespec.h"
+#include "record/syscalltp.h"
 #include "record/tpfields.h"
 #include "record/tpformat.h"
 #include "record/tpraw.h"
@@ -31,15 +32,17 @@
 
 extern const struct probe_kind probe_kind_tracepoint;
 
-enum way { WAY_TYPED, WAY_UNTYPED, WAY_CLASSIC };
+enum way { WAY_TYPED, WAY_UNTYPED, WAY_SYSCALL, WAY_CLASSIC };
 
-static const char *const way_names[] = { "tp_btf", "raw_tp", "tracepoint" };
+static const char *const way_names[] = { "tp_btf", "raw_tp", "tp_btf", "tracepoint" };
 
 struct tracepoint {
 	char *system, *name;
 	struct tpformat format;
 	enum way way;
-	struct tpraw raw;		/* zeroed if it is not taken */
+	struct tpraw raw;		/* WAY_TYPED and WAY_UNTYPED, else zeroed */
+	struct syscalltp syscall;	/* WAY_SYSCALL */
+	struct syscalltp_tables tables;	/* of the first such probe: of the whole set */
 };
 
 static void free_tracepoint(struct tracepoint *t)
@@ -48,12 +51,22 @@ static void free_tracepoint(struct tracepoint *t)
 		return;
 	tpformat_release(&t->format);
 	tpraw_release(&t->raw);
+	syscalltp_release(&t->tables);
 	free(t->system);
 	free(t->name);
 	free(t);
 }
 
 /* --- which way -------------------------------------------------------------------------- */
+
+/* A field as the arguments give it. */
+static int raw_value(const struct tracepoint *t, const char *event, const char *name,
+		     struct probe_value *out)
+{
+	if (t->way == WAY_SYSCALL)
+		return syscalltp_field(&t->syscall, &t->format, name, out);
+	return tpraw_field(&t->raw, event, name, out);
+}
 
 struct needs {
 	const char *event;
@@ -69,7 +82,7 @@ static int need(void *ctx, const char *name)
 
 	if (tpfields_find(&n->t->format, n->t->system, name, &value, NULL) == -ENOENT)
 		return 0;
-	n->beyond_raw |= tpraw_field(&n->t->raw, n->event, name, &value) != 0;
+	n->beyond_raw |= raw_value(n->t, n->event, name, &value) != 0;
 	return 0;
 }
 
@@ -103,6 +116,32 @@ static bool is_covered(const struct tracepoint *t, const char *event,
 	return !n.beyond_raw;
 }
 
+static bool takes_syscall(struct tracepoint *t, const struct probe_spec *spec, const char *event)
+{
+	if (strcmp(t->system, "syscalls") || syscalltp_find(&t->syscall, t->name) ||
+	    syscalltp_try())
+		return false;
+	t->way = WAY_SYSCALL;
+	return is_covered(t, event, spec);
+}
+
+static bool takes_raw(struct tracepoint *t, const struct probe_spec *spec, const char *event,
+		      bool typed, bool untyped)
+{
+	if (tpraw_find(&t->raw, t->name))
+		return false;
+	t->way = WAY_TYPED;
+	t->raw.is_typed = typed && tpraw_try_typed(t->raw.types, t->raw.attach_id) == 0;
+	if (t->raw.is_typed && is_covered(t, event, spec))
+		return true;
+	t->way = WAY_UNTYPED;
+	t->raw.is_typed = false;
+	if (untyped && tpraw_try_untyped() == 0 && is_covered(t, event, spec))
+		return true;
+	tpraw_release(&t->raw);
+	return false;
+}
+
 /* The cheapest way that is allowed, works here and has all that is asked for. */
 static int choose_way(struct tracepoint *t, struct probes *set, const struct probe_spec *spec,
 		      const char *event, struct diag *d)
@@ -111,18 +150,12 @@ static int choose_way(struct tracepoint *t, struct probes *set, const struct pro
 	bool typed = probe_may_use(set, way_names[WAY_TYPED]);
 	bool untyped = probe_may_use(set, way_names[WAY_UNTYPED]);
 
+	if (typed && takes_syscall(t, spec, event))
+		return 0;
+	/* Each read through an untyped pointer costs more than the kernel's record. */
+	if (tpraw_has_event(event) && takes_raw(t, spec, event, typed, untyped && !classic))
+		return 0;
 	t->way = WAY_CLASSIC;
-	if ((typed || untyped) && tpraw_find(&t->raw, t->name) == 0) {
-		typed = typed && tpraw_try_typed(t->raw.types, t->raw.attach_id) == 0;
-		/* Each read through an untyped pointer costs more than the record. */
-		untyped = untyped && !classic && tpraw_try_untyped() == 0;
-		t->raw.is_typed = typed;
-		if ((typed || untyped) && is_covered(t, event, spec)) {
-			t->way = typed ? WAY_TYPED : WAY_UNTYPED;
-			return 0;
-		}
-		tpraw_release(&t->raw);
-	}
 	if (!classic)
 		return diag_set(d, -EOPNOTSUPP, "'%s' with these fields cannot be recorded in any "
 				"of the ways allowed (%s)", event, set->use);
@@ -159,6 +192,9 @@ static void set_program_type(struct probe_variant *v, const struct tracepoint *t
 		break;
 	case WAY_UNTYPED:
 		v->prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT;
+		break;
+	case WAY_SYSCALL:
+		syscalltp_describe(&t->syscall, v);
 		break;
 	case WAY_CLASSIC:
 		v->prog_type = BPF_PROG_TYPE_TRACEPOINT;
@@ -278,7 +314,7 @@ static int find_raw(const struct probe *p, const struct tracepoint *t, const cha
 
 	if (err)
 		return err;
-	err = tpraw_field(&t->raw, p->name, name, out);
+	err = raw_value(t, p->name, name, out);
 	if (err)
 		return err;
 	was_memory = out->result != RESULT_NUMBER;
@@ -334,6 +370,17 @@ static int attach_classic(const struct tracepoint *t, int prog_fd)
 	return fd;
 }
 
+static struct syscalltp_tables *find_tables(const struct probes *set)
+{
+	for (size_t i = 0; i < set->nr; i++) {
+		struct tracepoint *t = set->list[i]->private;
+
+		if (set->list[i]->kind == &probe_kind_tracepoint && t->way == WAY_SYSCALL)
+			return &t->tables;
+	}
+	return NULL;
+}
+
 static int say_refused(const struct probe *p, int err, struct diag *d)
 {
 	switch (-err) {
@@ -356,7 +403,10 @@ static int attach(struct probes *set, struct probe *p, struct probe_variant *v,
 	const struct tracepoint *t = p->private;
 	int fd;
 
-	(void)set;
+	if (t->way == WAY_SYSCALL) {
+		fd = syscalltp_attach(&t->syscall, find_tables(set), v->prog_fd, a);
+		return fd < 0 ? say_refused(p, fd, d) : 0;
+	}
 	if (t->way == WAY_CLASSIC)
 		fd = attach_classic(t, v->prog_fd);
 	else

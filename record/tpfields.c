@@ -24,19 +24,18 @@ static bool is_system_call(const char *system)
 }
 
 /*
- * "__filename_val" beside "filename": the text that the argument points to.  Only
- * tracers that read the kernel's buffers find it in the record; others must follow
- * the argument.
+ * Only tracers that read the kernel's buffers find the text in the record; others
+ * must follow the argument.
  */
-static const struct tpformat_field *pointed_by(const struct tpformat *f, const char *system,
-					       const struct tpformat_field *field)
+const struct tpformat_field *tpfields_pointed(const struct tpformat *f,
+					      const struct tpformat_field *field)
 {
 	size_t len = strlen(field->name);
 	const struct tpformat_field *argument;
 	char name[64];
 
-	if (!is_system_call(system) || len < 7 || len >= sizeof(name) ||
-	    strncmp(field->name, "__", 2) || strcmp(field->name + len - 4, "_val"))
+	if (len < 7 || len >= sizeof(name) || strncmp(field->name, "__", 2) ||
+	    strcmp(field->name + len - 4, "_val"))
 		return NULL;
 	snprintf(name, sizeof(name), "%.*s", (int)(len - 6), field->name + 2);
 	argument = tpformat_find(f, name);
@@ -50,7 +49,7 @@ static bool is_absent(const struct tpformat *f, const char *system,
 		       field->shape == TPFORMAT_DYNAMIC_BYTES;
 
 	return dynamic && is_system_call(system) &&
-	       (field->shape == TPFORMAT_DYNAMIC_BYTES || !pointed_by(f, system, field));
+	       (field->shape == TPFORMAT_DYNAMIC_BYTES || !tpfields_pointed(f, field));
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -169,7 +168,7 @@ static int whole_value(const struct tpformat *f, const char *system,
 		break;
 	case TPFORMAT_DYNAMIC_TEXT:
 	case TPFORMAT_DYNAMIC_BYTES:
-		argument = pointed_by(f, system, field);
+		argument = is_system_call(system) ? tpfields_pointed(f, field) : NULL;
 		if (argument) {
 			v->space = SPACE_USER;
 			v->class = class_of(argument->name, system);

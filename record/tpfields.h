@@ -13,6 +13,12 @@
  */
 int tpfields_find(const struct tpformat *f, const char *system, const char *name,
 		  struct probe_value *out, struct diag *d);
+/*
+ * System calls: "__filename_val" is the text that the argument "filename" points to.
+ * NULL: not so.
+ */
+const struct tpformat_field *tpfields_pointed(const struct tpformat *f,
+					      const struct tpformat_field *field);
 /* What the value is for, by its field: hint, class and all else but how it is got. */
 void tpfields_describe(const struct tpformat_field *field, const char *system,
 		       struct probe_value *v);

@@ -230,10 +230,10 @@ int tpraw_number(const struct tpraw *t, uint32_t index, struct probe_value *out)
 
 /* --- fields ------------------------------------------------------------------------------------ */
 
-bool tpraw_has_field(const char *event, const char *field)
+bool tpraw_has_event(const char *event)
 {
 	for (size_t i = 0; i < NR_ROWS; i++)
-		if (!strcmp(rows[i].event, event) && !strcmp(rows[i].field, field))
+		if (!strcmp(rows[i].event, event))
 			return true;
 	return false;
 }

@@ -53,6 +53,7 @@ int tpraw_number(const struct tpraw *t, uint32_t index, struct probe_value *out)
  */
 int tpraw_field(const struct tpraw *t, const char *event, const char *field,
 		struct probe_value *out);
-bool tpraw_has_field(const char *event, const char *field);
+/* Whether any field of the event is known like that. */
+bool tpraw_has_event(const char *event);
 
 #endif
