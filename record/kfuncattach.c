@@ -23,34 +23,56 @@
 
 /* --- trying ------------------------------------------------------------------------------ */
 
-/* A program that does nothing, or calls one helper.  The fd, or -errno. */
-static int load_empty(uint32_t prog_type, uint32_t attach_type, uint32_t func, int btf_fd,
-		      int helper)
+struct trial {
+	uint32_t prog_type, attach_type, func;
+	int btf_fd;
+	int helper;			/* called, unless 0 */
+	uint32_t slots;			/* a bit for each argument that is loaded */
+};
+
+/* A program that does hardly anything.  The fd, or -errno. */
+static int load_trial(const struct trial *t)
 {
 	struct bpfcode code;
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = attach_type,
-		    .attach_btf_id = func,
-		    .attach_btf_obj_fd = btf_fd > 0 ? (__u32)btf_fd : 0);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = t->attach_type,
+		    .attach_btf_id = t->func,
+		    .attach_btf_obj_fd = t->btf_fd > 0 ? (__u32)t->btf_fd : 0);
 	int fd;
 
 	bpfcode_init(&code);
-	if (helper)
-		bpfcode_call(&code, helper);
+	for (uint32_t i = 0; i < 32; i++)
+		if (t->slots & 1u << i)
+			bpfcode_load(&code, 8, BPF_REG_2, BPF_REG_1, (int16_t)(8 * i));
+	if (t->helper)
+		bpfcode_call(&code, t->helper);
 	bpfcode_op_imm(&code, BPF_MOV, BPF_REG_0, 0);
 	bpfcode_exit(&code);
 	fd = bpfcode_finish(&code);
 	if (!fd)
-		fd = bpf_prog_load(prog_type, "kymo_try", "GPL", code.insns, code.nr, &opts);
+		fd = bpf_prog_load(t->prog_type, "kymo_try", "GPL", code.insns, code.nr, &opts);
 	bpfcode_release(&code);
 	return fd;
 }
 
-int kfuncattach_try_fentry(uint32_t func, int btf_fd, bool is_return)
+/* -errno if it is refused. */
+static int try_load(const struct trial *t)
 {
-	int prog = load_empty(BPF_PROG_TYPE_TRACING,
-			      is_return ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY, func, btf_fd, 0);
-	int link;
+	int prog = load_trial(t);
 
+	if (prog >= 0)
+		close(prog);
+	return prog < 0 ? prog : 0;
+}
+
+int kfuncattach_try_fentry(uint32_t func, int btf_fd, bool is_return, uint32_t nr_slots,
+			   uint32_t *refused)
+{
+	struct trial t = { .prog_type = BPF_PROG_TYPE_TRACING, .func = func, .btf_fd = btf_fd,
+			   .attach_type = is_return ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY };
+	int prog = load_trial(&t), link;
+	struct trial each = t;
+
+	*refused = 0;
 	if (prog < 0)
 		return prog;
 	link = bpf_raw_tracepoint_open(NULL, prog);
@@ -59,7 +81,18 @@ int kfuncattach_try_fentry(uint32_t func, int btf_fd, bool is_return)
 	else
 		close(link);
 	close(prog);
-	return link < 0 ? link : 0;
+	if (link < 0)
+		return link;
+	nr_slots = nr_slots < 31 ? nr_slots : 31;
+	t.slots = (1u << nr_slots) - 1;
+	for (uint32_t i = 0; nr_slots && try_load(&t) && i < nr_slots; i++) {
+		each.slots = 1u << i;
+		if (try_load(&each)) {
+			*refused |= each.slots;
+			t.slots &= ~each.slots;
+		}
+	}
+	return 0;
 }
 
 static int link_multi(int prog, const char **names, const unsigned long *addresses, size_t nr,
@@ -78,7 +111,9 @@ static int link_multi(int prog, const char **names, const unsigned long *address
 
 int kfuncattach_try_multi(const char *function, bool is_return)
 {
-	int prog = load_empty(BPF_PROG_TYPE_KPROBE, TRACE_KPROBE_MULTI, 0, 0, 0);
+	struct trial t = { .prog_type = BPF_PROG_TYPE_KPROBE,
+			   .attach_type = TRACE_KPROBE_MULTI };
+	int prog = load_trial(&t);
 	int link;
 
 	if (prog < 0)
@@ -93,11 +128,9 @@ int kfuncattach_try_multi(const char *function, bool is_return)
 bool kfuncattach_has_func_ip(uint32_t prog_type, uint32_t expected_attach_type,
 			     uint32_t func, int btf_fd)
 {
-	int prog = load_empty(prog_type, expected_attach_type, func, btf_fd, HELPER_GET_FUNC_IP);
+	struct trial t = { prog_type, expected_attach_type, func, btf_fd, HELPER_GET_FUNC_IP, 0 };
 
-	if (prog >= 0)
-		close(prog);
-	return prog >= 0;
+	return !try_load(&t);
 }
 
 /* A number in a file of the PMU, behind a prefix.  -errno. */
@@ -131,14 +164,13 @@ static bool is_locked_down(void)
 
 int kfuncattach_try_kprobe(struct diag *d)
 {
-	int type = read_pmu("type", ""), prog;
+	struct trial t = { .prog_type = BPF_PROG_TYPE_KPROBE };
+	int type = read_pmu("type", ""), err;
 
 	if (type >= 0) {
-		prog = load_empty(BPF_PROG_TYPE_KPROBE, 0, 0, 0, 0);
-		if (prog >= 0)
-			close(prog);
-		if (prog == -EPERM || prog == -EACCES)
-			return diag_set(d, prog, "no right to (CAP_PERFMON and CAP_BPF, or "
+		err = try_load(&t);
+		if (err == -EPERM || err == -EACCES)
+			return diag_set(d, err, "no right to (CAP_PERFMON and CAP_BPF, or "
 					"CAP_SYS_ADMIN)");
 		return 0;
 	}

@@ -148,6 +148,7 @@ static void find_missing(struct listing *l, const struct kfuncs *found, char *to
 	kernel = find_index(l, "");
 	for (size_t i = 0; kernel && i < found->nr; i++) {
 		struct typed key = { .name = found->list[i].name }, *typed;
+		uint32_t refused;
 		int err;
 
 		if (*found->list[i].module || !kernel->nr)
@@ -155,7 +156,7 @@ static void find_missing(struct listing *l, const struct kfuncs *found, char *to
 		typed = bsearch(&key, kernel->list, kernel->nr, sizeof(key), by_name);
 		if (!typed)
 			continue;
-		err = kfuncattach_try_fentry(typed->id, 0, l->is_return);
+		err = kfuncattach_try_fentry(typed->id, 0, l->is_return, 0, &refused);
 		if (err && l->missing == NULL && d.text[0]) {
 			snprintf(to, size_bytes, "this kernel has no %s (%s)", l->kind->name,
 				 strerror(-err));

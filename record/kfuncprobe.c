@@ -38,6 +38,15 @@ void kfuncprobe_release(struct probe *p)
 
 /* --- what was typed --------------------------------------------------------------------- */
 
+/* Modules may be built into the kernel, which shows in nothing but this. */
+static bool is_loaded(const char *module)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", module);
+	return access(path, F_OK) == 0;
+}
+
 /* "MODULE:FUNCTION+OFFSET" */
 static int parse(struct kfuncprobe *k, const struct probe_spec *spec, struct diag *d)
 {
@@ -48,7 +57,7 @@ static int parse(struct kfuncprobe *k, const struct probe_spec *spec, struct dia
 		k->module = strndup(spec->what, (size_t)(function - spec->what));
 		if (!k->module)
 			return -ENOMEM;
-		if (!strcmp(k->module, "vmlinux"))
+		if (!is_loaded(k->module))
 			*k->module = '\0';
 	}
 	k->function = strdup(function ? function + 1 : spec->what);
@@ -142,8 +151,8 @@ static int choose_kprobe(const struct probes *set, struct kfuncprobe *k,
 	}
 	err = kfuncattach_try_kprobe(&why);
 	if (err && fentry_err)
-		return diag_set(d, err, "'%s' cannot be probed: %s, nor functions traced by "
-				"fentry: %s", spec->what, why.text, strerror(-fentry_err));
+		return diag_set(d, err, "'%s' cannot be probed: %s, and it refuses fentry (%s)",
+				spec->what, why.text, strerror(-fentry_err));
 	if (err)
 		return diag_set(d, err, "'%s' cannot be probed: %s", spec->what, why.text);
 	k->way = KFUNC_KPROBE;
@@ -167,9 +176,22 @@ static int check_function(const struct kfuncprobe *k, const struct probe_spec *s
 	if (err || nr)
 		return err;
 	kfuncs_suggest(k->function, near, sizeof(near));
-	return diag_set(d, -ENOENT, "unknown event '%s:%s': the kernel has no function '%s'%s%s%s",
-			spec->kind, spec->what, k->function, k->module && *k->module ?
-			" in module " : "", k->module ? k->module : "", near);
+	if (k->module && !*k->module)
+		return diag_set(d, -ENOENT, "unknown event '%s:%s': the kernel itself has no "
+				"function '%s', and no such module is loaded%s", spec->kind,
+				spec->what, k->function, near);
+	return diag_set(d, -ENOENT, "unknown event '%s:%s': %s%s has no function '%s'%s",
+			spec->kind, spec->what, k->module ? "module " : "the kernel",
+			k->module ? k->module : "", k->function, near);
+}
+
+/* Of arguments; behind those of fexit, what is returned. */
+static uint32_t nr_slots(const struct kfuncprobe *k)
+{
+	uint32_t nr = btftypes_nr_members(k->types, k->prototype);
+
+	return btfpath_slot(k->types, k->prototype, nr) +
+	       (k->is_return && btftypes_target(k->types, k->prototype));
 }
 
 static int choose_one(struct probes *set, struct kfuncprobe *k, struct probe_variant *v,
@@ -179,7 +201,8 @@ static int choose_one(struct probes *set, struct kfuncprobe *k, struct probe_var
 
 	if (may_try_fentry(set, k, spec, prefer_fentry)) {
 		fd = btftypes_kernel_fd(k->types, NULL);
-		err = fd < 0 ? fd : kfuncattach_try_fentry(k->func, fd, k->is_return);
+		err = fd < 0 ? fd : kfuncattach_try_fentry(k->func, fd, k->is_return,
+							   nr_slots(k), &k->refused_slots);
 		if (!err) {
 			k->way = KFUNC_FENTRY;
 			v->prog_type = BPF_PROG_TYPE_TRACING;

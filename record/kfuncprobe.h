@@ -27,6 +27,7 @@ struct kfuncprobe {
 	char *function;			/* name, or the glob */
 	struct btftypes *types;		/* NULL: there are none of it */
 	uint32_t func, prototype;	/* ids in them */
+	uint32_t refused_slots;		/* see kfuncattach_try_fentry() */
 	/*
 	 * Of a glob.  Where a program cannot find out in which function it is, each
 	 * has a variant of its own.
@@ -50,8 +51,13 @@ int kfuncvalues_names(const struct probe *p, bool usual, probe_name_fn fn, void 
 
 /* --- kfuncattach.c -------------------------------------------------------------------- */
 
-/* Loads and attaches a program that does nothing, and lets go of it: 0 or -errno. */
-int kfuncattach_try_fentry(uint32_t func, int btf_fd, bool is_return);
+/*
+ * Loads and attaches a program that reads its first nr_slots arguments, and lets go
+ * of it: 0 or -errno.  Older kernels refuse to load arguments of some types, as
+ * pointers to integers; those get a bit in *refused.
+ */
+int kfuncattach_try_fentry(uint32_t func, int btf_fd, bool is_return, uint32_t nr_slots,
+			   uint32_t *refused);
 int kfuncattach_try_multi(const char *function, bool is_return);
 /* 0, or -errno with d set: this kernel has no kprobes. */
 int kfuncattach_try_kprobe(struct diag *d);

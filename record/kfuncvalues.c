@@ -125,6 +125,19 @@ static int find_func(const struct kfuncprobe *k, const struct probe_variant *v,
 
 /* --- arguments -------------------------------------------------------------------------------- */
 
+/* Of fentry and fexit.  What may not be loaded can still be copied. */
+static void load_context(const struct kfuncprobe *k, uint32_t slot, struct probe_value *out)
+{
+	load(out, (int64_t)slot * 8);
+	if (slot < 32 && k->refused_slots & 1u << slot) {
+		out->steps[0] = (struct fetch_step){
+			.op = FETCH_CTX_ADDRESS, .value = (int64_t)slot * 8,
+		};
+		out->steps[1] = (struct fetch_step){ .op = FETCH_KERNEL, .size = 8 };
+		out->nr_steps = 2;
+	}
+}
+
 /* Sets out to the 64 bits of a slot of arguments. */
 static int load_slot(const struct kfuncprobe *k, uint32_t slot, const char *name,
 		     struct probe_value *out, struct diag *d)
@@ -132,7 +145,10 @@ static int load_slot(const struct kfuncprobe *k, uint32_t slot, const char *name
 	if (k->way != KFUNC_FENTRY && slot >= NR_ARGUMENTS)
 		return diag_set(d, -EINVAL, "'%s' of '%s' is passed on the stack, where a kprobe "
 				"does not see it", name, k->function);
-	load(out, k->way == KFUNC_FENTRY ? (int64_t)slot * 8 : arguments[slot % NR_ARGUMENTS]);
+	if (k->way == KFUNC_FENTRY)
+		load_context(k, slot, out);
+	else
+		load(out, arguments[slot]);
 	return 0;
 }
 
@@ -208,7 +224,10 @@ static int find_retval(const struct kfuncprobe *k, const char *name, struct prob
 		if (!btftypes_strip(k->types, type))
 			return diag_set(d, -EINVAL, "'%s' returns nothing", k->function);
 	}
-	load(out, k->way == KFUNC_FENTRY ? (int64_t)slot * 8 : (int64_t)RESULT_OFFSET);
+	if (k->way == KFUNC_FENTRY)
+		load_context(k, slot, out);
+	else
+		load(out, (int64_t)RESULT_OFFSET);
 	if (is_typed) {
 		out->result = 0;
 		out->hint = HINT_DECIMAL;
