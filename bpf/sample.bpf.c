@@ -107,6 +107,14 @@ struct {
 	__uint(max_entries, 1);
 } cgroups SEC(".maps");
 
+/* The programs below, for the filters that stand before them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+	__uint(max_entries, SAMPLE_MAX_EVENTS);
+} samplers SEC(".maps");
+
 static __always_inline void count_lost(__u32 row)
 {
 	__u64 *count = bpf_map_lookup_elem(&lost, &row);

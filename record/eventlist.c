@@ -32,7 +32,8 @@ static int add_sampled(struct eventlist *l, const struct session_opts *o,
 	}
 	s->kernel_stack = choose(e->kernel_stack, o->kernel_stack, true);
 	s->user_stack = choose(e->user_stack, o->user_stack, true);
-	l->filters[l->nr_sampled++] = e->filter;
+	s->filter = e->filter;
+	l->nr_sampled++;
 	return 0;
 }
 

@@ -10,7 +10,6 @@
 
 struct eventlist {
 	struct sampled sampled[SAMPLE_MAX_EVENTS];
-	const char *filters[SAMPLE_MAX_EVENTS];	/* of the sampled; or NULL */
 	size_t nr_sampled;
 	struct probe_spec *probes;
 	size_t nr_probes;

@@ -135,7 +135,7 @@ int sampled_parse(struct sampled *out, const char *text, struct diag *d)
 	char name[SAMPLED_NAME_BYTES];
 	int n;
 
-	*out = (struct sampled){ .unit = "", .filter_fd = -1 };
+	*out = (struct sampled){ .unit = "" };
 	n = snprintf(out->name, sizeof(out->name), "%s", text);
 	if (n < 0 || (size_t)n >= sizeof(out->name) - sizeof("cpu-clock"))
 		return diag_set(d, -ENOENT, "unknown event '%.40s...'", text);

@@ -21,7 +21,7 @@ struct sampled {
 	bool exclude_kernel, exclude_user, exclude_hv;
 	uint8_t precise;		/* p, pp, ppp */
 	bool kernel_stack, user_stack;	/* the caller's; false at first */
-	int filter_fd;			/* the caller's: a program to ask first; -1: none */
+	const char *filter;		/* the caller's: an expression, or NULL; borrowed */
 };
 
 /*

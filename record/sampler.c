@@ -190,18 +190,30 @@ static bool in_pid_namespace(void)
 	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != outermost;
 }
 
+/* What was asked for and only programs can do, or NULL. */
+static const char *needs_bpf(const struct sampler *s)
+{
+	for (size_t i = 0; i < s->opts.nr_events; i++)
+		if (s->events[i].filter)
+			return "a filter";
+	return s->target->cgroup_fd >= 0 ? "choosing by cgroup" : NULL;
+}
+
 static int open_first_usable(struct sampler *s, struct diag *d)
 {
 	bool unusable;
 	int err, bpf_err;
 
-	if (s->target->cgroup_fd >= 0 && s->opts.transport == SAMPLER_PERF_MMAP)
-		return diag_set(d, -EOPNOTSUPP, "choosing by cgroup needs BPF (leave out "
-				"--transport)");
+	if (needs_bpf(s) && s->opts.transport == SAMPLER_PERF_MMAP)
+		return diag_set(d, -EOPNOTSUPP, "%s needs BPF (leave out --transport)",
+				needs_bpf(s));
 	if (s->opts.transport != SAMPLER_PERF_MMAP && in_pid_namespace()) {
 		if (s->opts.transport != SAMPLER_AUTO)
 			return diag_set(d, -EOPNOTSUPP, "BPF programs do not know the process "
 					"numbers of this pid namespace (leave out --transport)");
+		if (needs_bpf(s))
+			return diag_set(d, -EOPNOTSUPP, "%s needs BPF, which does not know the "
+					"process numbers of this pid namespace", needs_bpf(s));
 		add_note(s, "in a pid namespace of its own: sampling through perf_event_open");
 		return try_backend(s, SAMPLER_PERF_MMAP, &unusable, d);
 	}
@@ -223,8 +235,8 @@ static int open_first_usable(struct sampler *s, struct diag *d)
 	if (!err || !unusable)
 		return err;
 	bpf_err = err;
-	if (s->target->cgroup_fd >= 0)
-		return diag_set(d, err, "choosing by cgroup needs BPF, which cannot be loaded: %s",
+	if (needs_bpf(s))
+		return diag_set(d, err, "%s needs BPF, which cannot be loaded: %s", needs_bpf(s),
 				strerror(-err));
 	err = try_backend(s, SAMPLER_PERF_MMAP, &unusable, d);
 	if (!err)

@@ -3,6 +3,7 @@
 #include "record/kernelbtf.h"
 #include "record/perfrings.h"
 #include "record/ringdrain.h"
+#include "record/samplegate.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -30,6 +31,7 @@ struct sampler_bpf {
 	/* Per row: counts by CPU, read from the kernel once between drains. */
 	uint64_t *lost[SAMPLE_MAX_EVENTS + 1];
 	bool lost_is_fresh[SAMPLE_MAX_EVENTS + 1];
+	int gates[SAMPLE_MAX_EVENTS];	/* filters of events, or 0 */
 };
 
 static int silence(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -182,20 +184,45 @@ static int attach_tasks(struct sampler *s, struct sampler_bpf *b, struct diag *d
 	return err;
 }
 
+/* The program that samples an event. */
+static int program_of(const struct sampler_bpf *b, uint32_t event)
+{
+	struct bpf_program *prog;
+	uint32_t i = 0;
+
+	bpf_object__for_each_program(prog, b->skel->obj)
+		if (bpf_program__type(prog) == BPF_PROG_TYPE_PERF_EVENT && i++ == event)
+			return bpf_program__fd(prog);
+	return -ENOENT;
+}
+
+static int load_gates(const struct sampler *s, struct sampler_bpf *b, struct diag *d)
+{
+	int programs_fd = bpf_map__fd(b->skel->maps.samplers);
+
+	for (uint32_t i = 0; i < s->opts.nr_events; i++) {
+		int program = program_of(b, i);
+
+		if (!s->events[i].filter)
+			continue;
+		if (bpf_map_update_elem(programs_fd, &i, &program, BPF_ANY) < 0)
+			return diag_set(d, -errno, "cannot filter '%s': %s", s->events[i].name,
+					strerror(errno));
+		b->gates[i] = samplegate_load(s->events[i].name, s->events[i].filter,
+					      programs_fd, i, d);
+		if (b->gates[i] < 0)
+			return b->gates[i];
+	}
+	return 0;
+}
+
 static int set_program(void *ctx, const struct perfevent *e)
 {
 	struct sampler *s = ctx;
 	struct sampler_bpf *b = s->impl;
-	struct bpf_program *prog;
-	uint32_t i = 0;
+	int fd = b->gates[e->kind] > 0 ? b->gates[e->kind] : program_of(b, e->kind);
 
-	bpf_object__for_each_program(prog, b->skel->obj) {
-		if (bpf_program__type(prog) != BPF_PROG_TYPE_PERF_EVENT || i++ != e->kind)
-			continue;
-		return ioctl(e->fd, PERF_EVENT_IOC_SET_BPF, bpf_program__fd(prog)) < 0 ?
-		       -errno : 0;
-	}
-	return -ENOENT;
+	return ioctl(e->fd, PERF_EVENT_IOC_SET_BPF, fd) < 0 ? -errno : 0;
 }
 
 /* --- transports -------------------------------------------------------------------- */
@@ -270,6 +297,9 @@ static void bpf_close(struct sampler *s)
 	perfrings_release(&b->perf_buffers);
 	perfevents_close(&b->outputs);
 	sample_bpf__destroy(b->skel);
+	for (size_t i = 0; i < SAMPLE_MAX_EVENTS; i++)
+		if (b->gates[i] > 0)
+			close(b->gates[i]);
 	for (size_t row = 0; row <= SAMPLE_MAX_EVENTS; row++)
 		free(b->lost[row]);
 	free(b);
@@ -297,6 +327,8 @@ static int bpf_open(struct sampler *s, bool *unusable, struct diag *d)
 	err = open_transport(s, b, d);
 	if (!err)
 		err = attach_tasks(s, b, d);
+	if (!err)
+		err = load_gates(s, b, d);
 	if (!err)
 		err = sampler_open_events(s, false, set_program, d);
 	return err;

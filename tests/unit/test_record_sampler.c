@@ -278,7 +278,7 @@ static void refusals_are_named(void **state)
 {
 	const struct sampled nonsense = {
 		.name = "nonsense", .perf_type = PERF_TYPE_RAW, .perf_config = 0xffffffffffff,
-		.period = 1000, .unit = "", .filter_fd = -1,
+		.period = 1000, .unit = "",
 	};
 	struct sampler_opts opts = {
 		.events = &nonsense, .nr_events = 1, .transport = SAMPLER_PERF_MMAP,
