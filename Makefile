@@ -199,6 +199,7 @@ $(O)/Documentation/pages.h: $(PAGES:%=$(O)/%.h) $(O)/sources
 #   make check                        everything
 #   make check T=tests/e2e/pipe.t     only that (several: T='a b')
 #   make check SAN=address,undefined  the same tests on a sanitized build
+#   make check-vm                     all live tests on all kernels, emulated
 #
 # A unit test is tests/unit/test_NAME.c (cmocka), named here tests/unit/test_NAME.
 
@@ -206,7 +207,8 @@ TESTS_UNIT := $(UNIT_TESTS)
 TESTS_GOLDEN := $(wildcard tests/golden/*.t)
 TESTS_HOUSE := $(wildcard tests/house/*.t)
 TESTS_LIVE := $(if $(filter 1,$(RECORD)),$(wildcard tests/e2e/*.t))
-T ?= $(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_HOUSE) $(TESTS_LIVE)
+TESTS_VM := $(if $(filter 1,$(RECORD)),$(wildcard tests/vm/*.t))
+T ?= $(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_HOUSE) $(TESTS_LIVE) $(TESTS_VM)
 CHOSEN := $(patsubst tests/unit/%,$(O)/tests/unit/%,$(T:tests/unit/%.c=tests/unit/%))
 
 UNIT_LDFLAGS := $(PROJECT_LIBS) -lcmocka $(LIBS)
@@ -233,13 +235,13 @@ $(O)/tests/programs/%: tests/programs/%.rs
 	@mkdir -p $(@D)
 	$(call say,RUST)MAKEFLAGS= $(RUSTC) -O -g -C force-frame-pointers=yes -o $@ $<
 
-.PHONY: test-programs check check-run check-headers
+.PHONY: test-programs check check-run check-headers check-vm
 test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_PROGRAMS)
 
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(NR_CPUS))
 
 check:
-	@scripts/install-packages.sh $(BUILD_PACKAGES) scripts/packages/tests.txt
+	@scripts/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	@+$(MAKE) --no-print-directory $(JOBS) all test-programs
 	@+$(MAKE) --no-print-directory check-run
 
@@ -251,6 +253,10 @@ check-run:
 	TSAN_OPTIONS=halt_on_error=1 MAKEFLAGS= HARNESS_RULESFILE=tests/testrules.yml \
 	prove -e tests/run -j$(NR_CPUS) --timer --failures --comments $(CHOSEN)
 
+# `make check` runs a core set on most kernels.
+check-vm:
+	@+KYMO_VM=all $(MAKE) --no-print-directory check T='$(TESTS_VM)'
+
 check-headers:
 	@+$(MAKE) --no-print-directory check-run T=tests/house/headers.t
 
@@ -258,12 +264,13 @@ check-headers:
 
 BUILD_PACKAGES := scripts/packages/analyser.txt \
 	$(if $(filter 1,$(RECORD)),scripts/packages/recorder.txt)
+TEST_PACKAGES := scripts/packages/tests.txt scripts/packages/vm.txt
 
 .PHONY: deps deps-test
 deps:
 	@scripts/install-packages.sh $(BUILD_PACKAGES)
 deps-test:
-	@scripts/install-packages.sh scripts/packages/tests.txt
+	@scripts/install-packages.sh $(TEST_PACKAGES)
 
 # --- trying it, measuring it, attacking it -----------------------------------
 
@@ -325,6 +332,7 @@ help:
 	@echo 'make              build $(O)/kymo'
 	@echo 'make demo         install what is missing, build, record, draw a flame graph'
 	@echo 'make check        install what is missing, build, run all tests (T=FILE: one)'
+	@echo 'make check-vm     run all live tests on all kernels, in emulated machines'
 	@echo 'make bench        measure against perf (BENCH=--help)'
 	@echo 'make fuzz         attack the reader (FUZZ_SECONDS=60)'
 	@echo 'make install      to PREFIX=$(PREFIX), below DESTDIR'

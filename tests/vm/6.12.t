@@ -1,0 +1,2 @@
+#!/bin/sh
+exec tests/vm/suite 6.12 core

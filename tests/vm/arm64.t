@@ -1,0 +1,2 @@
+#!/bin/sh
+exec tests/vm/suite arm64 core

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Nothing stays in the kernel after the recorder is gone, killed included."""
+import ctypes
+import signal
+import struct
+import time
+from vm import *
+
+EVENTS = ["syscalls:sys_enter_getppid", "kprobe:" + SYSCALL + "getppid",
+          "kretprobe:" + SYSCALL + "getppid", "uprobe:%s:call_getppid" % program("calls")[0]]
+SYS_BPF = {"x86_64": 321, "aarch64": 280}[MACHINE]
+NEXT_ID = {"programs": 11, "maps": 12, "links": 31}
+
+
+def bpf_ids(what):
+    """The numbers of what there is in the kernel."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    ids, last = [], 0
+    while True:
+        attr = ctypes.create_string_buffer(struct.pack("=IIII", last, 0, 0, 0), 16)
+        if libc.syscall(SYS_BPF, NEXT_ID[what], attr, 16):
+            return ids
+        last = struct.unpack("=IIII", attr.raw)[1]
+        ids.append(last)
+
+
+def in_kernel():
+    state = {what: bpf_ids(what) for what in NEXT_ID}
+    for name in ("kprobe_events", "uprobe_events"):
+        state[name] = text_of(TRACING + "/" + name)
+    state["pins"] = os.listdir("/sys/fs/bpf")
+    state["enabled"] = text_of(TRACING + "/set_event")
+    return state
+
+
+def wait_for(condition, text):
+    end = time.monotonic() + 60
+    while not condition():
+        check(time.monotonic() < end, text)
+        time.sleep(0.05)
+
+
+def gone(before):
+    wait_for(lambda: in_kernel() == before, "left in the kernel: %s, before: %s" % (
+        in_kernel(), before))
+
+
+def events():
+    return [x for event in EVENTS for x in ("-e", event)]
+
+
+def ended(folder):
+    """after an end as usual"""
+    before = in_kernel()
+    kymo("record", "-q", "-o", folder + "/t.kymo", *events(), "--", "true")
+    gone(before)
+
+
+def failed(folder):
+    """after an attach that fails half-way"""
+    before = in_kernel()
+    text = complaint("record", "-q", "-o", folder + "/t.kymo", *events(),
+                     "-e", "kprobe:no_such_function", "--", "true")
+    check("no_such_function" in text, text)
+    gone(before)
+
+
+def killed(folder):
+    """after kill -9 of the recorder, while probes hit"""
+    before = in_kernel()
+    trace = folder + "/t.kymo"
+    recorder = subprocess.Popen([KYMO, "record", "-q", "-a", "-o", trace] + events())
+    try:
+        wait_for(lambda: len(bpf_ids("programs")) > len(before["programs"]) + 1,
+                 "no program is loaded")
+        run_command(program("calls", "getppid", 5000))
+        wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 0, "no trace")
+    finally:
+        recorder.send_signal(signal.SIGKILL)
+        recorder.wait()
+    gone(before)
+    kymo("record", "-q", "-o", folder + "/again.kymo", *events(), "--",
+         *program("calls", "getppid", 10))
+    check(len(records(folder + "/again.kymo")) >= 30, "recording again")
+
+
+run([ended, failed, killed])

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Known causes and what the kernel says of them: block requests, TCP, memory, rights."""
+import socket
+import time
+from vm import *
+
+
+def block_requests(folder):
+    """a disk that answers after 20 ms: each request issued and completed once"""
+    if run_command(["modprobe", "null_blk", "nr_devices=1", "irqmode=2", "queue_mode=2",
+                    "completion_nsec=20000000", "gb=1"]).returncode:
+        skip("no null_blk module")
+    t = folder + "/t.kymo"
+    events = ["block:block_rq_issue", "block:block_rq_complete"]
+    try:
+        device = os.stat("/dev/nullb0").st_rdev
+        number = os.major(device) << 20 | os.minor(device)
+        record(t, [(e, "--filter", "dev == %d" % number) for e in events],
+               "dd", "if=/dev/nullb0", "of=/dev/null", "bs=4096", "count=10", "iflag=direct",
+               options=["-a"])
+        issued, done = (of_event(t, e) for e in events)
+        equal((len(issued), len(done)), (10, 10), "requests")
+        for begin, end in zip(issued, done):
+            equal(begin["fields"]["sector"], end["fields"]["sector"], "sector")
+            took = float(end["time"]) - float(begin["time"])
+            check(0.0199 < took, "a request took %.6f s" % took)
+    finally:
+        run_command(["rmmod", "null_blk"])
+
+
+def retransmitted(folder):
+    """a SYN to a neighbour who never answers is sent again"""
+    t = folder + "/t.kymo"
+    script = ("ip netns add one; ip link add a0 type veth peer name b0 netns one;"
+              "ip addr add 10.9.0.1/24 dev a0; ip link set a0 up; ip -n one link set b0 up;"
+              "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:77 dev a0 nud permanent")
+    if run_command(["sh", "-ec", script]).returncode:
+        skip("no veth or network namespaces")
+    code = ("import socket\n"
+            "s = socket.socket(); s.settimeout(4)\n"
+            "try: s.connect(('10.9.0.2', 4242))\n"
+            "except TimeoutError: pass\n")
+    try:
+        record(t, [("tcp:tcp_retransmit_skb", "--filter", "dport == 4242")],
+               "python3", "-c", code, options=["-a"])
+        recs = records(t)
+        check(1 <= len(recs) <= 3, "%d retransmits" % len(recs))
+        equal({r["fields"]["dport"] for r in recs}, {4242}, "port")
+    finally:
+        run_command(["ip", "link", "del", "a0"])
+        run_command(["ip", "netns", "del", "one"])
+
+
+def out_of_memory(folder):
+    """the victim of a full cgroup is named"""
+    group = "/sys/fs/cgroup/kymo-test"
+    t = folder + "/t.kymo"
+    try:
+        write("/sys/fs/cgroup/cgroup.subtree_control", "+memory")
+        os.mkdir(group)
+        write(group + "/memory.max", "20M")
+    except OSError as e:
+        skip("no memory controller: %s" % e)
+    code = ("import os\n"
+            "open('%s/cgroup.procs', 'w').write(str(os.getpid()))\n"
+            "print(os.getpid(), flush=True)\n"
+            "b = bytearray(60 << 20)\n" % group)
+    try:
+        told = run_command([KYMO, "record", "-q", "-a", "-o", t, "-e", "oom:mark_victim", "--",
+                            "sh", "-c", 'python3 -c "$0"; echo $?', code])
+        equal(told.returncode, 0, told.stderr.decode())
+        pid, status = told.stdout.decode().split()[:2]
+        equal(status, "137", "the victim's end")
+        equal([r["fields"]["pid"] for r in records(t)], [int(pid)], "victims")
+    finally:
+        os.rmdir(group)
+
+
+def few_rights(folder):
+    """without CAP_BPF one line says what is missing; with it, tracepoints are recorded"""
+    t = folder + "/t.kymo"
+    text = ""
+    told = run_command(["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", KYMO, "record",
+                        "-q", "-o", t, "-e", "syscalls:sys_enter_getppid", "--", "true"])
+    text = told.stderr.decode()
+    equal(told.returncode, 1, "exit status: %s" % text)
+    equal(len(text.splitlines()), 1, "lines: %s" % text)
+    check("CAP_" in text or "root" in text, text)
+    check(not os.path.exists(t), "no file is left")
+
+
+run([block_requests, retransmitted, out_of_memory, few_rights])

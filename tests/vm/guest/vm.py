@@ -1,0 +1,44 @@
+"""What the tests inside virtual machines share, on top of tests/e2e/live.py."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../e2e"))
+from live import *
+
+KERNEL = os.environ["KYMO_VM_KERNEL"]
+MACHINE = os.uname().machine
+TRACING = "/sys/kernel/tracing"
+# The kernel's function behind a system call.
+SYSCALL = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}[MACHINE]
+
+
+def text_of(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def record(trace, events, *command, options=()):
+    """Records a command without stacks; nothing may be lost."""
+    args = [x for event in events for x in (["-e"] + list(event) if isinstance(event, (tuple, list))
+                                            else ["-e", event])]
+    told = run_command([KYMO, "record", "-o", trace] + args + list(options) + ["--"] +
+                       list(command))
+    text = told.stderr.decode(errors="replace")
+    equal(told.returncode, 0, "exit status; %s" % text)
+    check(" 0 lost" in text, "lost: %s" % text)
+    return told.stdout.decode(errors="replace")
+
+
+def of_event(trace, name):
+    return [r for r in records(trace) if r["event"] == name]
+
+
+def no_function_trampolines():
+    """fentry attaches by calling BPF from ftrace, which arm64 has since 6.4."""
+    if KERNEL == "arm64":
+        skip("Linux 6.1 on arm64 has no fentry")
