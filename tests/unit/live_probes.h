@@ -12,10 +12,11 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <signal.h>
+#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ struct live_probe {
 	struct probe_field fields[LIVE_MAX_FIELDS];
 	struct probe_value values[LIVE_MAX_FIELDS];
 	int link_fd;
+	bool by_hand;			/* live_open() does not attach it */
 };
 
 struct live {
@@ -134,6 +136,17 @@ static inline int live_attach(struct live_probe *lp)
 	return lp->link_fd < 0 ? -errno : 0;
 }
 
+/* Attaches to a perf event on one CPU. */
+static inline int live_attach_perf(struct live_probe *lp, struct perf_event_attr *attr, int cpu)
+{
+	attr->size = sizeof(*attr);
+	lp->link_fd = (int)syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	if (lp->link_fd < 0 || ioctl(lp->link_fd, PERF_EVENT_IOC_SET_BPF, lp->v.prog_fd) < 0 ||
+	    ioctl(lp->link_fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+		return -errno;
+	return 0;
+}
+
 /* Opens the rings, loads and attaches everything; enabled is still off. */
 static inline int live_open(struct live *l, enum proberings_way way)
 {
@@ -160,7 +173,7 @@ static inline int live_open(struct live *l, enum proberings_way way)
 		struct live_probe *lp = &l->probes[i];
 
 		err = probeprog_load(&lp->p, &lp->v, i, &l->env, &l->diag);
-		if (!err && lp->link_fd < 0)
+		if (!err && !lp->by_hand)
 			err = live_attach(lp);
 	}
 	return err;
@@ -215,7 +228,21 @@ struct live_child {
 	int go_fd;			/* closing it lets the child run */
 };
 
-/* A child that calls work() once it is let run, then exits. */
+static inline bool live_sleeps(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	if (file)
+		fclose(file);
+	return state == 'S';
+}
+
+/* A child that waits in read(), calls work() once it is let run, then exits. */
 static inline struct live_child live_fork(void (*work)(void *), void *ctx)
 {
 	struct live_child child;
@@ -234,6 +261,8 @@ static inline struct live_child live_fork(void (*work)(void *), void *ctx)
 	}
 	close(ends[0]);
 	child.go_fd = ends[1];
+	while (!live_sleeps(child.pid))
+		usleep(100);
 	return child;
 }
 

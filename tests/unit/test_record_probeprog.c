@@ -2,13 +2,11 @@
 #include "record/probeprog.h"
 
 #include <fcntl.h>
-#include <linux/perf_event.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/user.h>
@@ -407,6 +405,33 @@ static void texts_are_exact(void **state)
 	}
 }
 
+/* The verifier follows every way through a program: it must not give up. */
+static void many_texts(void **state)
+{
+	(void)state;
+	for (size_t way = 0; way < NR_WAYS; way++) {
+		struct live_probe *enter;
+		struct kept k;
+		struct live l;
+
+		skip_if_impossible(&l, open_enter(&l, &enter));
+		for (size_t i = 1; i < LIVE_MAX_FIELDS; i++)
+			live_field(enter, i % 4 ? RESULT_STRING : RESULT_COMM, 0, 4096, SPACE_ANY,
+				   LIVE_STEPS(READ_ARG(0)));
+		live_stacks(enter, true, true);
+		if (!opens(&l, way))
+			continue;
+		prctl(PR_SET_NAME, text);
+		record_child(&l, call_with_texts, NULL, &k);
+		assert_int_equal(k.nr, 2);
+		for (size_t i = 1; i < LIVE_MAX_FIELDS; i++)
+			expect_part(enter, k.list[0], i, i % 4 ? text : "a text of some ",
+				    i % 4 ? sizeof(text) : 16);
+		forget_records(&k);
+		live_close(&l);
+	}
+}
+
 static void call_with_names(void *ctx)
 {
 	char name[16] = "";
@@ -463,16 +488,6 @@ static int tracepoint_id(const char *name)
 	return id;
 }
 
-static int attach_perf(struct live_probe *lp, struct perf_event_attr *attr, int cpu)
-{
-	attr->size = sizeof(*attr);
-	lp->link_fd = (int)syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	if (lp->link_fd < 0 || ioctl(lp->link_fd, PERF_EVENT_IOC_SET_BPF, lp->v.prog_fd) < 0 ||
-	    ioctl(lp->link_fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
-		return -errno;
-	return 0;
-}
-
 static void run_true(void *ctx)
 {
 	(void)ctx;
@@ -523,14 +538,14 @@ static void data_locations(void **state)
 		live_field(lp, RESULT_DATA_LOC_BYTES, 0, 64, SPACE_KERNEL, &location, 1);
 		live_field(lp, RESULT_DATA_LOC_BYTES, 0, 4, SPACE_KERNEL, &location, 1);
 		live_number(lp, 4, { .op = FETCH_CTX, .size = 4, .value = 12 });
-		lp->link_fd = 0;	/* not attached as the others are */
+		lp->by_hand = true;
 		if (!opens(&l, way))
 			continue;
 		/* One CPU is enough for a child that stays there. */
 		child = live_fork(run_true, NULL);
 		sched_setaffinity(child.pid, sizeof(cpu_set_t), &(cpu_set_t){ { 1 } });
 		assert_int_equal(live_follow(&l, child.pid), 0);
-		assert_int_equal(attach_perf(lp, &attr, 0), 0);
+		assert_int_equal(live_attach_perf(lp, &attr, 0), 0);
 		proberings_enable(l.rings, true);
 		assert_int_equal(live_join(&child), 0);
 		live_detach(&l);
@@ -734,6 +749,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_exact),
 		cmocka_unit_test(who_and_where),
 		cmocka_unit_test(texts_are_exact),
+		cmocka_unit_test(many_texts),
 		cmocka_unit_test(names_of_any_length),
 		cmocka_unit_test(data_locations),
 		cmocka_unit_test(stacks_are_whole),

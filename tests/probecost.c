@@ -1,0 +1,246 @@
+/*
+ * What a probe costs: the time it adds to a getppid() whose enter and exit are both
+ * hit, and how many records reach a reader that only looks at them.
+ *
+ *	probecost [-c CALLS] [-r ROUNDS] [-w mapped|ringbuf|perfbuf]
+ *
+ * Time is the CPU's, of the calling threads.  Each round measures all set-ups one after
+ * the other; of each the run that was disturbed least is printed.
+ */
+#include "unit/live_probes.h"
+
+#include <pthread.h>
+#include <time.h>
+
+/* Two programs that do nothing, ... */
+enum setup {
+	BARE, EMPTY, DROPPED, RECORDS, ARGS, READ_ARGS, COMM, STACKS, ALL_PROCESSES,
+	TWO_THREADS, NR_SETUPS
+};
+
+static const char *const setup_names[] = {
+	"bare", "two empty programs", "all dropped by the target", "enter and exit",
+	"enter with 6 arguments", "the same read by helpers", "enter and exit with comm",
+	"kernel stacks", "enter and exit of all processes", "enter and exit, two threads",
+};
+
+#define MAX_ROUNDS 99
+#define CTX(offset) { .op = FETCH_CTX, .size = 8, .value = offset }
+/* In the pt_regs of x86-64 and arm64 any six registers do. */
+#define REGISTER(fetch, n) CTX(0), { .op = fetch, .size = 8, .value = 8 * (n) }
+
+struct run {
+	double ns;			/* per call of one thread */
+	double reader_ns;		/* per record */
+	uint64_t records, lost;
+	double seconds;
+};
+
+struct load {
+	long calls;
+	int threads;
+	int result_fd;
+	double figures[2];		/* seconds: CPU of all threads, wall */
+	pthread_mutex_t lock;
+};
+
+static double seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void *call_away(void *arg)
+{
+	struct load *w = arg;
+	double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+
+	for (long i = 0; i < w->calls; i++)
+		syscall(SYS_getppid);
+	start = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+	pthread_mutex_lock(&w->lock);
+	w->figures[0] += start;
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static void run_load(void *ctx)
+{
+	struct load *w = ctx;
+	pthread_t threads[8];
+
+	w->figures[1] = -seconds(CLOCK_MONOTONIC);
+	for (int i = 0; i < w->threads; i++)
+		pthread_create(&threads[i], NULL, call_away, w);
+	for (int i = 0; i < w->threads; i++)
+		pthread_join(threads[i], NULL);
+	w->figures[1] += seconds(CLOCK_MONOTONIC);
+	if (write(w->result_fd, w->figures, sizeof(w->figures)) != sizeof(w->figures))
+		_exit(1);
+}
+
+static void add_fields(struct live *l, struct live_probe *enter, struct live_probe *leave,
+		       enum setup setup)
+{
+	int op = setup == READ_ARGS ? FETCH_KERNEL : FETCH_TYPED;
+
+	live_number(enter, 8, CTX(8));
+	live_number(leave, 8, CTX(8));
+	if (setup == ARGS || setup == READ_ARGS) {
+		live_number(enter, 8, REGISTER(op, 5));
+		live_number(enter, 8, REGISTER(op, 6));
+		live_number(enter, 8, REGISTER(op, 7));
+		live_number(enter, 8, REGISTER(op, 8));
+		live_number(enter, 8, REGISTER(op, 9));
+		live_number(enter, 8, REGISTER(op, 10));
+	}
+	if (setup == COMM) {
+		live_field(enter, RESULT_COMM, 0, 16, SPACE_ANY, NULL, 0);
+		live_field(leave, RESULT_COMM, 0, 16, SPACE_ANY, NULL, 0);
+	}
+	if (setup == STACKS) {
+		live_stacks(enter, true, false);
+		live_stacks(leave, true, false);
+	}
+	if (setup == ALL_PROCESSES || setup == TWO_THREADS) {
+		l->traced_only = false;
+		l->env.target.not_pid = (uint32_t)getpid();
+	}
+}
+
+static int load_empty(struct live *l)
+{
+	struct bpfcode c;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < l->nr_probes; i++) {
+		struct live_probe *lp = &l->probes[i];
+		LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_RAW_TP,
+			    .attach_btf_id = lp->v.attach_btf_id);
+
+		bpfcode_init(&c);
+		bpfcode_op_imm(&c, BPF_MOV, BPF_REG_0, 0);
+		bpfcode_exit(&c);
+		lp->v.prog_fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", c.insns, c.nr,
+					      &opts);
+		bpfcode_release(&c);
+		err = lp->v.prog_fd < 0 ? -errno : live_attach(lp);
+	}
+	return err;
+}
+
+static void look_at(void *ctx, uint32_t cpu, const struct probe_record *rec)
+{
+	uint64_t *sum = ctx;
+
+	*sum += rec->time_ns ^ rec->probe ^ cpu;
+}
+
+static int measure(enum setup setup, enum proberings_way way, long calls, struct run *run)
+{
+	struct live_probe *enter, *leave;
+	struct load w = {
+		.calls = calls, .threads = setup == TWO_THREADS ? 2 : 1,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	struct live_child child;
+	struct live l;
+	double figures[2], cpu;
+	uint64_t sum = 0;
+	int ends[2], err = 0;
+
+	live_init(&l);
+	if (live_add_typed(&l, "sys_enter", &enter) || live_add_typed(&l, "sys_exit", &leave) ||
+	    pipe(ends) < 0)
+		return -EOPNOTSUPP;
+	add_fields(&l, enter, leave, setup);
+	w.result_fd = ends[1];
+	if (setup == EMPTY)
+		err = load_empty(&l);
+	else if (setup != BARE)
+		err = live_open(&l, way);
+	if (err) {
+		fprintf(stderr, "%s: %s\n", setup_names[setup], l.diag.text);
+		live_close(&l);
+		return err;
+	}
+	child = live_fork(run_load, &w);
+	if (setup != DROPPED)
+		live_follow(&l, child.pid);
+	if (l.rings)
+		proberings_enable(l.rings, true);
+	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+	close(child.go_fd);
+	*run = (struct run){ 0 };
+	while (waitpid(child.pid, NULL, WNOHANG) == 0) {
+		struct timespec nap = { 0, 2000000 };
+
+		if (l.rings)
+			run->records += live_take(&l, look_at, &sum);
+		nanosleep(&nap, NULL);
+	}
+	live_detach(&l);
+	if (l.rings) {
+		run->records += live_take(&l, look_at, &sum);
+		run->lost = live_lost(&l, 0) + live_lost(&l, 1);
+	}
+	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	if (read(ends[0], figures, sizeof(figures)) != sizeof(figures))
+		err = -EIO;
+	run->ns = figures[0] * 1e9 / (double)calls / w.threads;
+	run->reader_ns = run->records ? cpu * 1e9 / (double)run->records : 0;
+	run->seconds = figures[1];
+	close(ends[0]);
+	close(ends[1]);
+	live_close(&l);
+	return err;
+}
+
+static int by_ns(const void *a, const void *b)
+{
+	const struct run *x = a, *y = b;
+
+	return (x->ns > y->ns) - (x->ns < y->ns);
+}
+
+int main(int argc, char **argv)
+{
+	static struct run runs[NR_SETUPS][MAX_ROUNDS];
+	enum proberings_way way = RINGS_AUTO;
+	long calls = 500000, rounds = 5;
+	double bare;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "c:r:w:")) != -1) {
+		if (opt == 'c')
+			calls = atol(optarg);
+		else if (opt == 'r')
+			rounds = atol(optarg);
+		else if (opt == 'w')
+			way = *optarg == 'm' ? RINGS_MAPPED :
+			      *optarg == 'r' ? RINGS_RINGBUF : RINGS_PERFBUF;
+		else
+			return 2;
+	}
+	if (rounds < 1 || rounds > MAX_ROUNDS || calls < 1)
+		return 2;
+	for (long round = 0; round < rounds; round++)
+		for (int s = 0; s < NR_SETUPS; s++)
+			if (measure((enum setup)s, way, calls, &runs[s][round]))
+				return 1;
+	printf("%-34s %9s %9s %10s %9s %6s %9s\n", "", "ns/call", "added", "records", "lost",
+	       "M/s", "reader ns");
+	for (int s = 0; s < NR_SETUPS; s++)
+		qsort(runs[s], (size_t)rounds, sizeof(struct run), by_ns);
+	bare = runs[BARE][0].ns;
+	for (int s = 0; s < NR_SETUPS; s++) {
+		const struct run *r = &runs[s][0];
+
+		printf("%-34s %9.1f %9.1f %10lu %9lu %6.2f %9.1f\n", setup_names[s], r->ns,
+		       r->ns - bare, r->records, r->lost,
+		       (double)r->records / r->seconds / 1e6, r->reader_ns);
+	}
+	return 0;
+}
