@@ -2,9 +2,10 @@
  * What the writer costs: records of system calls, as a recorder that drains the
  * rings of two CPUs one after the other hands them over.
  *
- *   writerbench [CALLS [JITTER_NS [zstd LEVEL [MiB]]]]
+ *   writerbench [CALLS [JITTER_NS [zstd LEVEL [MiB [PER_SECOND]]]]]
  *
- * With MiB a thread of the writer's encodes, and so many may wait for it.
+ * With MiB a thread of the writer's encodes, and so many may wait for it;
+ * PER_SECOND calls are made a second, or as many as can be.
  * Every call is a record of raw_syscalls:sys_enter and one of sys_exit.  Prints
  * CPU time and bytes per record, what handing over costs the caller, and the
  * entropy of the differences between times, which no packing gets below.
@@ -42,6 +43,7 @@ struct bench {
 	uint32_t jitter_ns;
 	int level;
 	size_t worker_bytes;
+	uint64_t per_second;
 	struct writer *w;
 	uint32_t enter, leave;
 	uint64_t now[CPUS], put_bytes;
@@ -110,12 +112,22 @@ static void put_call(struct bench *b, uint32_t cpu)
 	writer_record(b->w, b->leave, leave);
 }
 
+/* Until it is time for call number `calls`. */
+static void pace(const struct bench *b, uint64_t start_ns, uint64_t calls)
+{
+	uint64_t until_ns = b->per_second ? start_ns + calls * 1000000000 / b->per_second : 0;
+	struct timespec t = { (time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000) };
+
+	if (until_ns)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
 static int run(struct bench *b)
 {
 	const struct writer_output output = { put, b };
 	const struct event_desc enter = { "raw_syscalls:sys_enter", ENTER_FIELDS, fields, NULL };
 	const struct event_desc leave = { "raw_syscalls:sys_exit", EXIT_FIELDS, fields, NULL };
-	uint64_t cpu_ns, thread_ns, flush_ns = 0, calls = 0;
+	uint64_t cpu_ns, thread_ns, start_ns, flush_ns = 0, calls = 0;
 	struct writer_stats stats;
 	int err = writer_open(&b->w, &output, 1, b->level);
 
@@ -127,7 +139,9 @@ static int run(struct bench *b)
 	b->leave = writer_event(b->w, &leave);
 	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	thread_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	start_ns = clock_ns(CLOCK_MONOTONIC);
 	while (calls < b->calls && !err) {
+		pace(b, start_ns, calls);
 		for (uint32_t cpu = 0; cpu < CPUS; cpu++)
 			for (uint32_t i = 0; i < CALLS_PER_DRAIN; i++)
 				put_call(b, cpu);
@@ -164,6 +178,7 @@ int main(int argc, char **argv)
 	b->jitter_ns = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 60;
 	b->level = argc > 3 ? atoi(argv[3]) : 3;
 	b->worker_bytes = argc > 4 ? strtoull(argv[4], NULL, 10) << 20 : 0;
+	b->per_second = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
 	make_jitters(b);
 	err = run(b);
 	if (err)
