@@ -19,29 +19,6 @@ static void put_text(struct bytebuf *to, const char *text)
 	bytebuf_put(to, text, strlen(text));
 }
 
-static int field_by_name(const struct trace_event *e, const char *name)
-{
-	for (uint32_t i = 0; i < e->nr_fields; i++)
-		if (!strcmp(e->fields[i].name, name))
-			return (int)i;
-	return -1;
-}
-
-static void get_value(struct script *s, const struct script_column *c,
-		      const struct query_record *r, struct script_value *v)
-{
-	int field;
-
-	*v = (struct script_value) { .kind = SCRIPT_NOTHING };
-	if (c->value) {
-		c->value(s, r, v);
-		return;
-	}
-	field = field_by_name(r->event, c->name);
-	if (field >= 0)
-		script_field_value(s, r, (uint32_t)field, v);
-}
-
 /* --- text ------------------------------------------------------------------ */
 
 static void put_fill(struct bytebuf *to, size_t from, int width, char fill)
@@ -80,73 +57,57 @@ static void put_plain(struct script *s, const struct script_value *v)
 	}
 }
 
-static void put_column_text(struct script *s, const struct script_column *c,
-			    const struct query_record *r)
+/* An event whose fields follow in parentheses: nothing stands between. */
+static bool is_call(const struct script *s, const struct script_event *e,
+		    const struct script_column *c)
 {
-	struct script_value v;
-	size_t from;
+	return s->plan.event_last && s->plan.others && e->nr_others && !e->format &&
+	       c == &s->plan.columns[s->plan.nr_columns - 1];
+}
 
-	get_value(s, c, r, &v);
-	if (v.kind == SCRIPT_NOTHING)
+static bool shows_stack(const struct script *s, const struct script_event *e)
+{
+	return s->plan.stack && e->event->by_role[ROLE_STACK] >= 0;
+}
+
+static void put_field_text(struct script *s, const struct script_event *e, size_t i,
+			   const struct query_record *r)
+{
+	const struct script_column *c = &s->plan.columns[i];
+
+	if (e->fields[i] < 0)
 		return;
-	if (!c->value) {
-		put_text(s->to, c->name);
-		put_text(s->to, "=");
-	}
-	put_text(s->to, c->prefix);
-	from = s->to->len;
-	put_plain(s, &v);
-	if (c->width)
-		put_fill(s->to, from, c->width, c->fill);
+	escape_terminal(s->to, c->name, strlen(c->name));
+	put_text(s->to, "=");
+	script_event_put_field(s, r, (uint32_t)e->fields[i]);
 	put_text(s->to, c->suffix);
 }
 
-static bool has_column(const struct script *s, const char *name)
+static void put_column_text(struct script *s, const struct script_event *e, size_t i,
+			    const struct query_record *r)
 {
-	for (size_t i = 0; i < s->plan.nr_columns; i++)
-		if (!s->plan.columns[i].value && !strcmp(s->plan.columns[i].name, name))
-			return true;
-	return false;
-}
+	const struct script_column *c = &s->plan.columns[i];
+	int width = c->alone_width && !shows_stack(s, e) ? c->alone_width : c->width;
+	struct script_value v = { .kind = SCRIPT_NOTHING };
+	size_t from;
 
-/* The fields that have no column of their own; `each` is told of every one. */
-static void each_other(struct script *s, const struct query_record *r,
-		       void (*each)(struct script *s, const char *name,
-				    const struct script_value *v, bool first))
-{
-	bool first = true;
-
-	for (uint32_t i = 0; i < r->event->nr_fields; i++) {
-		const struct field_desc *f = &r->event->fields[i];
-		struct script_value v = { .kind = SCRIPT_NOTHING };
-
-		if (script_is_common(f) || has_column(s, f->name))
-			continue;
-		script_field_value(s, r, i, &v);
-		each(s, f->name, &v, first);
-		first = false;
+	if (!c->value) {
+		put_field_text(s, e, i, r);
+		return;
 	}
+	c->value(s, r, &v);
+	if (v.kind == SCRIPT_NOTHING)
+		return;
+	put_text(s->to, c->prefix);
+	from = s->to->len;
+	put_plain(s, &v);
+	if (width)
+		put_fill(s->to, from, width, c->fill);
+	put_text(s->to, is_call(s, e, c) ? "" : c->suffix);
 }
 
-static bool has_others(const struct script *s, const struct trace_event *e)
-{
-	for (uint32_t i = 0; i < e->nr_fields; i++)
-		if (!script_is_common(&e->fields[i]) && !has_column(s, e->fields[i].name))
-			return true;
-	return false;
-}
-
-static void put_other_text(struct script *s, const char *name, const struct script_value *v,
-			   bool first)
-{
-	if (!first)
-		put_text(s->to, " ");
-	escape_terminal(s->to, name, strlen(name));
-	put_text(s->to, "=");
-	put_plain(s, v);
-}
-
-static void put_line_text(struct script *s, const struct query_record *r)
+static void put_columns_text(struct script *s, const struct script_event *e,
+			     const struct query_record *r)
 {
 	const struct script_column *time = s->plan.time;
 	size_t from = s->to->len, time_from = 0, time_end = 0;
@@ -156,22 +117,23 @@ static void put_line_text(struct script *s, const struct query_record *r)
 
 		if (c == time)
 			time_from = s->to->len + strlen(c->prefix);
-		put_column_text(s, c, r);
+		put_column_text(s, e, i, r);
 		if (c == time)
 			time_end = s->to->len - strlen(c->suffix);
 	}
-	if (s->plan.others)
-		each_other(s, r, put_other_text);
-	bytebuf_put(s->to, "\n", 1);
-	if (time && !(s->plan.others && has_others(s, r->event)))
+	if (time)
 		script_keep_head(s, r, from, time_from, time_end);
 }
 
-static void put_record_text(struct script *s, const struct query_record *r)
+static void put_record_text(struct script *s, const struct script_event *e,
+			    const struct query_record *r)
 {
 	if (!s->plan.time || !script_put_head(s, r))
-		put_line_text(s, r);
-	if (!s->plan.stack)
+		put_columns_text(s, e, r);
+	if (s->plan.others)
+		script_event_put_text(s, e, r);
+	bytebuf_put(s->to, "\n", 1);
+	if (!shows_stack(s, e))
 		return;
 	script_put_stack(s, r->stack);
 	bytebuf_put(s->to, "\n", 1);
@@ -206,37 +168,55 @@ static void put_json_value(struct script *s, const struct script_value *v)
 	}
 }
 
-static void put_member(struct script *s, const char *name, const struct script_value *v,
-		       bool first)
+static void put_comma(struct script *s, bool *first)
 {
-	if (!first)
+	if (!*first)
 		put_text(s->to, ",");
-	put_json_string(s->to, name, strlen(name));
-	put_text(s->to, ":");
-	put_json_value(s, v);
+	*first = false;
 }
 
-static void put_record_json(struct script *s, const struct query_record *r)
+static void put_name_json(struct script *s, const char *name, bool *first)
+{
+	put_comma(s, first);
+	put_json_string(s->to, name, strlen(name));
+	put_text(s->to, ":");
+}
+
+static void put_column_json(struct script *s, const struct script_event *e, size_t i,
+			    const struct query_record *r, bool *first)
+{
+	const struct script_column *c = &s->plan.columns[i];
+	struct script_value v = { .kind = SCRIPT_NOTHING };
+
+	if (c->value)
+		c->value(s, r, &v);
+	if (c->value ? v.kind == SCRIPT_NOTHING : e->fields[i] < 0)
+		return;
+	put_name_json(s, c->name, first);
+	if (c->value)
+		put_json_value(s, &v);
+	else
+		script_event_put_field(s, r, (uint32_t)e->fields[i]);
+}
+
+static void put_record_json(struct script *s, const struct script_event *e,
+			    const struct query_record *r)
 {
 	bool first = true;
 
 	put_text(s->to, "{");
-	for (size_t i = 0; i < s->plan.nr_columns; i++) {
-		struct script_value v;
-
-		get_value(s, &s->plan.columns[i], r, &v);
-		if (v.kind == SCRIPT_NOTHING)
-			continue;
-		put_member(s, s->plan.columns[i].name, &v, first);
-		first = false;
-	}
-	if (s->plan.others && has_others(s, r->event)) {
+	for (size_t i = 0; i < s->plan.nr_columns; i++)
+		put_column_json(s, e, i, r, &first);
+	if (s->plan.others && e->nr_others) {
 		put_text(s->to, first ? "\"fields\":{" : ",\"fields\":{");
-		each_other(s, r, put_member);
+		for (size_t i = 0; i < e->nr_others; i++) {
+			bytebuf_put(s->to, e->others[i].key, e->others[i].key_len);
+			script_event_put_field(s, r, e->others[i].field);
+		}
 		put_text(s->to, "}");
 		first = false;
 	}
-	if (s->plan.stack) {
+	if (shows_stack(s, e)) {
 		put_text(s->to, first ? "\"stack\":" : ",\"stack\":");
 		script_put_stack(s, r->stack);
 	}
@@ -255,84 +235,101 @@ static void put_csv_value(struct script *s, const struct script_value *v)
 		put_plain(s, v);
 }
 
-static void gather_other(struct script *s, const char *name, const struct script_value *v,
-			 bool first)
+static void put_column_csv(struct script *s, const struct script_event *e, size_t i,
+			   const struct query_record *r)
 {
-	struct bytebuf *to = s->to;
+	const struct script_column *c = &s->plan.columns[i];
+	struct script_value v = { .kind = SCRIPT_NOTHING };
 
-	s->to = &s->scratch_stack;
-	put_other_text(s, name, v, first);
-	s->to = to;
+	if (c->value) {
+		c->value(s, r, &v);
+		put_csv_value(s, &v);
+	} else if (e->fields[i] >= 0) {
+		script_event_put_field(s, r, (uint32_t)e->fields[i]);
+	}
 }
 
-static void put_csv_comma(struct script *s, bool *first)
-{
-	if (!*first)
-		put_text(s->to, ",");
-	*first = false;
-}
-
-static void put_record_csv(struct script *s, const struct query_record *r)
+static void put_record_csv(struct script *s, const struct script_event *e,
+			   const struct query_record *r)
 {
 	bool first = true;
 
 	for (size_t i = 0; i < s->plan.nr_columns; i++) {
-		struct script_value v;
-
-		put_csv_comma(s, &first);
-		get_value(s, &s->plan.columns[i], r, &v);
-		put_csv_value(s, &v);
+		put_comma(s, &first);
+		put_column_csv(s, e, i, r);
 	}
-	if (s->plan.others) {
-		put_csv_comma(s, &first);
-		bytebuf_clear(&s->scratch_stack);
-		each_other(s, r, gather_other);
-		if (s->scratch_stack.len)
-			escape_csv(s->to, (const char *)s->scratch_stack.data,
-				   s->scratch_stack.len);
+	for (size_t i = 0; i < s->nr_csv; i++) {
+		put_comma(s, &first);
+		if (e->cells[i] >= 0)
+			script_event_put_field(s, r, (uint32_t)e->cells[i]);
 	}
 	if (s->plan.stack) {
-		put_csv_comma(s, &first);
+		put_comma(s, &first);
 		script_put_stack(s, r->stack);
 	}
 	bytebuf_put(s->to, "\n", 1);
 }
 
-static void put_csv_header(struct script *s)
+static bool is_column(const struct script *s, const char *name)
+{
+	for (size_t i = 0; i < s->plan.nr_columns; i++)
+		if (!strcmp(s->plan.columns[i].name, name))
+			return true;
+	return !strcmp(name, "stack");
+}
+
+/* On a pipe events come with the first record. */
+static int put_csv_header(struct script *s)
 {
 	bool first = true;
+	int err = s->plan.others ? script_event_make_csv(s) : 0;
 
 	for (size_t i = 0; i < s->plan.nr_columns; i++) {
-		put_csv_comma(s, &first);
+		put_comma(s, &first);
 		escape_csv(s->to, s->plan.columns[i].name, strlen(s->plan.columns[i].name));
 	}
-	if (s->plan.others) {
-		put_csv_comma(s, &first);
-		put_text(s->to, "fields");
+	for (size_t i = 0; i < s->nr_csv; i++) {
+		put_comma(s, &first);
+		if (is_column(s, s->csv[i]))
+			put_text(s->to, "fields.");
+		escape_csv(s->to, s->csv[i], strlen(s->csv[i]));
 	}
 	if (s->plan.stack) {
-		put_csv_comma(s, &first);
+		put_comma(s, &first);
 		put_text(s->to, "stack");
 	}
 	bytebuf_put(s->to, "\n", 1);
+	return err;
 }
 
 /* --- all records ------------------------------------------------------------ */
 
+static int begin(struct script *s)
+{
+	if (s->opts->relative)
+		s->start_ns = query_start_ns(s->query);
+	return s->opts->format == SCRIPT_CSV ? put_csv_header(s) : 0;
+}
+
 static int put_record(void *ctx, const struct query_record *r)
 {
 	struct script *s = ctx;
+	const struct script_event *e;
+	int err = 0;
 
 	if (s->opts->limit && s->nr_records == s->opts->limit)
 		return ENOUGH;
-	if (s->nr_records++ == 0 && s->opts->relative)
-		s->start_ns = query_start_ns(s->query);
+	if (s->nr_records++ == 0)
+		err = begin(s);
+	e = err ? NULL : script_event_get(s, r->event, s->diag);
+	if (!e)
+		return s->diag->text[0] ? -EINVAL : -ENOMEM;
 	if (s->opts->format == SCRIPT_JSON)
-		put_record_json(s, r);
+		put_record_json(s, e, r);
 	else if (s->opts->format == SCRIPT_CSV)
-		put_record_csv(s, r);
+		put_record_csv(s, e, r);
 	else
-		put_record_text(s, r);
+		put_record_text(s, e, r);
 	if (s->scratch.err || s->scratch_stack.err)
 		return -ENOMEM;
 	output_settle(s->output);
@@ -353,6 +350,9 @@ static int script_init(struct script *s, struct diag *d)
 		err = textcache_new(&s->comms, COMM_CACHE_BYTES);
 	if (err)
 		return err;
+	s->text = (struct fieldtext) { .trace = s->trace, .names = s->names };
+	s->style = s->opts->format == SCRIPT_JSON ? FIELDTEXT_JSON :
+		   s->opts->format == SCRIPT_CSV ? FIELDTEXT_CSV : FIELDTEXT_TERMINAL;
 	s->heads = calloc(1u << SCRIPT_HEAD_BITS, sizeof(*s->heads));
 	return s->heads ? 0 : -ENOMEM;
 }
@@ -362,19 +362,20 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 {
 	struct script s = {
 		.opts = opts, .query = q, .trace = query_trace(q), .output = o,
-		.to = output_buffer(o),
+		.to = output_buffer(o), .diag = d,
 	};
 	int err;
 
+	arena_init(&s.arena);
 	bytebuf_init(&s.scratch);
 	bytebuf_init(&s.scratch_stack);
 	err = script_init(&s, d);
-	if (!err && opts->format == SCRIPT_CSV)
-		put_csv_header(&s);
 	if (!err)
 		err = query_each_record(q, put_record, &s, d);
 	if (err == ENOUGH)
 		err = 0;
+	if (!err && !s.nr_records)
+		err = begin(&s);
 	query_count_frames(q, s.frames, s.unresolved);
 	query_count_truncated(q, s.truncated);
 	if (!err)
@@ -387,10 +388,12 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 	textcache_free(s.frame_texts);
 	textcache_free(s.comms);
 	free(s.heads);
+	script_event_free_all(&s);
+	arena_release(&s.arena);
 	names_free(s.names);
 	free(s.plan.names);
 	/* output_close() has the better words for its errors. */
-	if (!err || output_error(o))
+	if (!err || output_error(o) || d->text[0])
 		return err;
 	return diag_set(d, err, "cannot print the records: %s", strerror(-err));
 }

@@ -122,8 +122,6 @@ static void cgroup_value(struct script *s, const struct query_record *r, struct 
 		string_value(s, t->cgroup, v);
 }
 
-/* --- fields of events ------------------------------------------------------- */
-
 bool script_is_common(const struct field_desc *f)
 {
 	switch (f->role) {
@@ -135,88 +133,7 @@ bool script_is_common(const struct field_desc *f)
 	case ROLE_STATE:
 		return true;
 	default:
-		return f->type == FIELD_BYTES;	/* their bytes do not come with a record */
-	}
-}
-
-static void task_value(struct script *s, uint32_t task, struct script_value *v)
-{
-	const struct trace_task *t = trace_task(s->trace, task);
-	const char *comm = t ? trace_text(s->trace, t->comm) : "[unknown]";
-	char tid[16];
-
-	snprintf(tid, sizeof(tid), ":%u", t ? t->tid : 0);
-	bytebuf_clear(&s->scratch);
-	bytebuf_put(&s->scratch, comm, strlen(comm));
-	bytebuf_put(&s->scratch, tid, strlen(tid));
-	v->kind = SCRIPT_STRING;
-	v->text = (const char *)s->scratch.data;
-	v->len_bytes = s->scratch.len;
-}
-
-static void formatted_value(struct script *s, const struct field_desc *f, uint64_t number,
-			    struct script_value *v)
-{
-	char text[40];
-	double d;
-
-	if (f->type == FIELD_FLOAT) {
-		memcpy(&d, &number, sizeof(d));
-		snprintf(text, sizeof(text), "%.9g", d);
-	} else if (f->type == FIELD_SIGNED) {
-		snprintf(text, sizeof(text), "%lld", (long long)(int64_t)number);
-	} else {
-		snprintf(text, sizeof(text), "0x%llx", (unsigned long long)number);
-	}
-	bytebuf_clear(&s->scratch);
-	bytebuf_put(&s->scratch, text, strlen(text));
-	/* JSON knows no hexadecimal numbers, no nan and no inf. */
-	v->kind = s->opts->format == SCRIPT_JSON && (strpbrk(text, "xni")) ? SCRIPT_STRING
-									   : SCRIPT_WRITTEN;
-	v->text = (const char *)s->scratch.data;
-	v->len_bytes = s->scratch.len;
-}
-
-void script_field_value(struct script *s, const struct query_record *r, uint32_t field,
-			struct script_value *v)
-{
-	const struct field_desc *f = &r->event->fields[field];
-	uint64_t number = r->values[field];
-	char letter = (char)number;
-
-	switch (f->type) {
-	case FIELD_STRING:
-		string_value(s, number <= UINT32_MAX ? (uint32_t)number : 0, v);
-		break;
-	case FIELD_TASK:
-		task_value(s, number <= UINT32_MAX ? (uint32_t)number : 0, v);
-		break;
-	case FIELD_STACK:
-		bytebuf_clear(&s->scratch);
-		script_put_folded(s, &s->scratch, number <= UINT32_MAX ? (uint32_t)number : 0);
-		*v = (struct script_value) {
-			.kind = SCRIPT_STRING, .text = (const char *)s->scratch.data,
-			.len_bytes = s->scratch.len };
-		break;
-	case FIELD_SIGNED:
-	case FIELD_FLOAT:
-		formatted_value(s, f, number, v);
-		break;
-	case FIELD_BYTES:
-		break;
-	default:
-		if (f->hint == HINT_CHAR && number >= ' ' && number < 127) {
-			bytebuf_clear(&s->scratch);
-			bytebuf_put(&s->scratch, &letter, 1);
-			*v = (struct script_value) {
-				.kind = SCRIPT_STRING, .text = (const char *)s->scratch.data,
-				.len_bytes = 1 };
-		} else if (f->hint == HINT_HEX) {
-			formatted_value(s, f, number, v);
-		} else {
-			v->kind = SCRIPT_NUMBER;
-			v->number = number;
-		}
+		return false;
 	}
 }
 
@@ -228,7 +145,7 @@ static const struct known_field {
 	bool in_text, elsewhere;
 } known_fields[] = {
 #define FIELD(name, alias, in_text, elsewhere, prefix, width, fill, suffix, value) \
-	{ { name, prefix, suffix, width, fill, value }, alias, in_text, elsewhere },
+	{ { name, prefix, suffix, width, 0, fill, value, NULL }, alias, in_text, elsewhere },
 #include "report/script_fields.def"
 #undef FIELD
 };
@@ -274,15 +191,21 @@ static int no_field(const char *name, struct diag *d)
 {
 	return diag_set(d, -EINVAL, "no field '%s' (comm, pid, tid, cpu, state, time, period, "
 			"event, cgroup, trace, ip, sym, symoff, dso, stack, or a field of an "
-			"event)", name);
+			"event: kymo info lists them)", name);
 }
 
 int script_plan_check(const struct script_plan *p, const struct trace *t, struct diag *d)
 {
 	for (size_t i = 0; i < p->nr_columns; i++)
-		if (!p->columns[i].value && !is_event_field(t, p->columns[i].name))
+		if (!p->columns[i].value && !is_event_field(t, p->columns[i].field))
 			return no_field(p->columns[i].name, d);
 	return 0;
+}
+
+/* "fields.pid" is the event's own pid, not that of the running task. */
+static const char *field_of(const char *name)
+{
+	return strncmp(name, "fields.", 7) ? name : name + 7;
 }
 
 static int choose_event_field(struct choice *c, const struct trace *t, const char *name, bool on,
@@ -295,7 +218,7 @@ static int choose_event_field(struct choice *c, const struct trace *t, const cha
 			c->extra[i] = c->extra[--c->nr_extra];
 		return 0;
 	}
-	if (!trace_is_stream(t) && !is_event_field(t, name))
+	if (!trace_is_stream(t) && !is_event_field(t, field_of(name)))
 		return no_field(name, d);
 	if (!on)
 		return 0;
@@ -372,16 +295,18 @@ static void make_columns(struct script_plan *p, const struct choice *c)
 			p->columns[p->nr_columns++] = known_fields[i].column;
 	for (size_t i = 0; i < c->nr_extra; i++)
 		p->columns[p->nr_columns++] = (struct script_column) {
-			.name = c->extra[i], .prefix = "", .suffix = " ", .fill = ' ' };
+			.name = c->extra[i], .field = field_of(c->extra[i]),
+			.prefix = "", .suffix = " ", .fill = ' ' };
 	join_pid_and_tid(p);
 	for (size_t i = 0; i < p->nr_columns && !c->nr_extra; i++)
 		if (p->columns[i].value == time_value)
 			p->time = &p->columns[i];
 	p->stack = p->ip || p->sym || p->dso;
 	/* perf fills a comm up when the record is one line. */
-	for (size_t i = 0; i < p->nr_columns && !p->stack; i++)
+	for (size_t i = 0; i < p->nr_columns; i++)
 		if (p->columns[i].value == comm_value)
-			p->columns[i].width = 16;
+			p->columns[i].alone_width = 16;
+	p->event_last = p->nr_columns && p->columns[p->nr_columns - 1].value == event_value;
 }
 
 int script_plan_make(struct script_plan *p, const struct script_opts *opts,

@@ -5,7 +5,10 @@
 #ifndef REPORT_SCRIPT_PRIVATE_H
 #define REPORT_SCRIPT_PRIVATE_H
 
+#include "format/arena.h"
+#include "report/fieldtext.h"
 #include "report/names.h"
+#include "report/printfmt.h"
 #include "report/script.h"
 #include "report/textcache.h"
 
@@ -35,9 +38,10 @@ struct script_column {
 	const char *name;
 	const char *prefix, *suffix;
 	int width;		/* negative: filled up on the right */
+	int alone_width;	/* of a record without stack; 0: the same */
 	char fill;
-	/* NULL: the field of the event that has this name. */
 	void (*value)(struct script *s, const struct query_record *r, struct script_value *v);
+	const char *field;	/* without value: the field of the event that has this name */
 };
 
 /* What is printed. */
@@ -47,24 +51,43 @@ struct script_plan {
 	char *names;		/* owns the names of event fields */
 	const struct script_column *time;	/* text: the column, when heads can be kept */
 	bool others;		/* all fields of the event that have no column */
+	bool event_last;	/* the event's name is the last column */
 	bool stack, ip, sym, symoff, dso;
 };
 
+/* A field that is shown behind the columns. */
+struct script_other {
+	uint32_t field;
+	const char *key;	/* with what stands around it in the format of the output */
+	size_t key_len;
+};
+
+/* What records of one event show, found once. */
+struct script_event {
+	const struct trace_event *event;
+	struct printfmt *format;	/* text: the kernel's, or NULL */
+	struct script_other *others;
+	size_t nr_others;
+	int fields[SCRIPT_MAX_COLUMNS];	/* of the columns, or -1 */
+	int *cells;			/* CSV: of its columns of fields, or -1 */
+};
+
 /*
- * Lines of samples differ in little but their time: the rest is kept for each
- * event, task, CPU, weight and state.
+ * The columns of lines differ in little but their time: the rest is kept for
+ * each event, task, CPU, weight and state.
  */
 struct script_head {
 	const struct trace_event *event;	/* NULL: free */
 	uint64_t weight, state;
 	uint32_t task, cpu;
-	uint16_t time_at, len_bytes;	/* the text lacks the time itself */
+	uint16_t time_at, len_bytes;	/* the text lacks the time, and what is behind it */
 	char text[148];
 };
 
 struct script {
 	const struct script_opts *opts;
 	struct query *query;
+	struct diag *diag;
 	struct trace *trace;
 	struct names *names;
 	struct output *output;
@@ -73,9 +96,15 @@ struct script {
 	struct textcache *stacks, *frame_texts, *comms;
 	struct script_head *heads;	/* text: 1 << SCRIPT_HEAD_BITS of them */
 	struct bytebuf scratch, scratch_stack;
+	struct fieldtext text;
+	enum fieldtext_style style;
+	struct arena arena;
+	struct script_event **events;	/* by id */
+	size_t nr_events;
+	const char **csv;		/* names of the columns of fields */
+	size_t nr_csv;
 	uint64_t start_ns, nr_records;
 	uint64_t frames, unresolved, truncated;
-	int event_width;	/* text: of the longest name */
 };
 
 int script_plan_make(struct script_plan *p, const struct script_opts *opts,
@@ -84,21 +113,27 @@ int script_plan_make(struct script_plan *p, const struct script_opts *opts,
 int script_plan_check(const struct script_plan *p, const struct trace *t, struct diag *d);
 /* Has a column of its own; others are shown as name=value. */
 bool script_is_common(const struct field_desc *f);
-/* An event's field, by index. */
-void script_field_value(struct script *s, const struct query_record *r, uint32_t field,
-			struct script_value *v);
 
-/* Appends the line of the record as kept, with its time; false: it is not kept. */
+/* script_event.c.  NULL: out of memory, or d is set. */
+struct script_event *script_event_get(struct script *s, const struct trace_event *e,
+				      struct diag *d);
+void script_event_free_all(struct script *s);
+/* The union of the fields of all events that are asked for. */
+int script_event_make_csv(struct script *s);
+void script_event_put_field(struct script *s, const struct query_record *r, uint32_t field);
+/* Behind the columns of text: the kernel's format, or (name=value, ...). */
+void script_event_put_text(struct script *s, const struct script_event *e,
+			   const struct query_record *r);
+
+/* Appends the columns of the record as kept, with its time; false: they are not. */
 bool script_put_head(struct script *s, const struct query_record *r);
 /*
- * Keeps the line that was appended from `from`, with its time in the middle.
- * For plan.time, of an event without fields that have no column.
+ * Keeps the columns that were appended from `from`, with the time in the middle.
+ * For plan.time.
  */
 void script_keep_head(struct script *s, const struct query_record *r, size_t from,
 		      size_t time_from, size_t time_end);
 /* Appends the stack in the format of the options; JSON: a whole array. */
 void script_put_stack(struct script *s, uint32_t stack);
-/* The same as a folded text. */
-void script_put_folded(struct script *s, struct bytebuf *to, uint32_t stack);
 
 #endif

@@ -159,25 +159,6 @@ static void render(struct script *s, struct bytebuf *to, uint32_t stack, struct 
 		bytebuf_put(to, "]", 1);
 }
 
-void script_put_folded(struct script *s, struct bytebuf *to, uint32_t stack)
-{
-	uint32_t frames[SCRIPT_MAX_STACK];
-	const struct trace_stack *node;
-	size_t nr = 0;
-
-	for (; nr < SCRIPT_MAX_STACK && (node = trace_stack(s->trace, stack)); nr++) {
-		frames[nr] = node->frame;
-		stack = node->parent;
-	}
-	while (nr > 0) {
-		const struct frame_name *f = names_frame(s->names, frames[--nr]);
-
-		escape_folded(to, f->symbol, strlen(f->symbol));
-		if (nr)
-			bytebuf_put(to, ";", 1);
-	}
-}
-
 static void render_csv(struct script *s, struct bytebuf *to, uint32_t stack,
 		       struct counts *counts)
 {
@@ -190,7 +171,7 @@ static void render_csv(struct script *s, struct bytebuf *to, uint32_t stack,
 		id = node->parent;
 	}
 	bytebuf_init(&folded);
-	script_put_folded(s, &folded, stack);
+	fieldtext_put_folded(&s->text, &folded, stack);
 	if (folded.len)
 		escape_csv(to, (const char *)folded.data, folded.len);
 	if (folded.err)

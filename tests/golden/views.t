@@ -1,7 +1,8 @@
 #!/bin/bash
-# What script and flamegraph print of the golden trace, whose names are hostile,
-# from the file and from a pipe.  A case is one line of views/cases; what is
-# expected stands in views/NAME.out.  GOLDEN_WRITE=1 writes these files anew.
+# What script and flamegraph print of the golden traces: one whose names are
+# hostile, and one of probes; from the file and from a pipe.  A case is one line
+# of views/cases or views/probe_cases; what is expected stands in views/NAME.out.
+# GOLDEN_WRITE=1 writes these files anew.
 cd "$(dirname "$0")" || exit 1
 case $KYMO in /*) ;; *) KYMO=../../$KYMO ;; esac
 scratch=$(mktemp -d) || exit 1
@@ -36,24 +37,39 @@ answer() {
 	cat "$scratch/err"
 }
 
-while read -r name args; do
-	case $name in '' | '#'*) continue ;; esac
-	eval "set -- $args"
-	answer "$@" -i $trace >"$scratch/got"
-	[ -z "$GOLDEN_WRITE" ] || cp "$scratch/got" "views/$name.out"
-	same "$name" "views/$name.out" "$scratch/got"
-	case $name in *-file) continue ;; esac
-	answer "$@" -i - <$trace >"$scratch/got"
-	same "$name, from a pipe" "views/$name.out" "$scratch/got"
-done <views/cases
+cases() { # file trace
+	while read -r name args; do
+		case $name in '' | '#'*) continue ;; esac
+		eval "set -- $args"
+		answer "$@" -i "$trace" >"$scratch/got"
+		[ -z "$GOLDEN_WRITE" ] || cp "$scratch/got" "views/$name.out"
+		same "$name" "views/$name.out" "$scratch/got"
+		case $name in *-file) continue ;; esac
+		answer "$@" -i - <"$trace" >"$scratch/got"
+		same "$name, from a pipe" "views/$name.out" "$scratch/got"
+	done
+}
+
+trace=probes.kymo
+cases <views/probe_cases
+trace=first.kymo
+cases <views/cases
 
 : >"$scratch/diff"
-for args in script 'script --json' 'script --csv' 'flamegraph --folded' flamegraph; do
-	"$KYMO" $args -i $trace >"$scratch/out" 2>"$scratch/err"
-	! LC_ALL=C grep -qaP '[\x00-\x08\x0b-\x1f\x7f]' "$scratch/out" "$scratch/err" &&
-		iconv -f utf-8 -t utf-8 "$scratch/out" >/dev/null 2>"$scratch/diff"
-	result $? "kymo $args prints no control characters and valid UTF-8"
+for file in first.kymo probes.kymo; do
+	for args in script 'script --json' 'script --csv' 'flamegraph --folded' flamegraph; do
+		"$KYMO" $args -i $file >"$scratch/out" 2>"$scratch/err"
+		! LC_ALL=C grep -qaP '[\x00-\x08\x0b-\x1f\x7f]' "$scratch/out" "$scratch/err" &&
+			iconv -f utf-8 -t utf-8 "$scratch/out" >/dev/null 2>"$scratch/diff"
+		result $? "kymo $args of $file prints no control characters and valid UTF-8"
+	done
 done
+
+# What other programs read is what was recorded.
+"$KYMO" script --json --no-stack -i probes.kymo >"$scratch/json" 2>"$scratch/err"
+"$KYMO" script --csv --no-stack -i probes.kymo >"$scratch/csv" 2>"$scratch/err"
+python3 views/roundtrip.py "$scratch/json" "$scratch/csv" >"$scratch/diff" 2>&1
+result $? "JSON Lines and CSV hold the same typed values"
 
 # A picture that fails leaves an older one alone.
 echo old >"$scratch/old.svg"

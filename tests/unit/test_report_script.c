@@ -126,8 +126,11 @@ static void test_text(void **state)
 	(void)state;
 	fixture_open(&f);
 	expect(&f, &(struct script_opts) { .no_stack = true, .limit = 1 },
-	       "       V8 Worker    11     1.500000: odd:event: dev=0xbeef delta=-5 ratio=0.25 "
-	       "path=/a,\"b\\x1b how=W peer=V8 Worker:11\n");
+	       "       V8 Worker    11     1.500000: odd:event(dev=0xbeef, delta=-5, ratio=0.25, "
+	       "path=\"/a,\\\"b\\x1b\", how=W, peer=V8 Worker:11)\n");
+	expect(&f, &(struct script_opts) { .fields = "event,delta,trace", .limit = 1 },
+	       "odd:event: delta=-5 (dev=0xbeef, ratio=0.25, "
+	       "path=\"/a,\\\"b\\x1b\", how=W, peer=V8 Worker:11)\n");
 	expect(&f, &(struct script_opts) { .no_stack = true, .relative = true, .ns = true,
 		       .fields = "time,dev,how" },
 	       " 0.000000000: dev=0xbeef how=W \n 1.000000000: dev=0x0 how=7 \n");
@@ -144,12 +147,12 @@ static void test_json(void **state)
 	fixture_open(&f);
 	expect(&f, &(struct script_opts) { .format = SCRIPT_JSON },
 	       "{\"comm\":\"V8 Worker\",\"pid\":10,\"tid\":11,\"time\":1.500000999,"
-	       "\"event\":\"odd:event\",\"fields\":{\"dev\":\"0xbeef\",\"delta\":-5,"
-	       "\"ratio\":0.25,\"path\":\"/a,\\\"b\\u001b\",\"how\":\"W\",\"peer\":\"V8 Worker:11\"},"
-	       "\"stack\":[]}\n"
+	       "\"event\":\"odd:event\",\"fields\":{\"dev\":48879,\"delta\":-5,"
+	       "\"ratio\":0.25,\"path\":\"/a,\\\"b\\u001b\",\"how\":\"W\","
+	       "\"peer\":\"V8 Worker:11\"}}\n"
 	       "{\"comm\":\"[unknown]\",\"pid\":0,\"tid\":0,\"time\":2.500000999,"
-	       "\"event\":\"odd:event\",\"fields\":{\"dev\":\"0x0\",\"delta\":5,\"ratio\":\"nan\","
-	       "\"path\":\"\",\"how\":7,\"peer\":\"[unknown]:0\"},\"stack\":[]}\n");
+	       "\"event\":\"odd:event\",\"fields\":{\"dev\":0,\"delta\":5,\"ratio\":null,"
+	       "\"path\":\"\",\"how\":7,\"peer\":\"[unknown]:0\"}}\n");
 	fixture_close(&f);
 }
 
@@ -161,6 +164,10 @@ static void test_csv(void **state)
 	fixture_open(&f);
 	expect(&f, &(struct script_opts) { .format = SCRIPT_CSV, .fields = "tid,path,delta,cpu" },
 	       "tid,cpu,path,delta\n11,,\"/a,\"\"b\\x1b\",-5\n0,,,5\n");
+	expect(&f, &(struct script_opts) { .format = SCRIPT_CSV, .fields = "tid,how,trace" },
+	       "tid,how,dev,delta,ratio,path,peer\n"
+	       "11,W,48879,-5,0.25,\"/a,\"\"b\\x1b\",V8 Worker:11\n"
+	       "0,7,0,5,nan,,[unknown]:0\n");
 	fixture_close(&f);
 }
 
