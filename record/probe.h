@@ -43,6 +43,11 @@ enum fetch_op {
 	FETCH_BITS,		/* bit field: (number >> shift), `size` bits of it */
 	FETCH_CURRENT,		/* address of the running task_struct */
 	FETCH_PID, FETCH_TID, FETCH_UID, FETCH_GID, FETCH_CPU, FETCH_CGROUP,
+	/*
+	 * If the number is `value`, the next `size` steps are the last ones; else they
+	 * are left out.
+	 */
+	FETCH_IF_EQUAL,
 	FETCH_FUNC_IP,		/* address of the probed function, by the helper (5.15 and later) */
 };
 

@@ -182,20 +182,36 @@ static void fetch_step(struct probeprog_builder *b, const struct fetch_step *s)
 	}
 }
 
-void probeprog_fetch(struct probeprog_builder *b, const struct probe_value *v, int dst)
+static void fetch_steps(struct probeprog_builder *b, const struct fetch_step *steps, uint32_t nr)
 {
 	bool typed = b->variant->prog_type == BPF_PROG_TYPE_TRACING;
 
-	for (uint32_t i = 0; i < v->nr_steps; i++) {
-		const struct fetch_step *s = &v->steps[i];
-		bool next_is_typed = i + 1 < v->nr_steps && s[1].op == FETCH_TYPED;
+	for (uint32_t i = 0; i < nr; i++) {
+		const struct fetch_step *s = &steps[i];
+		bool next_is_typed = i + 1 < nr && s[1].op == FETCH_TYPED;
 
+		if (s->op == FETCH_IF_EQUAL) {
+			int other = bpfcode_label(&b->code), done = bpfcode_label(&b->code);
+
+			bpfcode_jump_imm(&b->code, BPF_JNE, BPF_REG_0, (int32_t)s->value, other);
+			fetch_steps(b, s + 1, s->size);
+			bpfcode_jump(&b->code, done);
+			bpfcode_here(&b->code, other);
+			fetch_steps(b, s + 1 + s->size, nr - i - 1 - s->size);
+			bpfcode_here(&b->code, done);
+			return;
+		}
 		fetch_step(b, s);
 		/* With a pointer that may be NULL no arithmetic is allowed. */
 		if (typed && (s->op == FETCH_CTX || s->op == FETCH_TYPED) && s->size == 8 &&
 		    !next_is_typed)
 			bpfcode_forget(&b->code, BPF_REG_0);
 	}
+}
+
+void probeprog_fetch(struct probeprog_builder *b, const struct probe_value *v, int dst)
+{
+	fetch_steps(b, v->steps, v->nr_steps);
 	if (!v->nr_steps)
 		bpfcode_op_imm(&b->code, BPF_MOV, BPF_REG_0, 0);
 	if (dst != BPF_REG_0)

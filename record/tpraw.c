@@ -12,11 +12,13 @@
 #include "record/perfevent.h"
 
 static const struct {
-	const char *event, *field, *source;
+	const char *event, *field, *source, *source32;
 } rows[] = {
-#define TPRAW(event, field, source) { event, field, source },
+#define TPRAW(event, field, source) { event, field, source, NULL },
+#define TPRAW32(event, field, source, source32) { event, field, source, source32 },
 #include "record/tpraw_fields.def"
 #undef TPRAW
+#undef TPRAW32
 };
 
 #define NR_ROWS (sizeof(rows) / sizeof(*rows))
@@ -238,12 +240,48 @@ bool tpraw_has_event(const char *event)
 	return false;
 }
 
+/* The code segment of 32-bit programs, from arch/x86/include/asm/segment.h of Linux. */
+#define USER32_CS 0x23
+
+static void append(struct probe_value *v, const struct probe_value *more)
+{
+	memcpy(&v->steps[v->nr_steps], more->steps, more->nr_steps * sizeof(*more->steps));
+	v->nr_steps += more->nr_steps;
+}
+
+/*
+ * Their system calls have the arguments in other registers.  (A 64-bit program can
+ * make such a call, too, by an interrupt; nobody does, and its number means nothing.)
+ */
+static int by_segment(const struct tpraw *t, const char *source32, struct probe_value *v)
+{
+	struct probe_value other, whole;
+	int err = tpraw_argument(t, "regs->cs", &whole, NULL);
+
+	if (!err)
+		err = tpraw_argument(t, source32, &other, NULL);
+	if (err)
+		return err;
+	if (whole.nr_steps + 1 + other.nr_steps + v->nr_steps > FETCH_MAX_STEPS)
+		return -E2BIG;
+	whole.steps[whole.nr_steps++] = (struct fetch_step){
+		.op = FETCH_IF_EQUAL, .size = (uint8_t)other.nr_steps, .value = USER32_CS,
+	};
+	append(&whole, &other);
+	append(&whole, v);
+	memcpy(v->steps, whole.steps, sizeof(v->steps));
+	v->nr_steps = whole.nr_steps;
+	return 0;
+}
+
 int tpraw_field(const struct tpraw *t, const char *event, const char *field,
 		struct probe_value *out)
 {
-	for (size_t i = 0; i < NR_ROWS; i++)
-		if (!strcmp(rows[i].event, event) && !strcmp(rows[i].field, field) &&
-		    tpraw_argument(t, rows[i].source, out, NULL) == 0)
-			return 0;
+	for (size_t i = 0; i < NR_ROWS; i++) {
+		if (strcmp(rows[i].event, event) || strcmp(rows[i].field, field) ||
+		    tpraw_argument(t, rows[i].source, out, NULL))
+			continue;
+		return rows[i].source32 ? by_segment(t, rows[i].source32, out) : 0;
+	}
 	return -ENOENT;
 }
