@@ -343,6 +343,12 @@ def programs_left(pid):
     return "kymo_probe" in r.stdout.decode()
 
 
+def has_records(trace):
+    r = run_command([KYMO, "info", "--json", "-i", trace])
+    return r.returncode in (0, 3) and any(e["name"] == "sched:sched_switch" and e["records"]
+                                          for e in json.loads(r.stdout)["events"])
+
+
 def nothing_left(folder):
     """nothing stays in tracefs, pinned or attached, after kill -9 neither"""
     before = kernel_state()
@@ -350,9 +356,9 @@ def nothing_left(folder):
         trace = folder + "/t%d.kymo" % sig
         p = subprocess.Popen([KYMO, "record", "-q", "-o", trace, "-a", "-e", "sched:sched_switch",
                               "-e", "syscalls:sys_enter_*", "-g"])
-        while not os.path.exists(trace) or os.stat(trace).st_size < 2000:
+        while not has_records(trace):
             check(p.poll() is None, "the recorder has ended")
-            time.sleep(0.01)
+            time.sleep(0.05)
         p.send_signal(sig)
         p.wait()
         equal(kernel_state(), before, "tracefs and pins after signal %d" % sig)
