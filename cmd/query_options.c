@@ -20,6 +20,7 @@ SETTER(tids)
 SETTER(comms)
 SETTER(cpus)
 SETTER(events)
+SETTER(filter)
 
 const struct option_row query_options_rows[] = {
 	{ 'i', "input", "FILE", "the trace, - for standard input (trace.kymo)", set_input },
@@ -29,6 +30,7 @@ const struct option_row query_options_rows[] = {
 	{ 0, "comm", "LIST", "only threads of these names", set_comms },
 	{ 'C', "cpu", "LIST", "only these CPUs: 0,2-3", set_cpus },
 	{ 'e', "event", "LIST", "only these events", set_events },
+	{ 0, "filter", "EXPR", "only records for which it is true: 'next_pid == 5'", set_filter },
 	{ 0, NULL, NULL, NULL, NULL },
 };
 

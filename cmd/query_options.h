@@ -13,7 +13,7 @@ struct view_opts {
 	struct query_opts query;
 };
 
-/* -i, --time, --pid, --tid, --comm, -C, -e: for the options of a descriptor. */
+/* -i, --time, --pid, --tid, --comm, -C, -e, --filter: for the options of a descriptor. */
 extern const struct option_row query_options_rows[];
 
 /* 0, or the exit status after a complaint. */

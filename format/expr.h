@@ -89,6 +89,8 @@ struct expr_value {
 typedef struct expr_value (*expr_get_fn)(void *ctx, uint32_t var);
 /* Whether a bound expression is other than 0 (or than the empty string). */
 bool expr_true(const struct expr *e, expr_get_fn get, void *ctx);
+/* The same of a part of it. */
+bool expr_node_true(const struct expr_node *n, expr_get_fn get, void *ctx);
 
 /* Whether text matches a pattern of * and ?; the matcher of ~, for others too. */
 bool expr_glob(const char *pattern, size_t pattern_bytes, const char *text, size_t text_bytes);

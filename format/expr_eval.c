@@ -157,11 +157,16 @@ uint64_t expr_constant(const struct expr_node *n)
 	return number_of(&none, n);
 }
 
-bool expr_true(const struct expr *e, expr_get_fn get, void *ctx)
+bool expr_node_true(const struct expr_node *n, expr_get_fn get, void *ctx)
 {
 	const struct evaluation v = { .get = get, .ctx = ctx };
 
-	return is_true(&v, e->root);
+	return is_true(&v, n);
+}
+
+bool expr_true(const struct expr *e, expr_get_fn get, void *ctx)
+{
+	return expr_node_true(e->root, get, ctx);
 }
 
 /* Goes back to the last star only: what an earlier one took can stay as it is. */

@@ -148,6 +148,7 @@ static uint64_t nr_damaged(const struct query *q)
 static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn fn, void *ctx,
 		      struct diag *d)
 {
+	const struct query_span span = { q->start_ns, q->first_ns, q->last_ns };
 	struct query_batch b = { .batch = batch, .event = batch->event };
 	struct query_rows rows;
 	uint64_t damaged;
@@ -156,7 +157,7 @@ static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn
 	if (!wants_event(q, batch->event) || batch->first_ns > q->last_ns ||
 	    batch->last_ns < q->first_ns)
 		return 0;
-	err = query_filter_rows(q->filter, batch, q->first_ns, q->last_ns, &rows);
+	err = query_filter_rows(q->filter, batch, &span, &rows);
 	if (err == -EBADMSG) {
 		trace_damaged(batch);
 		return 0;

@@ -21,6 +21,7 @@ struct query_opts {
 	 * ("0,2-3"), or names with globs ("sched:*").
 	 */
 	const char *pids, *tids, *comms, *cpus, *events;
+	const char *filter;	/* an expression (format/expr.h), or NULL */
 };
 
 struct query;

@@ -2,6 +2,7 @@
 
 #include "format/block.h"
 #include "report/query.h"
+#include "report/query_expr.h"
 #include "report/query_list.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 struct query_filter {
 	struct query_ranges pids, tids, cpus;
 	struct query_names comms, events;
+	struct query_expr *expr;	/* or NULL */
 	uint8_t *task_passes;		/* by task id */
 	uint32_t nr_tasks, tasks_cap;
 	uint64_t nr_task_blocks;	/* read when task_passes was filled */
@@ -35,6 +37,8 @@ int query_filter_new(struct query_filter **out, const struct query_opts *opts, s
 		err = query_list_names(&f->comms, opts->comms, "thread name", d);
 	if (!err)
 		err = query_list_names(&f->events, opts->events, "event name", d);
+	if (!err && opts->filter)
+		err = query_expr_new(&f->expr, opts->filter, d);
 	if (err) {
 		query_filter_free(f);
 		return err;
@@ -52,6 +56,7 @@ void query_filter_free(struct query_filter *f)
 	query_list_release_ranges(&f->cpus);
 	query_list_release_names(&f->comms);
 	query_list_release_names(&f->events);
+	query_expr_free(f->expr);
 	free(f->task_passes);
 	free(f->rows);
 	free(f);
@@ -92,8 +97,12 @@ static int complain_event(const char *pattern, const struct trace *t, struct dia
 	return diag_set(d, -ENOENT, "no event '%.80s' in the trace (it has: %s)", pattern, all);
 }
 
-int query_filter_check_events(const struct query_filter *f, const struct trace *t,
-			      struct diag *d)
+static bool wants_event(void *ctx, const struct trace_event *e)
+{
+	return query_filter_event(ctx, e);
+}
+
+int query_filter_check_events(struct query_filter *f, struct trace *t, struct diag *d)
 {
 	for (size_t p = 0; p < f->events.nr; p++) {
 		size_t i = 0;
@@ -104,7 +113,7 @@ int query_filter_check_events(const struct query_filter *f, const struct trace *
 		if (i == trace_nr_events(t))
 			return complain_event(f->events.names[p], t, d);
 	}
-	return 0;
+	return f->expr ? query_expr_check(f->expr, t, wants_event, f, d) : 0;
 }
 
 static bool task_passes(const struct query_filter *f, const struct trace *t, uint32_t id)
@@ -228,11 +237,22 @@ static int reserve_rows(struct query_filter *f, size_t nr)
 	return 0;
 }
 
-int query_filter_rows(struct query_filter *f, struct trace_batch *b, uint64_t first_ns,
-		      uint64_t last_ns, struct query_rows *out)
+/* The expression has the last word: what else there is costs less. */
+static int sieve_expr(struct sieve *s, uint64_t start_ns)
+{
+	struct query_expr_rows rows = { .rows = s->f->rows, .all = s->all, .nr = s->nr };
+	int err = query_expr_sieve(s->f->expr, s->b, start_ns, &rows);
+
+	s->all = rows.all;
+	s->nr = rows.nr;
+	return err;
+}
+
+int query_filter_rows(struct query_filter *f, struct trace_batch *b,
+		      const struct query_span *span, struct query_rows *out)
 {
 	const int *by_role = b->event->by_role;
-	uint64_t range[2] = { first_ns, last_ns };
+	uint64_t range[2] = { span->first_ns, span->last_ns };
 	struct sieve s = { .f = f, .b = b, .all = true, .nr = b->nr };
 	int err = reserve_rows(f, b->nr);
 
@@ -243,8 +263,10 @@ int query_filter_rows(struct query_filter *f, struct trace_batch *b, uint64_t fi
 	}
 	if (!err && f->cpus.nr)
 		err = sieve_column(&s, by_role[ROLE_CPU], sieve_cpu, NULL);
-	if (!err && (b->first_ns < first_ns || b->last_ns > last_ns))
+	if (!err && (b->first_ns < span->first_ns || b->last_ns > span->last_ns))
 		err = sieve_column(&s, by_role[ROLE_TIME], sieve_time, range);
+	if (!err && f->expr && s.nr)
+		err = sieve_expr(&s, span->start_ns);
 	if (err)
 		return err;
 	out->rows = s.all ? NULL : f->rows;

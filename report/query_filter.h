@@ -1,5 +1,5 @@
 /*
- * Which records of a block a query wants, by task, CPU and time, and which
+ * Which records of a block a query wants, by task, CPU, time and expression, and which
  * events at all.  What depends on a task is decided once per task, not once
  * per record; a column that is one number is tested once per block.
  */
@@ -24,10 +24,15 @@ bool query_filter_event(struct query_filter *f, const struct trace_event *e);
 bool query_filter_cpu(const struct query_filter *f, uint64_t cpu);
 /*
  * -ENOENT with a sentence that names the events of the trace when a name asked
- * for is none of them.
+ * for is none of them; the same of fields in the filter expression, and -EINVAL when
+ * it takes text for numbers.
  */
-int query_filter_check_events(const struct query_filter *f, const struct trace *t,
-			      struct diag *d);
+int query_filter_check_events(struct query_filter *f, struct trace *t, struct diag *d);
+
+/* Of the trace: when it starts, and what was asked for, inclusive. */
+struct query_span {
+	uint64_t start_ns, first_ns, last_ns;
+};
 
 struct query_rows {
 	const uint32_t *rows;	/* NULL: all of them; else borrowed until the next call */
@@ -35,10 +40,10 @@ struct query_rows {
 };
 
 /*
- * The rows of the block within first_ns..last_ns that pass.  0, -EBADMSG when
- * a column is damaged, or -ENOMEM.
+ * The rows of the block within the span that pass.  0, -EBADMSG when a column is
+ * damaged, or -ENOMEM.
  */
-int query_filter_rows(struct query_filter *f, struct trace_batch *b, uint64_t first_ns,
-		      uint64_t last_ns, struct query_rows *out);
+int query_filter_rows(struct query_filter *f, struct trace_batch *b,
+		      const struct query_span *span, struct query_rows *out);
 
 #endif
