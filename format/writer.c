@@ -322,14 +322,18 @@ void writer_sync(struct writer *w)
 		writer_worker_sync(w->worker);
 }
 
+void writer_stop_worker(struct writer *w)
+{
+	writer_worker_stop(w->worker, false);
+	w->worker = NULL;
+	writer_block_fail(w, w->pack.err);
+}
+
 int writer_close(struct writer *w)
 {
 	int err;
 
-	/* What is left is the caller's, who has nothing else to do any more. */
-	writer_worker_stop(w->worker, false);
-	w->worker = NULL;
-	writer_block_fail(w, w->pack.err);
+	writer_stop_worker(w);
 	writer_flush(w, UINT64_MAX);
 	if (!w->err)
 		writer_pack_end(&w->pack);

@@ -15,8 +15,8 @@
  * writer_flush() and writer_close().
  *
  * A writer may have a thread of its own, which encodes, compresses and puts out
- * the blocks: then none of the calls waits for that, but writer_sync() and
- * writer_close().
+ * the blocks: then none of the calls waits for that, but writer_sync(),
+ * writer_stop_worker() and writer_close().
  */
 #ifndef FORMAT_WRITER_H
 #define FORMAT_WRITER_H
@@ -92,6 +92,8 @@ int writer_open(struct writer **out, const struct writer_output *output,
 int writer_start_worker(struct writer *w, size_t limit_bytes);
 /* Waits until that thread has put out all that was flushed.  Statistics are exact then. */
 void writer_sync(struct writer *w);
+/* The same, and ends the thread: the rest is done by the caller's, and refused no more. */
+void writer_stop_worker(struct writer *w);
 
 /* A longer text than 1 MiB is cut. */
 uint32_t writer_string(struct writer *w, enum privacy_class class,

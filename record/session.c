@@ -395,6 +395,8 @@ static int finish(struct session *s, struct session_summary *sum, int err)
 	sampler_disable(s->sampler);
 	if (s->probing)
 		probing_enable(s->probing, false);
+	/* From here on there is time: what is left is encoded in line, and not refused. */
+	writer_stop_worker(s->writer);
 	if (!first)
 		first = drain_finish(s->drain);
 	hostinfo_write_clock(s->writer);
@@ -403,7 +405,6 @@ static int finish(struct session *s, struct session_summary *sum, int err)
 	err = writer_flush(s->writer, cost.time_ns);
 	if (!first)
 		first = err;
-	writer_sync(s->writer);
 	fill_summary(s, sum);
 	err = writer_close(s->writer);
 	s->writer = NULL;
