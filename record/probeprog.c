@@ -38,6 +38,33 @@ static bool has_varying_parts(const struct probe *p)
 
 /* --- building ------------------------------------------------------------------------------ */
 
+/* Whether it decides faster than a map tells who is to be recorded. */
+static bool filter_is_cheap(const struct probeprog_builder *b)
+{
+	size_t nr_vars = b->probe->filter ? expr_nr_vars(b->probe->filter) : 0;
+
+	for (size_t var = 0; var < nr_vars; var++) {
+		const struct probe_value *v = &b->variant->filter_values[var];
+
+		if (v->result != RESULT_NUMBER)
+			return false;
+		for (uint32_t i = 0; i < v->nr_steps; i++)
+			if (v->steps[i].op == FETCH_KERNEL || v->steps[i].op == FETCH_USER)
+				return false;
+	}
+	return true;
+}
+
+static int emit_filter(struct probeprog_builder *b, struct diag *d)
+{
+	int16_t top = b->stack_top;
+	int err = b->probe->filter ? probefilter_emit(b, d) : 0;
+
+	/* Its room on the stack is free again. */
+	b->stack_top = top;
+	return err;
+}
+
 static int build(struct probeprog_builder *b, struct diag *d)
 {
 	struct probeprog_sink sink = {
@@ -47,8 +74,7 @@ static int build(struct probeprog_builder *b, struct diag *d)
 		.max_bytes = (uint32_t)probeprog_max_bytes(b->probe),
 	};
 	struct bpfcode *c = &b->code;
-	int16_t top;
-	int err;
+	int err = 0;
 
 	b->skip = bpfcode_label(c);
 	b->lost = bpfcode_label(c);
@@ -57,12 +83,16 @@ static int build(struct probeprog_builder *b, struct diag *d)
 	bpfcode_load(c, 4, BPF_REG_2, BPF_REG_2, 0);
 	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_2, 0, b->skip);
 	bpfcode_op(c, BPF_MOV, BPF_REG_6, BPF_REG_1);
-	probeprog_target_emit(b);
-	top = b->stack_top;
-	err = b->probe->filter ? probefilter_emit(b, d) : 0;
+	probeprog_target_identify(b);
+	if (filter_is_cheap(b)) {
+		err = emit_filter(b, d);
+		probeprog_target_require(b);
+	} else {
+		probeprog_target_require(b);
+		err = emit_filter(b, d);
+	}
 	if (err)
 		return err;
-	b->stack_top = top;
 	probeprog_sink_reserve(b, &sink);
 	probeprog_fields_emit(b, &sink);
 	probeprog_sink_commit(b, &sink);

@@ -7,8 +7,10 @@
 
 #include "record/probeprog.h"
 
-/* Sets r7; leaves for those who are not to be recorded. */
-void probeprog_target_emit(struct probeprog_builder *b);
+/* Sets r7. */
+void probeprog_target_identify(struct probeprog_builder *b);
+/* Leaves for those who are not to be recorded. */
+void probeprog_target_require(struct probeprog_builder *b);
 
 struct probeprog_sink {
 	bool varies;		/* the size of the record is known at the end only */

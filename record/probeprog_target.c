@@ -47,17 +47,25 @@ static void require_cgroup(struct probeprog_builder *b)
 	bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, 1, b->skip);
 }
 
-void probeprog_target_emit(struct probeprog_builder *b)
+void probeprog_target_identify(struct probeprog_builder *b)
 {
-	const struct probeprog_target *t = &b->env->target;
 	struct bpfcode *c = &b->code;
 
 	bpfcode_call(c, BPF_FUNC_get_current_pid_tgid);
 	bpfcode_op(c, BPF_MOV, BPF_REG_7, BPF_REG_0);
-	if (b->variant->prog_type == BPF_PROG_TYPE_PERF_EVENT && !t->idle)
+	if (b->variant->prog_type == BPF_PROG_TYPE_PERF_EVENT && !b->env->target.idle)
 		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_7, 0, b->skip);
-	if (t->not_pid || t->traced_fd >= 0)
+}
+
+void probeprog_target_require(struct probeprog_builder *b)
+{
+	const struct probeprog_target *t = &b->env->target;
+	struct bpfcode *c = &b->code;
+
+	if (t->not_pid || t->traced_fd >= 0) {
+		bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_7);
 		bpfcode_op_imm(c, BPF_RSH, BPF_REG_0, 32);
+	}
 	if (t->not_pid)
 		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, (int32_t)t->not_pid, b->skip);
 	if (t->traced_fd >= 0)

@@ -3,6 +3,7 @@
  * hit, and how many records reach a reader that only looks at them.
  *
  *	probecost [-c CALLS] [-r ROUNDS] [-w mapped|ringbuf|perfbuf]
+ *		  [-s SET-UPS]			as many of the first ones
  *
  * Time is the CPU's, of the calling threads.  Each round measures all set-ups one after
  * the other; of each the run that was disturbed least is printed.
@@ -14,12 +15,13 @@
 
 /* Two programs that do nothing, ... */
 enum setup {
-	BARE, EMPTY, DROPPED, RECORDS, ARGS, READ_ARGS, COMM, STACKS, ALL_PROCESSES,
+	BARE, EMPTY, DROPPED, FILTERED, FILTERED_ALL, RECORDS, ARGS, READ_ARGS, COMM, STACKS, ALL_PROCESSES,
 	TWO_THREADS, NR_SETUPS
 };
 
 static const char *const setup_names[] = {
-	"bare", "two empty programs", "all dropped by the target", "enter and exit",
+	"bare", "two empty programs", "all dropped by the target", "all dropped by a filter",
+	"the same of all processes", "enter and exit",
 	"enter with 6 arguments", "the same read by helpers", "enter and exit with comm",
 	"kernel stacks", "enter and exit of all processes", "enter and exit, two threads",
 };
@@ -81,6 +83,24 @@ static void run_load(void *ctx)
 		_exit(1);
 }
 
+static int name_is_field(void *ctx, const char *name, uint32_t var, enum expr_type *type)
+{
+	(void)ctx, (void)name, (void)var;
+	*type = EXPR_SIGNED;
+	return 0;
+}
+
+static void add_filter(struct live_probe *lp)
+{
+	static struct probe_value values[2];
+	struct expr *e;
+
+	values[0] = lp->values[0];
+	lp->v.filter_values = values;
+	if (!expr_parse(&e, "id == 123456", NULL) && !expr_bind(e, name_is_field, NULL, NULL, NULL))
+		lp->p.filter = e;
+}
+
 static void add_fields(struct live *l, struct live_probe *enter, struct live_probe *leave,
 		       enum setup setup)
 {
@@ -88,6 +108,7 @@ static void add_fields(struct live *l, struct live_probe *enter, struct live_pro
 
 	live_number(enter, 8, CTX(8));
 	live_number(leave, 8, CTX(8));
+	enter->fields[0].is_signed = leave->fields[0].is_signed = true;
 	if (setup == ARGS || setup == READ_ARGS) {
 		live_number(enter, 8, REGISTER(op, 5));
 		live_number(enter, 8, REGISTER(op, 6));
@@ -104,10 +125,20 @@ static void add_fields(struct live *l, struct live_probe *enter, struct live_pro
 		live_stacks(enter, true, false);
 		live_stacks(leave, true, false);
 	}
-	if (setup == ALL_PROCESSES || setup == TWO_THREADS) {
+	if (setup == FILTERED || setup == FILTERED_ALL) {
+		add_filter(enter);
+		add_filter(leave);
+	}
+	if (setup == FILTERED_ALL || setup == ALL_PROCESSES || setup == TWO_THREADS) {
 		l->traced_only = false;
 		l->env.target.not_pid = (uint32_t)getpid();
 	}
+}
+
+static void free_filters(struct live *l)
+{
+	for (uint32_t i = 0; i < l->nr_probes; i++)
+		expr_free(l->probes[i].p.filter);
 }
 
 static int load_empty(struct live *l)
@@ -194,6 +225,7 @@ static int measure(enum setup setup, enum proberings_way way, long calls, struct
 	run->seconds = figures[1];
 	close(ends[0]);
 	close(ends[1]);
+	free_filters(&l);
 	live_close(&l);
 	return err;
 }
@@ -209,33 +241,35 @@ int main(int argc, char **argv)
 {
 	static struct run runs[NR_SETUPS][MAX_ROUNDS];
 	enum proberings_way way = RINGS_AUTO;
-	long calls = 500000, rounds = 5;
+	long calls = 500000, rounds = 5, nr_setups = NR_SETUPS;
 	double bare;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:r:w:")) != -1) {
+	while ((opt = getopt(argc, argv, "c:r:s:w:")) != -1) {
 		if (opt == 'c')
 			calls = atol(optarg);
 		else if (opt == 'r')
 			rounds = atol(optarg);
+		else if (opt == 's')
+			nr_setups = atol(optarg);
 		else if (opt == 'w')
 			way = *optarg == 'm' ? RINGS_MAPPED :
 			      *optarg == 'r' ? RINGS_RINGBUF : RINGS_PERFBUF;
 		else
 			return 2;
 	}
-	if (rounds < 1 || rounds > MAX_ROUNDS || calls < 1)
+	if (nr_setups < 1 || nr_setups > NR_SETUPS || rounds < 1 || rounds > MAX_ROUNDS || calls < 1)
 		return 2;
 	for (long round = 0; round < rounds; round++)
-		for (int s = 0; s < NR_SETUPS; s++)
+		for (int s = 0; s < nr_setups; s++)
 			if (measure((enum setup)s, way, calls, &runs[s][round]))
 				return 1;
 	printf("%-34s %9s %9s %10s %9s %6s %9s\n", "", "ns/call", "added", "records", "lost",
 	       "M/s", "reader ns");
-	for (int s = 0; s < NR_SETUPS; s++)
+	for (int s = 0; s < nr_setups; s++)
 		qsort(runs[s], (size_t)rounds, sizeof(struct run), by_ns);
 	bare = runs[BARE][0].ns;
-	for (int s = 0; s < NR_SETUPS; s++) {
+	for (int s = 0; s < nr_setups; s++) {
 		const struct run *r = &runs[s][0];
 
 		printf("%-34s %9.1f %9.1f %10lu %9lu %6.2f %9.1f\n", setup_names[s], r->ns,
