@@ -49,8 +49,11 @@ int proberings_map_array(const char *name, size_t value_bytes, uint32_t nr_value
 	}
 	*mapped = mmap(NULL, mapped_bytes(value_bytes, nr_values), PROT_READ | PROT_WRITE,
 		       MAP_SHARED, *fd, 0);
-	if (*mapped != MAP_FAILED)
+	if (*mapped != MAP_FAILED) {
+		/* Processes that we start would keep it alive. */
+		madvise(*mapped, mapped_bytes(value_bytes, nr_values), MADV_DONTFORK);
 		return 0;
+	}
 	err = -errno;
 	*mapped = NULL;
 	close(*fd);
