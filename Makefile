@@ -74,7 +74,9 @@ FOLDERS := format report cmd $(if $(filter 1,$(RECORD)),record)
 ifeq ($(RECORD),1)
 CMD_SRC := $(wildcard cmd/*.c)
 else
-CMD_SRC := $(shell grep -L -e "\"record/" -e "\"cmd/record_" cmd/*.c)
+# All that include nothing of the recorder, or do it for KYMO_RECORD only.
+CMD_SRC := $(sort $(shell grep -L -e "\"record/" -e "\"cmd/record_" cmd/*.c; \
+	grep -l "if KYMO_RECORD" cmd/*.c))
 endif
 SRC := $(wildcard format/*.c report/*.c) $(CMD_SRC) \
 	$(if $(filter 1,$(RECORD)),$(wildcard record/*.c))

@@ -70,11 +70,15 @@ def killed(folder):
     before = in_kernel()
     trace = folder + "/t.kymo"
     recorder = subprocess.Popen([KYMO, "record", "-q", "-a", "-o", trace] + events())
+
+    def recording():
+        check(recorder.poll() is None, "kymo has ended: %s" % recorder.returncode)
+        return os.path.exists(trace) and os.path.getsize(trace) > 4096
+
     try:
-        wait_for(lambda: len(bpf_ids("programs")) > len(before["programs"]) + 1,
-                 "no program is loaded")
-        run_command(program("calls", "getppid", 5000))
-        wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 0, "no trace")
+        # Its first block is in the file: all is attached, and probes hit.
+        while not recording():
+            run_command(program("calls", "getppid", 5000))
     finally:
         recorder.send_signal(signal.SIGKILL)
         recorder.wait()
