@@ -5,7 +5,8 @@
   make bench BENCH='--json FILE'    the figures as JSON, too
   make bench BENCH='views slice'    some sections only
 
-Sections: size record idle start views memory slice burst.  Run as root on a
+Sections: size record idle start views memory slice burst, and of events calls whole
+filters uprobes attach.  Run as root on a
 machine that does nothing else.  FLAMEGRAPH_DIR names a folder that holds
 stackcollapse-perf.pl and flamegraph.pl, to be measured as well.
 """
@@ -20,6 +21,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import probes  # noqa: E402
 import reading  # noqa: E402
 import recording  # noqa: E402
 from measure import Failed, Table, text_of, wait_for_quiet  # noqa: E402
@@ -33,6 +35,11 @@ SECTIONS = {
     "views": reading.views,
     "memory": reading.memory,
     "slice": reading.time_slice,
+    "calls": probes.calls,
+    "whole": probes.whole,
+    "filters": probes.filters,
+    "uprobes": probes.uprobes,
+    "attach": probes.attach,
 }
 
 
