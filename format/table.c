@@ -6,10 +6,10 @@
 
 #include <zstd.h>
 
+#include "format/table_choose.h"
+
 /* A smaller unit gains less than the frame of zstd costs. */
 #define ZSTD_MIN_BYTES 32
-#define MEDIAN_SAMPLE 512
-#define NOISE_SAMPLE 4096
 #define VARINT_MAX_BYTES 10
 
 struct table_encoder {
@@ -82,14 +82,6 @@ static uint64_t zigzag(uint64_t delta)
 	return (delta << 1) ^ (0 - (delta >> 63));
 }
 
-/* Seven bits a byte, without a loop: right for all 64 lengths. */
-static unsigned int varint_bytes(uint64_t v)
-{
-	unsigned int bits = 64 - (unsigned int)__builtin_clzll(v | 1);
-
-	return (bits * 9 + 64) / 64;
-}
-
 static uint8_t *put_varint(uint8_t *to, uint64_t v)
 {
 	while (v >= 0x80) {
@@ -98,29 +90,6 @@ static uint8_t *put_varint(uint8_t *to, uint64_t v)
 	}
 	*to++ = (uint8_t)v;
 	return to;
-}
-
-/*
- * Bytes as good as random, such as the low bytes of time differences, are not
- * worth trying.  The squared counts of random bytes sum up to about
- * n * n / 256 + n; a distribution that saves two percent has more.  Some
- * thousand bytes tell; two arrays of counts, because equal neighbours would
- * wait for each other.
- */
-static bool is_noise(const uint8_t *bytes, size_t nr)
-{
-	size_t step = nr / NOISE_SAMPLE + 1, n = nr / step;
-	uint32_t even[256] = { 0 }, odd[256] = { 0 };
-	uint64_t squares = 0;
-
-	for (size_t i = 0; i + 1 < n; i += 2) {
-		even[bytes[i * step]]++;
-		odd[bytes[(i + 1) * step]]++;
-	}
-	n &= ~(size_t)1;
-	for (size_t i = 0; i < 256; i++)
-		squares += (uint64_t)(even[i] + odd[i]) * (even[i] + odd[i]);
-	return squares < (uint64_t)n * n / 256 * 21 / 20 + n;
 }
 
 /* One unit from e->raw to e->column. */
@@ -207,47 +176,8 @@ static void put_planes(struct table_encoder *e, const uint64_t *v, size_t nr, ui
 			to[i] = (uint8_t)(v[i] >> (8 * k));
 		e->raw.len = nr;
 		/* Ids may look random and repeat all the same. */
-		put_unit(e, !differences || !is_noise(to, nr));
+		put_unit(e, !differences || !table_choose_noise(to, nr));
 	}
-}
-
-/* What would be s[at] if s were sorted (Hoare's selection). */
-static uint64_t select_u64(uint64_t *s, ptrdiff_t n, ptrdiff_t at)
-{
-	for (ptrdiff_t first = 0, last = n - 1; first < last;) {
-		ptrdiff_t i = first, j = last;
-		uint64_t pivot = s[at], swap;
-
-		while (i <= j) {
-			for (; s[i] < pivot; i++)
-				;
-			for (; s[j] > pivot; j--)
-				;
-			if (i > j)
-				break;
-			swap = s[i];
-			s[i++] = s[j];
-			s[j--] = swap;
-		}
-		first = j < at ? i : first;
-		last = i > at ? j : last;
-	}
-	return s[at];
-}
-
-/* Of a sample spread over all deltas, as signed numbers. */
-static uint64_t median_delta(const uint64_t *x, size_t nr)
-{
-	uint64_t sample[MEDIAN_SAMPLE] = { 0 };
-	size_t nr_deltas = nr - 1, n = nr_deltas < MEDIAN_SAMPLE ? nr_deltas : MEDIAN_SAMPLE;
-	const uint64_t sign = UINT64_C(1) << 63;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t at = i * nr_deltas / n;
-
-		sample[i] = (x[at + 1] - x[at]) ^ sign;
-	}
-	return select_u64(sample, (ptrdiff_t)n, (ptrdiff_t)n / 2) ^ sign;
 }
 
 static bool is_constant(const uint64_t *x, size_t nr)
@@ -264,59 +194,6 @@ static bool is_progression(const uint64_t *x, size_t nr)
 		if (x[i] - x[i - 1] != x[1] - x[0])
 			return false;
 	return true;
-}
-
-/*
- * The base that leaves the smallest numbers: the least number, taken as
- * unsigned, or as signed where that spans less.  Counts the runs on the way.
- */
-static uint64_t choose_base(const uint64_t *x, size_t nr, uint64_t *range, size_t *nr_runs)
-{
-	const uint64_t sign = UINT64_C(1) << 63;
-	uint64_t min = x[0], max = x[0], smin = UINT64_MAX, smax = 0;
-	size_t runs = 1;
-
-	for (size_t i = 1; i < nr; i++) {
-		min = x[i] < min ? x[i] : min;
-		max = x[i] > max ? x[i] : max;
-		runs += x[i] != x[i - 1];
-	}
-	*nr_runs = runs;
-	*range = max - min;
-	if (max < sign || min >= sign)
-		return min;
-	for (size_t i = 0; i < nr; i++) {
-		smin = (x[i] ^ sign) < smin ? x[i] ^ sign : smin;
-		smax = (x[i] ^ sign) > smax ? x[i] ^ sign : smax;
-	}
-	if (smax - smin >= *range)
-		return min;
-	*range = smax - smin;
-	return smin ^ sign;
-}
-
-/*
- * The layout for numbers in no order, v = x - base.  Bytes before compression
- * decide: runs must win clearly, because zstd finds repeats by itself, and planes
- * beat varints as soon as most numbers need more than one byte.
- */
-static enum table_layout choose_layout(const uint64_t *v, size_t nr, uint64_t range,
-				       enum table_hint hint)
-{
-	size_t varint = 0, runs = varint_bytes(v[0]) + 1;
-
-	if (range < 0x80)
-		varint = nr;
-	for (size_t i = 0; i < nr && range >= 0x80; i++)
-		varint += varint_bytes(v[i]);
-	for (size_t i = 1; i < nr; i++)
-		if (v[i] != v[i - 1])
-			runs += varint_bytes(v[i]) + 1;
-	if (runs * 4 < varint)
-		return LAYOUT_RUNS;
-	if (hint == TABLE_IDS || varint > nr + nr / 2)
-		return LAYOUT_PLANES;
-	return LAYOUT_VARINT;
 }
 
 static void put_column(struct table_encoder *e, uint32_t id, enum table_transform transform,
@@ -370,7 +247,7 @@ static bool put_plain_column(struct table_encoder *e, uint32_t id, const uint64_
 
 static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
 {
-	uint64_t *v = e->v, base = median_delta(x, e->nr), all = 0;
+	uint64_t *v = e->v, base = table_choose_step(x, e->nr), all = 0;
 	size_t nr = e->nr - 1;
 
 	for (size_t i = 0; i < nr; i++) {
@@ -384,9 +261,7 @@ static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		   const uint64_t *x)
 {
-	enum table_layout layout = LAYOUT_RUNS;
-	uint64_t *v = e->v, base, range;
-	size_t nr = e->nr, nr_runs;
+	struct table_choice c;
 
 	if (!begin_column(e) || put_plain_column(e, id, x))
 		return;
@@ -394,20 +269,14 @@ void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		put_deltas(e, id, x);
 		return;
 	}
-	base = choose_base(x, nr, &range, &nr_runs);
-	/* With so few runs nothing else can be chosen below. */
-	if (nr_runs * (varint_bytes(range) + 1) * 4 >= nr) {
-		for (size_t i = 0; i < nr; i++)
-			v[i] = x[i] - base;
-		layout = choose_layout(v, nr, range, hint);
-	}
-	if (layout == LAYOUT_RUNS)
-		put_runs(e, x, base, nr_runs);
-	else if (layout == LAYOUT_PLANES)
-		put_planes(e, v, nr, range, false);
+	table_choose(&c, x, e->nr, hint, e->v);
+	if (c.layout == LAYOUT_RUNS)
+		put_runs(e, x, c.base, c.nr_runs);
+	else if (c.layout == LAYOUT_PLANES)
+		put_planes(e, e->v, e->nr, c.range, false);
 	else
-		put_varints(e, v, nr);
-	put_column(e, id, TRANSFORM_NONE, layout, base, 0);
+		put_varints(e, e->v, e->nr);
+	put_column(e, id, TRANSFORM_NONE, c.layout, c.base, 0);
 }
 
 void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const uint64_t *x)

@@ -1,0 +1,28 @@
+/*
+ * How the encoder of tables packs a column: decisions from few looks at it.
+ */
+#ifndef FORMAT_TABLE_CHOOSE_H
+#define FORMAT_TABLE_CHOOSE_H
+
+#include "format/table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct table_choice {
+	enum table_layout layout;	/* runs, planes or varints */
+	uint64_t base;			/* v[i] = x[i] - base */
+	uint64_t range;			/* the greatest v */
+	size_t nr_runs;
+};
+
+/* For nr numbers, at least one.  Fills v, but for LAYOUT_RUNS. */
+void table_choose(struct table_choice *c, const uint64_t *x, size_t nr, enum table_hint hint,
+		  uint64_t *v);
+/* The usual difference between neighbours of two or more numbers. */
+uint64_t table_choose_step(const uint64_t *x, size_t nr);
+/* Whether compression is not worth trying on these bytes: they hardly repeat. */
+bool table_choose_noise(const uint8_t *bytes, size_t nr);
+
+#endif
