@@ -182,11 +182,23 @@ struct binding {
 	struct diag *d;
 };
 
+/* A field that is recorded means in the filter what it will mean in the file. */
+static int find_variable(const struct binding *b, const char *name, struct probe_value *out)
+{
+	for (size_t i = 0; i < b->p->nr_fields; i++) {
+		if (strcmp(b->p->fields[i].name, name))
+			continue;
+		*out = b->v->values[i];
+		return 0;
+	}
+	return probe_lookup(b->p, b->v, name, out, b->d);
+}
+
 static int resolve_variable(void *ctx, const char *name, uint32_t var, enum expr_type *type)
 {
 	struct binding *b = ctx;
 	struct probe_value *value = &b->v->filter_values[var];
-	int err = probe_lookup(b->p, b->v, name, value, b->d);
+	int err = find_variable(b, name, value);
 
 	if (err)
 		return err;
