@@ -113,18 +113,22 @@ int printfmt_parse_fields(struct printfmt *p, const char *text, const char **pri
 const struct printfmt_field *printfmt_find_field(const struct printfmt *p, const char *name,
 						 size_t len);
 
-/* printfmt_parse.c */
+/* printfmt_words.c */
 void printfmt_skip_space(struct printfmt_parser *x);
 bool printfmt_take(struct printfmt_parser *x, const char *punctuation);
+bool printfmt_is_word(char c);
+bool printfmt_take_name(struct printfmt_parser *x, const char **name, size_t *len);
+bool printfmt_take_number(struct printfmt_parser *x, uint64_t *to, bool *is_unsigned);
 /* Adjacent literals as one; false: there is none. */
 bool printfmt_take_text(struct printfmt_parser *x, const char **text, size_t *len);
-/* Sets failed and returns NULL when it cannot be understood. */
+
+/* printfmt_parse.c.  Sets failed and returns NULL when it cannot be understood. */
 struct printfmt_node *printfmt_parse_expr(struct printfmt_parser *x);
+struct printfmt_node *printfmt_node(struct printfmt_parser *x, enum printfmt_kind kind);
+struct printfmt_node *printfmt_fail(struct printfmt_parser *x);
 
 /* printfmt_call.c: __print_flags() and its sisters; the name was taken. */
 struct printfmt_node *printfmt_parse_call(struct printfmt_parser *x, const char *name, size_t len);
-struct printfmt_node *printfmt_node(struct printfmt_parser *x, enum printfmt_kind kind);
-struct printfmt_node *printfmt_fail(struct printfmt_parser *x);
 
 /* printfmt_eval.c */
 uint64_t printfmt_number(struct printfmt *p, const struct printfmt_node *n,
