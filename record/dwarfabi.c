@@ -1,5 +1,6 @@
 #include "record/dwarfabi.h"
 
+#include "record/dwarfclass.h"
 #include "record/dwarftypes.h"
 
 #include <dwarf.h>
@@ -80,24 +81,9 @@ static bool take_leaf(void *ctx, Dwarf_Die *bare, uint64_t offset)
 	return true;
 }
 
-/* A constructor, a destructor: compilers that say how it is passed need none of it. */
-static bool has_functions(Dwarf_Die *bare)
-{
-	Dwarf_Die die;
-
-	if (dwarf_child(bare, &die))
-		return false;
-	do {
-		if (dwarf_tag(&die) == DW_TAG_subprogram)
-			return true;
-	} while (dwarftypes_next(&die));
-	return false;
-}
-
 static struct shape shape_of(Dwarf_Die *type, bool is_cxx)
 {
 	struct shape s = { .align = 1 };
-	uint64_t convention;
 	Dwarf_Die bare;
 
 	if (!dwarftypes_strip(type, &bare)) {
@@ -106,19 +92,10 @@ static struct shape shape_of(Dwarf_Die *type, bool is_cxx)
 	}
 	s.size_bytes = dwarftypes_size(&bare);
 	s.is_struct = dwarftypes_is_struct(&bare) || dwarf_tag(&bare) == DW_TAG_array_type;
-	if (!dwarftypes_leaves(&bare, take_leaf, &s)) {
-		/* So many members are never in registers. */
-		if (s.size_bytes > MAX_REGISTER_BYTES)
-			s.unknown = false;
-		else
-			s.unknown = true;
-	}
-	if (s.is_struct && is_cxx) {
-		if (dwarftypes_number(&bare, DW_AT_calling_convention, &convention))
-			s.by_address = convention == DW_CC_pass_by_reference;
-		else
-			s.unknown |= has_functions(&bare);
-	}
+	/* What is larger is never in registers, whatever it is made of. */
+	if (!dwarftypes_leaves(&bare, take_leaf, &s))
+		s.unknown = s.size_bytes <= MAX_REGISTER_BYTES;
+	s.by_address = s.is_struct && is_cxx && dwarfclass_by_address(&bare);
 	return s;
 }
 

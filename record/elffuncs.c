@@ -63,12 +63,12 @@ int elffuncs_identify(struct elfid *id, const struct libfind_file *file, struct 
 	return 0;
 }
 
-static int report(struct walk *w, const GElf_Sym *sym, const char *name)
+static int report(struct walk *w, const GElf_Sym *sym, const char *name, bool hidden)
 {
 	struct elffuncs_func f = {
 		.address = sym->st_value, .size_bytes = sym->st_size,
 		.indirect = GELF_ST_TYPE(sym->st_info) == STT_GNU_IFUNC,
-		.imported = sym->st_shndx == SHN_UNDEF,
+		.imported = sym->st_shndx == SHN_UNDEF, .superseded = hidden,
 	};
 	char bare[MAX_NAME_BYTES];
 	const char *version = strchr(name, '@');
@@ -79,6 +79,7 @@ static int report(struct walk *w, const GElf_Sym *sym, const char *name)
 	if (version) {
 		if ((size_t)(version - name) >= sizeof(bare))
 			return 0;
+		f.superseded |= version[1] != '@';
 		memcpy(bare, name, (size_t)(version - name));
 		bare[version - name] = '\0';
 		name = bare;
@@ -88,10 +89,31 @@ static int report(struct walk *w, const GElf_Sym *sym, const char *name)
 	return w->fn(w->ctx, &f);
 }
 
+/* The versions of dynamic symbols: NULL if there are none, or for other tables. */
+static Elf_Data *versions_of(struct walk *w, Elf_Scn *table)
+{
+	size_t index = elf_ndxscn(table);
+	Elf_Scn *scn = NULL;
+	GElf_Shdr header;
+
+	while ((scn = elf_nextscn(w->elf, scn)))
+		if (gelf_getshdr(scn, &header) && header.sh_type == SHT_GNU_versym &&
+		    header.sh_link == index && header.sh_size <= MAX_TABLE_BYTES)
+			return elf_getdata(scn, NULL);
+	return NULL;
+}
+
+static bool is_hidden(Elf_Data *versions, size_t i)
+{
+	GElf_Versym version;
+
+	return versions && gelf_getversym(versions, (int)i, &version) && (version & 0x8000);
+}
+
 static int walk_table(struct walk *w, Elf_Scn *scn, const GElf_Shdr *header)
 {
+	Elf_Data *data, *versions;
 	GElf_Shdr names;
-	Elf_Data *data;
 	size_t nr;
 
 	if (!header->sh_entsize || header->sh_size > MAX_TABLE_BYTES ||
@@ -101,6 +123,7 @@ static int walk_table(struct walk *w, Elf_Scn *scn, const GElf_Shdr *header)
 	data = elf_getdata(scn, NULL);
 	if (!data)
 		return -EBADMSG;
+	versions = versions_of(w, scn);
 	nr = data->d_size / header->sh_entsize;
 	for (size_t i = 0; i < nr; i++) {
 		const char *name;
@@ -115,7 +138,7 @@ static int walk_table(struct walk *w, Elf_Scn *scn, const GElf_Shdr *header)
 		name = elf_strptr(w->elf, header->sh_link, sym.st_name);
 		if (!name || !*name || strlen(name) >= MAX_NAME_BYTES)
 			continue;
-		ret = report(w, &sym, name);
+		ret = report(w, &sym, name, is_hidden(versions, i));
 		if (ret)
 			return ret;
 	}

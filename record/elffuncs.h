@@ -20,6 +20,7 @@ struct elffuncs_func {
 	uint64_t size_bytes;
 	bool indirect;		/* IFUNC: the code that picks the function */
 	bool imported;		/* in another library; no offset */
+	bool superseded;	/* an older version, kept for old programs */
 };
 
 struct elffuncs_tables {

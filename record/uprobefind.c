@@ -68,6 +68,7 @@ struct finder {
 	struct uprobefind_places *places;
 	size_t cap;
 	bool too_many, is_indirect, is_imported;
+	bool superseded_only;	/* so far */
 };
 
 static bool matches(const struct uprobefind_what *what, const char *name)
@@ -82,6 +83,12 @@ static bool is_piece(const char *name)
 	const char *dot = strstr(name, ".cold");
 
 	return dot && (!dot[5] || dot[5] == '.');
+}
+
+static void forget_places(struct finder *f)
+{
+	uprobefind_release(f->places);
+	f->cap = 0;
 }
 
 static int add_place(struct finder *f, uint64_t offset, const char *symbol)
@@ -118,6 +125,13 @@ static int take_func(void *ctx, const struct elffuncs_func *func)
 	}
 	if (f->what->is_glob && (is_piece(name) || func->indirect || func->imported))
 		return 0;
+	/* Of several versions of a name, the one that new programs get is meant. */
+	if (!f->what->is_glob && func->superseded && !f->superseded_only &&
+	    (f->places->nr || f->is_indirect))
+		return 0;
+	if (!f->what->is_glob && !func->superseded && f->superseded_only)
+		forget_places(f);
+	f->superseded_only = func->superseded;
 	f->is_indirect |= func->indirect;
 	f->is_imported |= func->imported;
 	if (func->indirect || func->imported)
@@ -183,7 +197,8 @@ static int complain_missing(const struct finder *f, const struct libfind_file *f
 	if (f->is_indirect)
 		return diag_set(d, -EINVAL, "'%s' in '%s' is not one function but picks one of "
 				"several when the program starts (IFUNC): it cannot be probed by "
-				"that name", name, file->path);
+				"that name (see: kymo list 'uprobe:%s:*%s*')", name, file->path,
+				file->path, name);
 	nearnames_begin(&near, name);
 	elffuncs_each(file, id, try_name, &near, &again);
 	nearnames_text(&near, near_text, sizeof(near_text));
