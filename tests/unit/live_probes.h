@@ -211,6 +211,23 @@ static inline uint64_t live_lost(const struct live *l, uint32_t probe)
 	return lost;
 }
 
+/*
+ * Whether all hits of a probe are accounted for: seen, lost, or (where programs can be
+ * preempted) left out by the kernel while another task was in the same program.  Those
+ * are told of all tasks together.  `more` hits than were made are none too many.
+ */
+static inline bool live_adds_up(const struct live *l, uint32_t probe, uint64_t seen,
+				uint64_t made, uint64_t more)
+{
+	uint64_t told = seen + live_lost(l, probe);
+	uint64_t missed = probeprog_missed(&l->probes[probe].v);
+
+	if (told > made + more || told + missed < made)
+		printf("# probe %u: %lu made, %lu seen, %lu lost, %lu left out\n", probe, made,
+		       seen, live_lost(l, probe), missed);
+	return told <= made + more && told + missed >= made;
+}
+
 /* Everything that is there, from all lanes. */
 static inline size_t live_take(struct live *l, proberings_fn fn, void *ctx)
 {
