@@ -37,12 +37,12 @@ struct mm_struct {
 	unsigned long arg_start, arg_end;
 };
 
-struct atomic_counter {
-	int counter;
+struct kuid {
+	unsigned int val;
 };
 
-struct signal_struct {
-	struct atomic_counter live;	/* threads that have not exited */
+struct cred {
+	struct kuid uid;
 };
 
 struct task_struct {
@@ -50,9 +50,9 @@ struct task_struct {
 	int pid, tgid;
 	struct task_struct *real_parent;
 	struct pid *thread_pid;
-	struct signal_struct *signal;
 	struct mm_struct *mm;
 	struct css_set *cgroups;
+	const struct cred *real_cred;
 	char comm[16];
 };
 

@@ -293,6 +293,8 @@ static __always_inline void describe_task(struct message_task *t, struct task_st
 	t->m.tid = BPF_CORE_READ(task, pid);
 	t->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
 	t->ns_pid = namespace_pid(task);
+	t->uid = BPF_CORE_READ(task, real_cred, uid.val);
+	t->reserved = 0;
 	t->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	BPF_CORE_READ_STR_INTO(&t->comm, task, comm);
 	t->args_bytes = 0;
@@ -371,16 +373,19 @@ int task_execed(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("raw_tp/sched_process_exit")
-int task_exited(struct bpf_raw_tracepoint_args *ctx)
+/*
+ * When nothing of it is left: what a thread does while it exits belongs to it, too.
+ * The first thread of a process is freed last.
+ */
+SEC("raw_tp/sched_process_free")
+int task_freed(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	__u32 pid = BPF_CORE_READ(task, tgid), tid = BPF_CORE_READ(task, pid);
 
 	if (by_thread)
 		bpf_map_delete_elem(&traced_tids, &tid);
-	/* The process ends with the last of its threads, not with its first. */
-	if (BPF_CORE_READ(task, signal, live.counter) <= 0)
+	if (pid == tid)
 		bpf_map_delete_elem(&traced, &pid);
 	return 0;
 }

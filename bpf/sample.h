@@ -51,6 +51,8 @@ struct message_sample {
 struct message_task {
 	struct message m;
 	__u32 parent_pid, ns_pid;
+	__u32 uid;		/* the real one */
+	__u32 reserved;
 	__u64 cgroup_id;	/* cgroup v2 */
 	char comm[16];
 	__u32 args_bytes;	/* exec only: arguments, each ended by NUL */

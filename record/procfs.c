@@ -99,6 +99,13 @@ static uint32_t innermost_pid(const char *status, uint32_t fallback)
 	return pid;
 }
 
+static uint32_t real_uid(const char *status)
+{
+	const char *line = strstr(status, "\nUid:");
+
+	return line ? (uint32_t)strtoul(line + strlen("\nUid:"), NULL, 10) : UINT32_MAX;
+}
+
 /*
  * A title written over the arguments is padded with NULs, which are no
  * arguments; what was cut off ends with a NUL, too.
@@ -141,6 +148,7 @@ int procfs_read_task(struct procfs_task *t, uint32_t pid, uint32_t tid)
 	if (len < 0)
 		return (int)len;
 	t->ns_pid = innermost_pid(text, tid);
+	t->uid = real_uid(text);
 
 	if (!t->kernel_thread) {
 		snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);

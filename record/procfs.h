@@ -11,6 +11,7 @@
 
 struct procfs_task {
 	uint32_t pid, tid, parent_pid, ns_pid;	/* ns_pid: innermost namespace */
+	uint32_t uid;			/* the real one */
 	uint64_t start_ns;		/* since boot, as in /proc/PID/stat */
 	bool kernel_thread;
 	char state;

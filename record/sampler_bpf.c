@@ -93,7 +93,7 @@ static void configure(struct sampler *s, struct sampler_bpf *b, size_t ring_byte
 		bpf_map__set_max_entries(skel->maps.traced, MAX_TRACED);
 	if (s->target->threads_only)
 		bpf_map__set_max_entries(skel->maps.traced_tids, MAX_TRACED);
-	bpf_program__set_autoload(skel->progs.task_exited, !s->target->all);
+	bpf_program__set_autoload(skel->progs.task_freed, !s->target->all);
 	bpf_object__for_each_program(prog, skel->obj) {
 		if (bpf_program__type(prog) == BPF_PROG_TYPE_PERF_EVENT)
 			bpf_program__set_autoload(prog, i++ < s->opts.nr_events);
@@ -102,8 +102,8 @@ static void configure(struct sampler *s, struct sampler_bpf *b, size_t ring_byte
 
 /* Those of bpf/kernel_types.h that members are read of. */
 static const char *const kernel_types[] = {
-	"task_struct", "signal_struct", "mm_struct", "pid", "upid", "css_set", "cgroup",
-	"kernfs_node",
+	"task_struct", "mm_struct", "pid", "upid", "css_set", "cgroup",
+	"kernfs_node", "cred",
 };
 
 static int load(struct sampler *s, struct sampler_bpf *b)

@@ -21,7 +21,7 @@ void tasks_write(struct tasks *t, const struct task *k)
 		.pid = p->pid, .tid = k->tid, .parent_pid = p->parent_pid,
 		.ns_pid = p->ns_pid, .flags = k->flags, .previous = k->previous,
 		.comm = k->comm, .cmdline = p->cmdline, .cgroup = p->cgroup,
-		.uid = TASK_UID_UNKNOWN,
+		.uid = p->uid,
 	});
 }
 
@@ -77,6 +77,7 @@ struct process *tasks_new_process(struct tasks *t, uint32_t pid)
 	}
 	addrspace_init(&p->maps);
 	p->pid = p->ns_pid = pid;
+	p->uid = TASK_UID_UNKNOWN;
 	p->maps_generation = ++t->generation;
 	return p;
 }

@@ -20,6 +20,7 @@
 struct process {
 	uint32_t pid, parent_pid, ns_pid;
 	uint32_t cmdline, cgroup;	/* string ids */
+	uint32_t uid;			/* as of its last fork or exec */
 	bool kernel;			/* a kernel thread or the idle task */
 	bool maps_written;
 	uint32_t nr_threads, nr_live;	/* with and without those that exited */

@@ -138,6 +138,7 @@ static struct process *fork_process(struct tasks *t, const struct process *paren
 	p->parent_pid = parent->pid;
 	p->cmdline = parent->cmdline;
 	p->cgroup = parent->cgroup;
+	p->uid = parent->uid;
 	p->kernel = parent->kernel;
 	addrspace_copy(&p->maps, &parent->maps);
 	return p;
@@ -213,6 +214,7 @@ void tasks_message(struct tasks *t, const struct message_task *m)
 	p = k->process;
 	p->parent_pid = m->parent_pid;
 	p->ns_pid = m->ns_pid;
+	p->uid = m->uid;
 	if (m->m.kind == MESSAGE_EXEC) {
 		p->cmdline = writer_string(t->opts.writer, CLASS_ARGUMENT, m->args,
 					   m->args_bytes);

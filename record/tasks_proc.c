@@ -41,6 +41,7 @@ static void fill_process(struct tasks *t, struct process *p, const struct procfs
 {
 	p->parent_pid = f->parent_pid;
 	p->ns_pid = f->ns_pid;
+	p->uid = f->uid;
 	p->kernel = f->kernel_thread;
 	if (f->cmdline_bytes)
 		p->cmdline = writer_string(t->opts.writer, CLASS_ARGUMENT, f->cmdline,
