@@ -237,8 +237,9 @@ $(O)/tests/programs/%: tests/programs/%.rs
 	@mkdir -p $(@D)
 	$(call say,RUST)MAKEFLAGS= $(RUSTC) -O -g -C force-frame-pointers=yes -o $@ $<
 
-.PHONY: test-programs check check-run check-headers check-vm
-test-programs: $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_PROGRAMS)
+.PHONY: test-programs test-tools check check-run check-headers check-vm
+test-programs: $(UNIT_TESTS) test-tools
+test-tools: $(TEST_TOOLS) $(TEST_PROGRAMS)
 
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(NR_CPUS))
 
