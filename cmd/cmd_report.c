@@ -84,8 +84,8 @@ static int set_max_rows(void *opts, const char *arg)
 }
 
 static const struct option_row rows[] = {
-	{ 0, "by", "KEYS", "group by these: comm, pid, tid, cpu, module, symbol, cgroup, event, state",
-	  set_keys },
+	{ 0, "by", "KEYS", "group by these: comm, pid, tid, uid, cpu, module, symbol, cgroup, event, "
+	  "state, any field", set_keys },
 	{ 's', "sort", "KEYS", "the same", set_keys },
 	{ 0, "children", NULL, "rows for all that is in a stack (the default)", set_children },
 	{ 0, "no-children", NULL, "rows only for where stacks end", set_no_children },
@@ -127,7 +127,7 @@ static int print(const struct report_opts *o, struct query *q, struct profile *p
 		.profile = p, .query = q, .keys = keys,
 		.children = wants_children(o, keys) &&
 			    (o->children == CHILDREN_ON || profile_has_stacks(p)),
-		.samples = o->samples, .tree = o->tree, .direction = direction_of(o),
+		.samples = o->samples || profile_keys_find(keys, PROFILE_FIELD), .tree = o->tree, .direction = direction_of(o),
 		.percent_limit = o->percent_limit,
 		.tree_limit = o->has_limit ? o->percent_limit : DEFAULT_TREE_PERCENT,
 		.max_rows = o->max_rows,
@@ -189,7 +189,10 @@ static int run(int nr_args, char **args, void *opts)
 		err = print(o, q, p, &keys, &d);
 	if (err)
 		command_complain("%s", d.text);
-	status = err ? EXIT_FAIL : finish(o, q);
+	if (err)
+		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
+	else
+		status = finish(o, q);
 	profile_free(p);
 	query_close(q);
 	return status;

@@ -141,8 +141,8 @@ int expr_bind(struct expr *e, expr_resolve_fn resolve, void *ctx, const char *kn
 			return err;
 		}
 		if (err)
-			return diag_set(d, err, "filter, column %u: cannot use '%.80s'",
-					column_of(e, i), e->vars[i]);
+			return diag_set(d, err, "filter, column %u: '%.80s' is no number and no "
+					"text", column_of(e, i), e->vars[i]);
 	}
 	/* Operands stand before what uses them. */
 	for (size_t i = 0; i < e->nr_nodes && !err; i++)

@@ -33,13 +33,10 @@ void profile_free(struct profile *p)
 
 /* --- reading ----------------------------------------------------------------- */
 
-static struct profile_section *section_of(struct profile *p, const struct trace_event *e)
+static struct profile_section *add_section(struct profile *p, const struct trace_event *e)
 {
 	struct profile_section *grown;
 
-	for (size_t i = p->nr_sections; i-- > 0;)
-		if (p->sections[i].event == e)
-			return &p->sections[i];
 	grown = realloc(p->sections, (p->nr_sections + 1) * sizeof(*grown));
 	if (!grown)
 		return NULL;
@@ -47,17 +44,42 @@ static struct profile_section *section_of(struct profile *p, const struct trace_
 	grown += p->nr_sections;
 	memset(grown, 0, sizeof(*grown));
 	grown->event = e;
-	if (profile_sums_new(&grown->sums, p->keys, p->trace, p->texts))
+	for (size_t i = 0; i < p->keys->nr; i++) {
+		int field = profile_keys_field(p->keys->list[i], e);
+
+		if (p->keys->list[i]->kind == PROFILE_FIELD)
+			grown->fields[i] = &e->fields[field];
+	}
+	if (profile_sums_new(&grown->sums, p->keys, e, p->trace, p->texts))
 		return NULL;
 	p->nr_sections++;
 	return grown;
 }
 
+/* Whether the event has all fields that it is to be grouped by. */
+static bool has_fields(const struct profile *p, const struct trace_event *e)
+{
+	for (size_t i = 0; i < p->keys->nr; i++)
+		if (p->keys->list[i]->kind == PROFILE_FIELD &&
+		    profile_keys_field(p->keys->list[i], e) < 0)
+			return false;
+	return true;
+}
+
 static int add_batch(void *ctx, struct query_batch *b)
 {
-	struct profile_section *s = section_of(ctx, b->event);
-	int err = s ? profile_sums_add(s->sums, b) : -ENOMEM;
+	struct profile *p = ctx;
+	struct profile_section *s = NULL;
+	int err;
 
+	for (size_t i = p->nr_sections; i-- > 0 && !s;)
+		if (p->sections[i].event == b->event)
+			s = &p->sections[i];
+	if (!s && !has_fields(p, b->event))
+		return 0;
+	if (!s)
+		s = add_section(p, b->event);
+	err = s ? profile_sums_add(s->sums, b) : -ENOMEM;
 	if (err != -EBADMSG)
 		return err;
 	trace_damaged(b->batch);
@@ -240,11 +262,15 @@ int profile_new(struct profile **out, struct query *q, const struct profile_keys
 		p->frame_kind = PROFILE_MODULE;
 	if (profile_keys_find(keys, PROFILE_SYMBOL))
 		p->frame_kind = PROFILE_SYMBOL;
-	err = textids_new(&p->texts);
+	err = trace_is_stream(p->trace) ? 0 : profile_keys_check(keys, p->trace, d);
+	if (!err)
+		err = textids_new(&p->texts);
 	if (!err)
 		err = names_new(&p->names, p->trace);
 	if (!err)
 		err = query_each_batch(q, add_batch, p, d);
+	if (!err && trace_is_stream(p->trace))
+		err = profile_keys_check(keys, p->trace, d);
 	if (!err)
 		err = make_tables(p);
 	if (!err)
@@ -274,15 +300,13 @@ bool profile_has_stacks(const struct profile *p)
 
 /* --- values ------------------------------------------------------------------ */
 
-static uint64_t group_value(const struct profile *p, const struct profile_row *row,
-			    const struct profile_key *key)
+static size_t index_of(const struct profile *p, const struct profile_key *key)
 {
-	const struct profile_section *s = &p->sections[row->section];
+	size_t i = 0;
 
-	for (size_t i = 0; i < p->keys->nr; i++)
-		if (p->keys->list[i] == key)
-			return s->values[row->group * p->keys->nr + i];
-	return 0;
+	while (i + 1 < p->keys->nr && p->keys->list[i] != key)
+		i++;
+	return i;
 }
 
 /* A letter as text; anything else that a file may hold is shown as a number. */
@@ -302,11 +326,13 @@ static const char *letter_text(uint64_t v)
 struct profile_value profile_value(struct profile *p, const struct profile_row *row,
 				   const struct profile_key *key)
 {
+	const struct profile_section *s = &p->sections[row->section];
 	struct profile_value v = { 0 };
+	size_t i;
 
 	switch (key->of) {
 	case PROFILE_OF_EVENT:
-		v.text = p->sections[row->section].event->name;
+		v.text = s->event->name;
 		return v;
 	case PROFILE_OF_FRAME:
 		/* A symbol knows its module, so rows of symbols have both. */
@@ -318,9 +344,13 @@ struct profile_value profile_value(struct profile *p, const struct profile_row *
 			v.text = "[unknown]";
 		return v;
 	default:
-		v.number = group_value(p, row, key);
-		if (key->kind == PROFILE_TEXT)
+		i = index_of(p, key);
+		v.number = s->values[row->group * p->keys->nr + i];
+		v.field = s->fields[i];
+		if (key->kind == PROFILE_TEXT || (v.field && profile_keys_is_text(v.field)))
 			v.text = textids_text(p->texts, (uint32_t)v.number);
+		else if (key->kind == PROFILE_USER && v.number == TASK_UID_UNKNOWN)
+			v.text = "[unknown]";
 		else if (key->kind == PROFILE_LETTER)
 			v.text = letter_text(v.number);
 		return v;

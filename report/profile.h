@@ -50,13 +50,15 @@ const struct profile_table *profile_table_at(const struct profile *p, size_t i);
 bool profile_has_stacks(const struct profile *p);
 
 /*
- * The value of a key in a row: a number, or raw text that is not escaped.
+ * The value of a key in a row: a number, in the way of its field if there is one, or
+ * raw text that is not escaped.
  * Borrowed until profile_free().
  */
 struct profile_value {
 	const char *text;		/* NULL: it is a number */
 	uint64_t number;
 	const struct frame_name *frame;	/* modules and symbols, else NULL */
+	const struct field_desc *field;	/* fields of the event, else NULL */
 };
 
 struct profile_value profile_value(struct profile *p, const struct profile_row *row,

@@ -6,10 +6,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void put_value(struct output *o, struct profile_value v)
+static void put_value(const struct profile_print *pp, struct output *o, struct profile_value v)
 {
 	if (v.text)
 		escape_csv(output_buffer(o), v.text, strlen(v.text));
+	else if (v.field)
+		profile_print_field(pp, output_buffer(o), v, FIELDTEXT_CSV);
 	else
 		output_format(o, "%" PRIu64, v.number);
 }
@@ -22,7 +24,7 @@ static void put_row(const struct profile_print *pp, struct output *o, const char
 		output_text(o, ",");
 	}
 	for (size_t k = 0; k < pp->keys->nr; k++) {
-		put_value(o, profile_value(pp->profile, row, pp->keys->list[k]));
+		put_value(pp, o, profile_value(pp->profile, row, pp->keys->list[k]));
 		output_text(o, ",");
 	}
 	output_format(o, "%" PRIu64 ",%" PRIu64 ",%.4f", row->samples, row->self,
@@ -42,8 +44,11 @@ int profile_csv(const struct profile_print *pp, struct output *o)
 		event_key |= pp->keys->list[k]->of == PROFILE_OF_EVENT;
 	if (!event_key)
 		output_text(o, "event,");
-	for (size_t k = 0; k < pp->keys->nr; k++)
-		output_format(o, "%s,", pp->keys->list[k]->name);
+	for (size_t k = 0; k < pp->keys->nr; k++) {
+		escape_csv(output_buffer(o), pp->keys->list[k]->name,
+			   strlen(pp->keys->list[k]->name));
+		output_text(o, ",");
+	}
 	output_text(o, pp->children ? "samples,self,self_percent,children,children_percent\n"
 				    : "samples,self,self_percent\n");
 	for (size_t i = 0; i < profile_nr_tables(pp->profile); i++) {

@@ -98,6 +98,8 @@ static int put_row(struct json *j, const struct profile_row *row)
 		output_format(j->o, "%s\"%s\": ", k ? ", " : "", pp->keys->list[k]->name);
 		if (v.text)
 			query_json_text(j->o, v.text);
+		else if (v.field)
+			profile_print_field(pp, output_buffer(j->o), v, FIELDTEXT_JSON);
 		else
 			output_format(j->o, "%" PRIu64, v.number);
 	}

@@ -1,6 +1,7 @@
 #include "report/profile_keys.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t text_value(const struct trace *t, uint32_t string, struct textids *texts)
@@ -40,10 +41,19 @@ static uint64_t tid_of(const struct trace *t, const struct trace_task *task,
 	return task ? task->tid : 0;
 }
 
+static uint64_t uid_of(const struct trace *t, const struct trace_task *task,
+		       struct textids *texts)
+{
+	(void)t;
+	(void)texts;
+	return task ? task->uid : TASK_UID_UNKNOWN;
+}
+
 static const struct profile_key rows[] = {
 	{ "comm", "command", "Command", PROFILE_OF_TASK, PROFILE_TEXT, 0, comm_of },
 	{ "pid", "process", "Pid", PROFILE_OF_TASK, PROFILE_NUMBER, 0, pid_of },
 	{ "tid", "thread", "Tid", PROFILE_OF_TASK, PROFILE_NUMBER, 0, tid_of },
+	{ "uid", "user", "Uid", PROFILE_OF_TASK, PROFILE_USER, 0, uid_of },
 	{ "cpu", "CPU", "CPU", PROFILE_OF_RECORD, PROFILE_NUMBER, ROLE_CPU, NULL },
 	{ "module", "dso", "Shared Object", PROFILE_OF_FRAME, PROFILE_MODULE, 0, NULL },
 	{ "symbol", "sym", "Symbol", PROFILE_OF_FRAME, PROFILE_SYMBOL, 0, NULL },
@@ -54,48 +64,145 @@ static const struct profile_key rows[] = {
 
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const struct profile_key *find_row(const char *name, size_t len)
+static const struct profile_key *find_row(const char *name)
 {
-	for (size_t i = 0; i < NR_ROWS; i++) {
-		if (strlen(rows[i].name) == len && !memcmp(rows[i].name, name, len))
+	for (size_t i = 0; i < NR_ROWS; i++)
+		if (!strcmp(rows[i].name, name) || !strcmp(rows[i].alias, name))
 			return &rows[i];
-		if (strlen(rows[i].alias) == len && !memcmp(rows[i].alias, name, len))
-			return &rows[i];
-	}
 	return NULL;
 }
 
-static int complain(const char *name, size_t len, struct diag *d)
+static const struct profile_key *field_key(struct profile_keys *keys, const char *name)
 {
-	char all[128] = "";
+	struct profile_key *key = &keys->fields[keys->nr];
 
-	for (size_t i = 0; i < NR_ROWS; i++) {
-		strcat(all, i ? ", " : "");
-		strcat(all, rows[i].name);
-	}
-	return diag_set(d, -EINVAL, "cannot group by '%.*s': there are %s",
-			(int)(len < 80 ? len : 80), name, all);
+	for (size_t i = 0; i < keys->nr; i++)
+		if (keys->list[i]->kind == PROFILE_FIELD && !strcmp(keys->list[i]->name, name))
+			return keys->list[i];
+	*key = (struct profile_key) {
+		.name = name, .header = name, .of = PROFILE_OF_RECORD, .kind = PROFILE_FIELD,
+	};
+	return key;
+}
+
+static int add_key(struct profile_keys *keys, const char *name, struct diag *d)
+{
+	const struct profile_key *key = *name == '.' ? NULL : find_row(name);
+
+	if (!*name || !strcmp(name, "."))
+		return diag_set(d, -EINVAL, "a key is empty: give names with commas between them");
+	if (keys->nr == PROFILE_MAX_KEYS)
+		return diag_set(d, -EINVAL, "more than %d keys to group by", PROFILE_MAX_KEYS);
+	if (!key)
+		key = field_key(keys, name + (*name == '.'));
+	for (size_t i = 0; i < keys->nr; i++)
+		if (keys->list[i] == key)
+			return 0;
+	keys->list[keys->nr++] = key;
+	return 0;
 }
 
 int profile_keys_parse(struct profile_keys *keys, const char *text, struct diag *d)
 {
-	const char *at = text ? text : "comm,module,symbol";
+	char *at = keys->text, *end;
+	int err = 0;
 
+	if (!text)
+		text = "comm,module,symbol";
+	if (strlen(text) >= sizeof(keys->text))
+		return diag_set(d, -EINVAL, "the keys to group by are longer than %zu bytes",
+				sizeof(keys->text) - 1);
+	strcpy(keys->text, text);
 	keys->nr = 0;
-	for (;; at++) {
-		size_t len = strcspn(at, ","), i = 0;
-		const struct profile_key *row = find_row(at, len);
-
-		if (!row)
-			return complain(at, len, d);
-		while (i < keys->nr && keys->list[i] != row)
-			i++;
-		if (i == keys->nr)
-			keys->list[keys->nr++] = row;
-		at += len;
-		if (!*at)
-			return 0;
+	for (; at && !err; at = end) {
+		end = strchr(at, ',');
+		if (end)
+			*end++ = '\0';
+		err = add_key(keys, at, d);
 	}
+	return err;
+}
+
+/* --- fields ------------------------------------------------------------------------- */
+
+static int field_named(const struct trace_event *e, const char *name)
+{
+	for (uint32_t i = 0; i < e->nr_fields; i++)
+		if (!strcmp(e->fields[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+int profile_keys_field(const struct profile_key *key, const struct trace_event *e)
+{
+	int field = -1;
+
+	if (key->of != PROFILE_OF_RECORD)
+		return -1;
+	if (key->role)
+		field = e->by_role[key->role];
+	return field < 0 ? field_named(e, key->name) : field;
+}
+
+bool profile_keys_is_text(const struct field_desc *f)
+{
+	return f->type == FIELD_STRING || f->type == FIELD_FRAME || f->type == FIELD_TASK;
+}
+
+static void add_name(char *all, size_t size, const char *name)
+{
+	size_t len = strlen(all), name_len = strlen(name);
+
+	for (const char *at = all; (at = strstr(at, name)); at++)
+		if ((at == all || at[-1] == ' ') && (at[name_len] == ',' || !at[name_len]))
+			return;
+	if (len + name_len + 8 <= size)
+		snprintf(all + len, size - len, "%s%s", len ? ", " : "", name);
+	else if (len && all[len - 1] != '.')
+		strcpy(all + len, ", ...");
+}
+
+static int complain(const char *name, const struct trace *t, struct diag *d)
+{
+	char all[360] = "";
+
+	for (size_t i = 0; i < NR_ROWS; i++)
+		add_name(all, sizeof(all), rows[i].name);
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		const struct trace_event *e = trace_event_at(t, i);
+
+		for (uint32_t f = 0; f < e->nr_fields; f++)
+			if (e->fields[f].type != FIELD_STACK && e->fields[f].type != FIELD_BYTES)
+				add_name(all, sizeof(all), e->fields[f].name);
+	}
+	return diag_set(d, -EINVAL, "cannot group by '%.80s': there are %s", name, all);
+}
+
+static int check_field(const struct profile_key *key, const struct trace *t, struct diag *d)
+{
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		const struct trace_event *e = trace_event_at(t, i);
+		int field = profile_keys_field(key, e);
+
+		if (field < 0)
+			continue;
+		if (e->fields[field].type == FIELD_STACK || e->fields[field].type == FIELD_BYTES)
+			return diag_set(d, -EINVAL, "cannot group by '%.80s': it is no number and "
+					"no text", key->name);
+		return 0;
+	}
+	return complain(key->name, t, d);
+}
+
+int profile_keys_check(const struct profile_keys *keys, const struct trace *t,
+		       struct diag *d)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < keys->nr && !err; i++)
+		if (keys->list[i]->kind == PROFILE_FIELD)
+			err = check_field(keys->list[i], t, d);
+	return err;
 }
 
 const struct profile_key *profile_keys_find(const struct profile_keys *keys,
@@ -107,4 +214,4 @@ const struct profile_key *profile_keys_find(const struct profile_keys *keys,
 	return NULL;
 }
 
-_Static_assert(NR_ROWS <= PROFILE_MAX_KEYS, "a list may hold every key");
+_Static_assert(NR_ROWS <= PROFILE_MAX_KEYS, "a list may hold every key of the table");

@@ -26,3 +26,12 @@ uint64_t profile_print_min_weight(const struct profile_print *pp,
 
 	return least < 1 ? 1 : (uint64_t)least;
 }
+
+void profile_print_field(const struct profile_print *pp, struct bytebuf *to,
+			 struct profile_value v, enum fieldtext_style style)
+{
+	const struct fieldtext ft = { .trace = query_trace(pp->query) };
+	const struct fieldtext_value value = { .number = v.number };
+
+	fieldtext_put(&ft, to, v.field, &value, style);
+}

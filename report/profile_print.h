@@ -5,6 +5,7 @@
 #ifndef REPORT_PROFILE_PRINT_H
 #define REPORT_PROFILE_PRINT_H
 
+#include "report/fieldtext.h"
 #include "report/output.h"
 #include "report/profile.h"
 
@@ -26,6 +27,10 @@ size_t profile_print_nr_rows(const struct profile_print *pp, const struct profil
 /* The smallest weight of a branch that is shown. */
 uint64_t profile_print_min_weight(const struct profile_print *pp,
 				  const struct profile_table *t);
+
+/* A number in the way of its field. */
+void profile_print_field(const struct profile_print *pp, struct bytebuf *to,
+			 struct profile_value v, enum fieldtext_style style);
 
 /* Each returns 0, or -ENOMEM. */
 int profile_text(const struct profile_print *pp, struct output *o);

@@ -11,6 +11,8 @@
 /* The records of one event. */
 struct profile_section {
 	const struct trace_event *event;
+	/* Of keys that are fields of the event, else NULL. */
+	const struct field_desc *fields[PROFILE_MAX_KEYS];
 	struct profile_sums *sums;
 	struct profile_trie trie;
 	struct profile_sum *list;	/* ordered by group; context is the group now */

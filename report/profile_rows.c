@@ -9,18 +9,50 @@
 /* A context with the values that the keys have in it. */
 struct valued {
 	const struct profile *profile;
+	const struct profile_section *section;
 	const uint64_t *values;
 	uint32_t context;
 };
 
-static uint64_t value_of(struct profile *p, const struct profile_key *key,
-			 const struct profile_context *c)
+/* What ids of a field mean, as an id of p->texts. */
+static uint64_t text_of(struct profile *p, const struct field_desc *f, uint32_t id)
 {
-	if (key->of == PROFILE_OF_TASK)
-		return key->of_task(p->trace, trace_task(p->trace, c->task), p->texts);
-	if (key->of == PROFILE_OF_RECORD)
-		return key->role == ROLE_CPU ? c->cpu : c->state;
-	return 0;
+	struct trace_string string = { 0 };
+	const struct trace_task *task;
+
+	if (f->type == FIELD_FRAME) {
+		string.text = names_frame(p->names, id)->symbol;
+		return textids_get(p->texts, 0, string.text, strlen(string.text));
+	}
+	if (f->type == FIELD_TASK) {
+		task = trace_task(p->trace, id);
+		if (!task)
+			return textids_get(p->texts, 0, "[unknown]", 9);
+		id = task->comm;
+	}
+	string = trace_string(p->trace, id);
+	return textids_get(p->texts, 0, string.text, string.len_bytes);
+}
+
+/* The values of all keys in a context. */
+static void set_values(struct profile *p, const struct profile_section *s,
+		       const struct profile_context *c, uint64_t *values)
+{
+	size_t nr_fields = 0;
+
+	for (size_t i = 0; i < p->keys->nr; i++) {
+		const struct profile_key *key = p->keys->list[i];
+
+		values[i] = 0;
+		if (key->of == PROFILE_OF_TASK)
+			values[i] = key->of_task(p->trace, trace_task(p->trace, c->task), p->texts);
+		else if (key->role == ROLE_CPU)
+			values[i] = c->cpu;
+		else if (key->of == PROFILE_OF_RECORD)
+			values[i] = profile_sums_field(s->sums, c->fields, nr_fields++);
+		if (s->fields[i] && profile_keys_is_text(s->fields[i]))
+			values[i] = text_of(p, s->fields[i], (uint32_t)values[i]);
+	}
 }
 
 /* By what the values say, not by ids, which depend on the order of reading. */
@@ -30,11 +62,14 @@ static int compare_values(const void *va, const void *vb)
 	const struct profile *p = a->profile;
 
 	for (size_t i = 0; i < p->keys->nr; i++) {
+		const struct field_desc *f = a->section->fields[i];
 		uint64_t x = a->values[i], y = b->values[i];
 
 		if (x == y)
 			continue;
-		if (p->keys->list[i]->kind == PROFILE_TEXT)
+		if (f && f->type == FIELD_SIGNED)
+			return (int64_t)x < (int64_t)y ? -1 : 1;
+		if (p->keys->list[i]->kind == PROFILE_TEXT || (f && profile_keys_is_text(f)))
 			return strcmp(textids_text(p->texts, (uint32_t)x),
 				      textids_text(p->texts, (uint32_t)y));
 		return x < y ? -1 : 1;
@@ -58,9 +93,8 @@ static int make_groups(struct profile *p, struct profile_section *s, uint32_t *g
 	for (size_t i = 0; i < nr; i++) {
 		struct profile_context c = profile_sums_context(s->sums, i);
 
-		for (size_t k = 0; k < width; k++)
-			values[i * width + k] = value_of(p, p->keys->list[k], &c);
-		all[i] = (struct valued) { p, values + i * width, (uint32_t)i };
+		set_values(p, s, &c, values + i * width);
+		all[i] = (struct valued) { p, s, values + i * width, (uint32_t)i };
 	}
 	qsort(all, nr, sizeof(*all), compare_values);
 	for (size_t i = 0; i < nr; i++) {

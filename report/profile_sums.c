@@ -15,13 +15,20 @@ struct profile_sums {
 	const struct profile_keys *keys;
 	const struct trace *trace;
 	struct textids *texts;
-	bool by_task, by_cpu, by_state;
+	bool by_task;
+	int cpu_field;			/* -1: no key asks for it */
+	int fields[PROFILE_MAX_KEYS];	/* of the event, in the order of the keys */
+	size_t nr_fields;
+	/* Several fields are one id, folded in value by value; one is its own number. */
+	struct intern_pairs folded;
+	uint64_t last_values[PROFILE_MAX_KEYS];
+	uint64_t last_folded;		/* 0: none yet */
 	struct profile_sum *sums;	/* sums[0] is not used */
 	uint32_t nr, cap;
 	uint32_t *slots;		/* numbers of sums; 0 is a free one */
 	size_t nr_slots;
 	unsigned int shift;		/* 64 - log2(nr_slots) */
-	struct intern_pairs contexts;	/* (task, CPU), state; ids from 1 */
+	struct intern_pairs contexts;	/* (task, CPU), fields; ids from 1 */
 	struct profile_context last;	/* the context that was asked for last, */
 	uint32_t last_id;		/* and its id, or 0 */
 	uint32_t *same_task;		/* by task: the first one with its values, or 0 */
@@ -69,8 +76,25 @@ static int grow(struct profile_sums *s)
 	return 0;
 }
 
+static void choose_columns(struct profile_sums *s, const struct trace_event *e)
+{
+	s->cpu_field = -1;
+	for (size_t i = 0; i < s->keys->nr; i++) {
+		const struct profile_key *key = s->keys->list[i];
+
+		s->by_task |= key->of == PROFILE_OF_TASK;
+		if (key->of != PROFILE_OF_RECORD)
+			continue;
+		if (key->role == ROLE_CPU)
+			s->cpu_field = e->by_role[ROLE_CPU];
+		else
+			s->fields[s->nr_fields++] = profile_keys_field(key, e);
+	}
+}
+
 int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
-		     const struct trace *t, struct textids *texts)
+		     const struct trace_event *e, const struct trace *t,
+		     struct textids *texts)
 {
 	struct profile_sums *s = calloc(1, sizeof(*s));
 
@@ -82,18 +106,13 @@ int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
 	s->texts = texts;
 	intern_pairs_init(&s->contexts);
 	intern_pairs_init(&s->task_values);
+	intern_pairs_init(&s->folded);
 	s->shift = 64 - (unsigned int)__builtin_ctz(FIRST_SLOTS) + 1;
 	if (grow(s)) {
 		profile_sums_free(s);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < keys->nr; i++) {
-		s->by_task |= keys->list[i]->of == PROFILE_OF_TASK;
-		if (keys->list[i]->of == PROFILE_OF_RECORD) {
-			s->by_cpu |= keys->list[i]->role == ROLE_CPU;
-			s->by_state |= keys->list[i]->role == ROLE_STATE;
-		}
-	}
+	choose_columns(s, e);
 	*out = s;
 	return 0;
 }
@@ -104,6 +123,7 @@ void profile_sums_free(struct profile_sums *s)
 		return;
 	intern_pairs_release(&s->contexts);
 	intern_pairs_release(&s->task_values);
+	intern_pairs_release(&s->folded);
 	free(s->same_task);
 	free(s->first_task);
 	free(s->slots);
@@ -181,7 +201,7 @@ static uint32_t context_id(struct profile_sums *s, const struct profile_context 
 	uint32_t task = s->by_task ? same_task(s, c->task) : 0;
 
 	s->last = *c;
-	s->last_id = intern_pair(&s->contexts, (uint64_t)task << 32 | c->cpu, c->state);
+	s->last_id = intern_pair(&s->contexts, (uint64_t)task << 32 | c->cpu, c->fields);
 	return s->last_id;
 }
 
@@ -196,8 +216,18 @@ struct profile_context profile_sums_context(const struct profile_sums *s, size_t
 
 	return (struct profile_context) {
 		.task = (uint32_t)(pair->a >> 32), .cpu = (uint32_t)pair->a,
-		.state = (uint32_t)pair->b,
+		.fields = pair->b,
 	};
+}
+
+uint64_t profile_sums_field(const struct profile_sums *s, uint64_t fields, size_t key)
+{
+	if (s->nr_fields == 1)
+		return fields;
+	/* The last field was folded in last. */
+	for (size_t i = s->nr_fields - 1; i > key; i--)
+		fields = (uint32_t)s->folded.by_id[fields].a;
+	return s->folded.by_id[fields].b;
 }
 
 /* --- sums -------------------------------------------------------------------- */
@@ -247,7 +277,7 @@ static inline uint64_t column_at(const struct column *c, size_t row)
 }
 
 struct columns {
-	struct column task, cpu, state, stack, weight;
+	struct column task, cpu, stack, weight, fields[PROFILE_MAX_KEYS];
 };
 
 static int columns_open(struct columns *c, const struct profile_sums *s, struct query_batch *b)
@@ -256,9 +286,9 @@ static int columns_open(struct columns *c, const struct profile_sums *s, struct 
 	int err = column_open(&c->task, b, s->by_task ? by_role[ROLE_TASK] : -1, 0);
 
 	if (!err)
-		err = column_open(&c->cpu, b, s->by_cpu ? by_role[ROLE_CPU] : -1, 0);
-	if (!err)
-		err = column_open(&c->state, b, s->by_state ? by_role[ROLE_STATE] : -1, 0);
+		err = column_open(&c->cpu, b, s->cpu_field, 0);
+	for (size_t i = 0; i < s->nr_fields && !err; i++)
+		err = column_open(&c->fields[i], b, s->fields[i], 0);
 	if (!err)
 		err = column_open(&c->stack, b, by_role[ROLE_STACK], 0);
 	if (!err)
@@ -266,18 +296,46 @@ static int columns_open(struct columns *c, const struct profile_sums *s, struct 
 	return err;
 }
 
+/* 0 when out of memory. */
+static uint64_t fold_fields(struct profile_sums *s, const struct columns *c, size_t row)
+{
+	bool same = s->last_folded != 0;
+	uint64_t id = 0;
+
+	for (size_t i = 0; i < s->nr_fields; i++) {
+		uint64_t value = column_at(&c->fields[i], row);
+
+		same = same && s->last_values[i] == value;
+		s->last_values[i] = value;
+	}
+	if (same)
+		return s->last_folded;
+	for (size_t i = 0; i < s->nr_fields; i++) {
+		id = intern_pair(&s->folded, (uint64_t)i << 32 | id, s->last_values[i]);
+		if (!id)
+			break;
+	}
+	s->last_folded = id;
+	return id;
+}
+
 static inline int add_row(struct profile_sums *s, const struct columns *c, size_t row)
 {
 	struct profile_context context = {
 		.task = (uint32_t)column_at(&c->task, row),
 		.cpu = (uint32_t)column_at(&c->cpu, row),
-		.state = (uint32_t)column_at(&c->state, row),
 	};
 	uint32_t id = s->last_id, stack = (uint32_t)column_at(&c->stack, row);
 	struct profile_sum *sum;
 
+	if (s->nr_fields == 1)
+		context.fields = column_at(&c->fields[0], row);
+	else if (s->nr_fields)
+		context.fields = fold_fields(s, c, row);
+	if (s->nr_fields > 1 && !context.fields)
+		return -ENOMEM;
 	if (!id || context.task != s->last.task || context.cpu != s->last.cpu ||
-	    context.state != s->last.state)
+	    context.fields != s->last.fields)
 		id = context_id(s, &context);
 	if (!id)
 		return -ENOMEM;

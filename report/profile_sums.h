@@ -1,6 +1,6 @@
 /*
  * The first step of a profile: the records of one event summed up by context
- * (task, CPU, state, as far as the keys ask for them) and stack.  No name is
+ * (task, CPU, fields, as far as the keys ask for them) and stack.  No name is
  * looked up here, so it costs the same on a pipe, whose names come later.
  */
 #ifndef REPORT_PROFILE_SUMS_H
@@ -14,7 +14,8 @@
 
 /* Members that no key asks for are 0. */
 struct profile_context {
-	uint32_t task, cpu, state;
+	uint32_t task, cpu;
+	uint64_t fields;	/* see profile_sums_field() */
 };
 
 struct profile_sum {
@@ -26,7 +27,8 @@ struct profile_sums;
 
 /* All arguments must outlive the sums. */
 int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
-		     const struct trace *t, struct textids *texts);
+		     const struct trace_event *e, const struct trace *t,
+		     struct textids *texts);
 void profile_sums_free(struct profile_sums *s);
 /* -EBADMSG: a column is damaged and nothing was added; -ENOMEM. */
 int profile_sums_add(struct profile_sums *s, struct query_batch *b);
@@ -34,5 +36,7 @@ int profile_sums_add(struct profile_sums *s, struct query_batch *b);
 struct profile_sum *profile_sums_list(struct profile_sums *s, size_t *nr);
 size_t profile_sums_nr_contexts(const struct profile_sums *s);
 struct profile_context profile_sums_context(const struct profile_sums *s, size_t i);
+/* The number that a field has in a context; `key` counts the keys of fields, from 0. */
+uint64_t profile_sums_field(const struct profile_sums *s, uint64_t fields, size_t key);
 
 #endif

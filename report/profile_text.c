@@ -60,7 +60,9 @@ static void make_cell(struct text *t, const struct profile_row *row,
 	char number[NUMBER_BYTES];
 
 	bytebuf_clear(&t->cell);
-	if (!v.text) {
+	if (!v.text && v.field) {
+		profile_print_field(t->pp, &t->cell, v, FIELDTEXT_TERMINAL);
+	} else if (!v.text) {
 		put_cell_text(&t->cell, number_plain(number, v.number));
 	} else if (v.frame && key->kind == PROFILE_SYMBOL) {
 		put_symbol(&t->cell, v.frame);
@@ -112,9 +114,11 @@ static void pad(struct output *o, char c, size_t nr)
 	b->len += nr;
 }
 
-static bool is_number(const struct profile_key *key)
+static bool is_number(const struct text *t, const struct profile_key *key)
 {
-	return key->kind == PROFILE_NUMBER;
+	if (key->kind != PROFILE_FIELD || !t->table->nr_rows)
+		return key->kind == PROFILE_NUMBER || key->kind == PROFILE_USER;
+	return !profile_value(t->pp->profile, &t->table->rows[0], key).text;
 }
 
 static void put_aligned(struct output *o, const void *text, size_t bytes, size_t columns,
@@ -141,7 +145,7 @@ static void put_heading(struct text *t)
 		const char *header = pp->keys->list[k]->header;
 
 		put_aligned(t->o, header, strlen(header), strlen(header), t->widths[k],
-			    is_number(pp->keys->list[k]), k + 1 == pp->keys->nr);
+			    is_number(t, pp->keys->list[k]), k + 1 == pp->keys->nr);
 	}
 	output_text(t->o, pp->children ? "\n# ........  ........" : "\n# ........");
 	if (pp->samples)
@@ -183,7 +187,7 @@ static void put_row(struct text *t, const struct profile_row *row)
 	for (size_t k = 0; k < pp->keys->nr; k++) {
 		make_cell(t, row, pp->keys->list[k]);
 		put_aligned(t->o, t->cell.data, t->cell.len, columns_of(&t->cell), t->widths[k],
-			    is_number(pp->keys->list[k]), k + 1 == pp->keys->nr);
+			    is_number(t, pp->keys->list[k]), k + 1 == pp->keys->nr);
 	}
 	output_text(t->o, "\n");
 	output_settle(t->o);

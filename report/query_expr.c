@@ -116,6 +116,12 @@ static const struct common {
 
 #define NR_COMMONS (sizeof(commons) / sizeof(commons[0]))
 
+/* What a filter can tell of: a number or text. */
+static bool has_value(const struct field_desc *f)
+{
+	return f->type != FIELD_BYTES && f->type != FIELD_STACK && f->type != FIELD_FLOAT;
+}
+
 static int resolve_field(struct query_expr *x, const struct field_desc *f, struct source *s,
 			 enum expr_type *type)
 {
@@ -235,7 +241,8 @@ static int bind(struct query_expr *x, const struct trace_event *e, const char *k
 		x->now = new_bound(x, e);
 	if (!x->now)
 		return -ENOMEM;
-	if (!is_new && !x->now->fits)
+	/* Tried again only to hear why. */
+	if (!is_new && !x->now->fits && !d)
 		return 0;
 	err = expr_bind(x->e, resolve, x, known, d);
 	if (!err && is_new)
@@ -268,7 +275,8 @@ static void list_known(struct trace *t, query_expr_event_fn wanted, void *ctx, c
 		const struct trace_event *e = trace_event_at(t, i);
 
 		for (uint32_t f = 0; f < e->nr_fields && wanted(ctx, e); f++)
-			add_known(known, e->fields[f].name);
+			if (has_value(&e->fields[f]))
+				add_known(known, e->fields[f].name);
 	}
 	for (size_t i = 0; i < NR_COMMONS; i++)
 		if (commons[i].role != ROLE_DURATION)
