@@ -69,7 +69,8 @@ static void reserve_mapped(struct probeprog_builder *b, const struct probeprog_s
 		bpfcode_store(c, 8, BPF_REG_10, s->position, BPF_REG_8);
 		bpfcode_store(c, 8, BPF_REG_10, s->base, BPF_REG_9);
 	}
-	bpfcode_op_imm(c, BPF_AND, BPF_REG_8, (int32_t)(maps->cpu_bytes - 1));
+	/* Positions are multiples of 8; the verifier wants to see it, for atomic operations. */
+	bpfcode_op_imm(c, BPF_AND, BPF_REG_8, (int32_t)(maps->cpu_bytes - 8));
 	bpfcode_op(c, BPF_ADD, BPF_REG_9, BPF_REG_8);
 	bpfcode_op_imm(c, BPF_ADD, BPF_REG_9, PROBERINGS_DATA);
 }
