@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 
 #include "record/bpfcode.h"
+#include "record/lockdown.h"
 #include "record/perfevent.h"
 
 #define PMU "/sys/bus/event_source/devices/kprobe"
@@ -150,18 +151,6 @@ static int read_pmu(const char *name, const char *prefix)
 	return err ? err : atoi(text + n);
 }
 
-static bool is_locked_down(void)
-{
-	FILE *f = fopen("/sys/kernel/security/lockdown", "re");
-	char text[128] = "";
-	bool is;
-
-	is = f && fgets(text, sizeof(text), f) && strstr(text, "[confidentiality]");
-	if (f)
-		fclose(f);
-	return is;
-}
-
 int kfuncattach_try_kprobe(struct diag *d)
 {
 	struct trial t = { .prog_type = BPF_PROG_TYPE_KPROBE };
@@ -222,7 +211,7 @@ static int say_error(const struct kfuncprobe *k, const struct probe *p, int err,
 {
 	const char *why = NULL;
 
-	if (is_locked_down())
+	if (lockdown_is_confidential())
 		why = "the kernel is locked down (lockdown=confidentiality)";
 	else if (err == -EPERM || err == -EACCES)
 		why = "no right to (CAP_PERFMON and CAP_BPF, or CAP_SYS_ADMIN)";

@@ -13,6 +13,7 @@
 #include "record/drain.h"
 #include "record/eventlist.h"
 #include "record/hostinfo.h"
+#include "record/lockdown.h"
 #include "record/procfs.h"
 #include "record/spool.h"
 
@@ -94,8 +95,10 @@ static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 	if (!s->events.nr_probes)
 		return 0;
 	if (sampler_get_maps(s->sampler, &maps) < 0)
-		return diag_set(d, -EPERM, "'%s' needs BPF, which cannot be loaded here (run as "
-				"root or with CAP_BPF and CAP_PERFMON)", s->events.probes[0].text);
+		return diag_set(d, -EPERM, "'%s' needs BPF, which cannot be loaded here (%s)",
+				s->events.probes[0].text, lockdown_is_confidential() ?
+				"the kernel is locked down: lockdown=confidentiality" :
+				"run as root or with CAP_BPF and CAP_PERFMON");
 	po.traced_fd = maps.traced_fd;
 	po.traced_tids_fd = maps.traced_tids_fd;
 	po.cgroup_fd = maps.cgroup_fd;
