@@ -56,6 +56,9 @@ static void emit_read(struct probefilter *f, const struct expr_node *n, int16_t 
 	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_10);
 	bpfcode_op_imm(c, BPF_ADD, BPF_REG_1, at);
 	if (v->result == RESULT_COMM) {
+		/* The helper fills it up with zeros only since kernel 6.2. */
+		for (int16_t i = 0; i < COMM_BYTES; i += 8)
+			bpfcode_store_imm(c, 8, BPF_REG_10, (int16_t)(at + i), 0);
 		bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, COMM_BYTES);
 		bpfcode_call(c, BPF_FUNC_get_current_comm);
 		return;

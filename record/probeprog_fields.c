@@ -141,8 +141,8 @@ static void emit_data_location(struct probeprog_builder *b, const struct probepr
 }
 
 /*
- * The helper fills up with zeros, so the last byte that is not zero ends the name: found by
- * halving, which is cheaper than another call.
+ * The last byte that is not zero ends the name: found by halving, which is cheaper than
+ * another call.  The helper fills up with zeros, but before kernel 6.2 not all of it.
  */
 static void emit_comm(struct probeprog_builder *b, const struct probeprog_sink *s,
 		      int16_t length_at)
@@ -151,6 +151,8 @@ static void emit_comm(struct probeprog_builder *b, const struct probeprog_sink *
 	int found = bpfcode_label(c);
 
 	end_of_record(b, BPF_REG_1);
+	bpfcode_store_imm(c, 8, BPF_REG_1, 0, 0);
+	bpfcode_store_imm(c, 8, BPF_REG_1, 8, 0);
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, COMM_BYTES);
 	bpfcode_call(c, BPF_FUNC_get_current_comm);
 	end_of_record(b, BPF_REG_1);
