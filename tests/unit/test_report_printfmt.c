@@ -11,6 +11,13 @@
 #include <traceevent/trace-seq.h>
 #include <cmocka.h>
 
+/* Its parser leaks some of what it refuses. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libtraceevent";
+}
+
 #define MAX_FIELDS 600
 #define MAX_RECORD 8192
 #define EVENTS "/sys/kernel/tracing/events"
@@ -343,9 +350,122 @@ static void test_all_of_this_machine(void **state)
 	assert_true(counts.unread * 100 <= counts.equal);
 }
 
+/* --- what libtraceevent cannot be asked ------------------------------------- */
+
+static const char some_lines[] =
+	"name: e\nID: 1\nformat:\n"
+	"\tfield:int a;\toffset:8;\tsize:4;\tsigned:1;\n"
+	"\tfield:u64 b;\toffset:16;\tsize:8;\tsigned:0;\n"
+	"\tfield:char s[8];\toffset:24;\tsize:8;\tsigned:0;\n"
+	"\tfield:u16 v[2];\toffset:32;\tsize:4;\tsigned:0;\n"
+	"\tfield:__data_loc u32[] d;\toffset:36;\tsize:4;\tsigned:0;\n"
+	"\tfield:int gone;\toffset:40;\tsize:4;\tsigned:1;\n\n"
+	"print fmt: ";
+
+/* NULL: the format is refused. */
+static char *print_some(const char *print_fmt)
+{
+	static const struct field_desc fields[] = {
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
+		{ "a", FIELD_SIGNED, ROLE_NONE, 0, 0, "" },
+		{ "b", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
+		{ "s", FIELD_BYTES, ROLE_NONE, 0, 0, "" },
+		{ "v[0]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
+		{ "v[1]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
+		{ "d", FIELD_BYTES, ROLE_NONE, 0, 0, "" },
+	};
+	static const uint8_t bytes[] = "ab\x1b\0rest\1\0\0\0\2\0\0";
+	const uint64_t values[] = { 0, (uint64_t)-3, UINT64_MAX, 8, 7, 65535, UINT64_C(8) << 32 | 8 };
+	struct trace_event e = { .name = "e", .nr_fields = 7, .fields = fields };
+	const struct query_record r = { .event = &e, .values = values, .bytes = bytes };
+	char *format = malloc(sizeof(some_lines) + strlen(print_fmt));
+	struct bytebuf to;
+	struct printfmt *p;
+
+	assert_non_null(format);
+	strcat(strcpy(format, some_lines), print_fmt);
+	e.format = format;
+	bytebuf_init(&to);
+	if (!printfmt_new(&p, &e)) {
+		printfmt_put(p, &(struct fieldtext) { .trace = NULL }, &r, &to);
+		bytebuf_u8(&to, 0);
+		printfmt_free(p);
+	}
+	free(format);
+	return (char *)to.data;
+}
+
+static void test_signs_and_bounds(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "\"%d %u %x\", REC->a, REC->a, REC->a", "-3 4294967293 fffffffd" },
+		{ "\"%s\", REC->a < 0 ? \"less\" : \"more\"", "less" },
+		{ "\"%d %d\", REC->a / 2, REC->a % 2", "-1 -1" },
+		{ "\"%d %d\", REC->a / 0, REC->b % 0", "0 0" },
+		{ "\"%d\", REC->b > 1ULL", "1" },
+		{ "\"%llu\", (u8)REC->b", "255" },
+		{ "\"[%5d|%-5d|%05d|%.2x]\", 7, 7, 7, 7", "[    7|7    |00007|07]" },
+		{ "\"[%s|%4s|%-4s|%.1s]\", REC->s, REC->s, REC->s, REC->s",
+		  "[ab\\x1b| ab\\x1b|ab\\x1b |a]" },
+		{ "\"%d %d %d\", REC->v[0], REC->v[1], REC->v[REC->b]", "7 65535 0" },
+		{ "\"%u\", ((u32 *)__get_dynamic_array(d))[1]", "2" },
+		{ "\"%s\", __print_array(__get_dynamic_array(d), REC->b, 4)", "{0x1,0x2}" },
+		{ "\"%s\", __print_hex(REC->s, REC->b)", "61 62 1b 00 72 65 73 74" },
+		{ "\"%s\", __print_symbolic(REC->a, { -3, \"three\" })", "three" },
+		{ "\"%s\", __print_flags(REC->v[0], \"|\", { 1, \"A\" }, { NAME, \"B\" })", "A|0x6" },
+		{ "\"%*pbl\", 16, REC->d", "0" },
+		{ "\"%d%%\\n\", 1 + 2 * 3 << 1 == 14 && !0", "1% " },
+		{ "\"%999d\", REC->gone", NULL },
+		{ "\"%d\", REC->none", NULL },
+		{ "\"%d %d\", 1", NULL },
+		{ "\"%99999d\", 1", NULL },
+		{ "\"%n\", REC->a", NULL },
+		{ "\"%d\", jiffies", NULL },
+		{ "\"%d\", sideways(REC->a)", NULL },
+		{ "\"%d\", 1 +", NULL },
+		{ "\"%d, REC->a", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = print_some(cases[i][0]);
+
+		if (cases[i][1] && text)
+			assert_string_equal(text, cases[i][1]);
+		else if (cases[i][1] || text)
+			fail_msg("%s gives %s", cases[i][0], text ? text : "nothing");
+		free(text);
+	}
+}
+
+/* Deep and long ones end in a refusal, not in an overflow of the stack. */
+static void test_depth(void **state)
+{
+	static const char *const pieces[] = {
+		"(", "-", "REC->a+", "1?", "1?1:", "(int)", "REC->v[", "\"\"" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		size_t len = strlen(pieces[i]), nr = 200000 / len;
+		char *text = calloc(1, 200100), *got;
+
+		assert_non_null(text);
+		strcpy(text, "\"%d\", ");
+		for (size_t k = 0; k < nr; k++)
+			memcpy(text + 6 + k * len, pieces[i], len);
+		strcat(text, "1");
+		got = print_some(text);
+		assert_null(got);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_signs_and_bounds),
+		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_all_of_this_machine),
 	};
 
