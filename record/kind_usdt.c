@@ -16,9 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROBE_KIND(x) extern const struct probe_kind probe_kind_##x;
-PROBE_KIND(usdt)
-#undef PROBE_KIND
+/* Defined at the end. */
+extern const struct probe_kind probe_kind_usdt;
 
 #define MAX_EVENTS 2000
 
