@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#define RESERVE_TRIES 3
+#define RESERVE_TRIES 8		/* each fails only if an interrupt came in between */
 #define MAX_STACK_RECORD 224	/* built on the program's stack of 512 bytes */
 
 /* r1, the record's size, becomes its first two members at once; r2 is lost. */
