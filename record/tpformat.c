@@ -26,28 +26,68 @@ static size_t name_bytes(const char *at)
 	return n;
 }
 
+static bool is_name_byte(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/*
+ * "unsigned long args[6]", "__data_loc char[] name": two words at least, and one pair
+ * of brackets at most, behind a word.  It may hold arithmetic on constants.
+ */
+static bool is_declaration(const char *at, size_t len)
+{
+	const char *open = memchr(at, '[', len), *end = at + len;
+	unsigned int words = 0;
+
+	for (const char *c = at; c < end; c++) {
+		bool inside = open && c > open && memchr(c, ']', (size_t)(end - c));
+
+		if (is_name_byte(*c)) {
+			words += !inside && (c == at || !is_name_byte(c[-1]));
+			continue;
+		}
+		if (c == at || (!strchr(" *", *c) && c != open &&
+				!(inside && (*c == ']' || strchr("()+-/", *c)))))
+			return false;
+	}
+	if (open && (!is_name_byte(open[-1]) || !memchr(open, ']', (size_t)(end - open))))
+		return false;
+	if (open && end[-1] != ']' && strncmp(at, "__data_loc ", 11) &&
+	    strncmp(at, "__rel_loc ", 10))
+		return false;
+	return words > 1 && !isdigit((unsigned char)*at) &&
+	       (is_name_byte(end[-1]) || end[-1] == ']');
+}
+
+static bool is_number(const char *at, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isdigit((unsigned char)at[i]))
+			return false;
+	return len > 0 && len <= 6;
+}
+
 /* "field:unsigned long args[6];\toffset:16;\tsize:48;\tsigned:0;" */
 static bool is_field_line(const char *line, size_t len)
 {
 	static const char *const parts[] = { "field:", "\toffset:", "\tsize:", "\tsigned:" };
 	const char *end = line + len;
-	int open = 0;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		size_t n = strlen(parts[i]), digits = 0;
+		size_t n = strlen(parts[i]);
+		const char *stop;
 
 		if ((size_t)(end - line) < n || memcmp(line, parts[i], n))
 			return false;
-		for (line += n; line < end && *line != ';'; line++, digits++) {
-			if (*line == '[' || *line == ']')
-				open += *line == '[' ? 1 : -1;
-			if (open < 0 || open > 1 || strchr("\"'\\{}\t#", *line) ||
-			    (i && (digits > 6 || !isdigit((unsigned char)*line))))
-				return false;
-		}
-		if (line == end || !digits || open)
+		line += n;
+		stop = memchr(line, ';', (size_t)(end - line));
+		if (!stop || stop == line)
 			return false;
-		line++;
+		n = (size_t)(stop - line);
+		if (i ? !is_number(line, n) : !is_declaration(line, n))
+			return false;
+		line = stop + 1;
 	}
 	return line == end;
 }

@@ -172,15 +172,24 @@ SAME = [
 ]
 
 
-def exists(event):
-    return live.run_command([live.KYMO, "record", "--use", "tp_btf", "-e", event, "-o",
-                             "/dev/null", "--", "true"]).returncode == 0
+def typed_events():
+    """Those of SAME that this kernel has and that can be had from arguments here."""
+    events = list(SAME)
+    while events:
+        r = live.run_command([live.KYMO, "record", "--use", "tp_btf", "-o", "/dev/null",
+                              *[x for event in events for x in ("-e", event)], "--", "true"])
+        if r.returncode == 0:
+            return events
+        left = [e for e in events if "'%s'" % e.split("(")[0] not in r.stderr.decode()]
+        check(len(left) < len(events), r.stderr.decode())
+        events = left
+    return events
 
 
 def test_side_by_side(folder):
     """both ways, side by side, see the same values"""
     need("tp_btf")
-    events = [event for event in SAME if exists(event)]
+    events = typed_events()
     check(len(events) > 12, "only %d events can be had from arguments" % len(events))
     inner, outer = (os.path.join(folder, name) for name in ("inner.kymo", "outer.kymo"))
     listed = [x for event in events for x in ("-e", event)]
