@@ -14,6 +14,7 @@
 #define DEFAULT_CPU_BYTES (16u << 20)
 #define DEFAULT_ALL_BYTES (256u << 20)	/* of machines with many CPUs */
 #define LEAST_CPU_BYTES (64u << 10)
+#define MOST_CPU_BYTES (256u << 20)	/* the verifier follows offsets of 29 bits */
 
 uint64_t proberings_round_up(uint64_t n)
 {
@@ -130,6 +131,8 @@ static uint64_t choose_cpu_bytes(const struct proberings_opts *opts, uint32_t nr
 		while (bytes * nr_cpus > DEFAULT_ALL_BYTES && bytes > LEAST_CPU_BYTES)
 			bytes /= 2;
 	}
+	if (bytes > MOST_CPU_BYTES)
+		bytes = MOST_CPU_BYTES;
 	bytes = proberings_round_up(bytes / 2 + 1);
 	return bytes < least ? proberings_round_up(least) : bytes;
 }
