@@ -97,17 +97,17 @@ static const uint8_t *next_piece(struct pieces *p, int32_t len_bytes)
 }
 
 /* Memory that could not be read is no text at all, which is not the same as "". */
-static uint64_t take_text(struct probedrain *pd, const struct column *c, struct pieces *p,
-			  int32_t len_bytes)
+static uint64_t take_text(struct probedrain *pd, const struct source *s, const struct column *c,
+			  struct pieces *p, int32_t len_bytes)
 {
 	const uint8_t *text = next_piece(p, len_bytes);
-	size_t len;
 
 	if (!text)
 		return 0;
-	len = c->result == RESULT_STRING || c->result == RESULT_COMM ?
-	      strnlen((const char *)text, (size_t)len_bytes) : (size_t)len_bytes;
-	return writer_string(pd->opts.writer, c->class, text, len);
+	if (c->result != RESULT_STRING && c->result != RESULT_COMM)
+		return writer_bytes(pd->opts.writer, s->event, text, (size_t)len_bytes);
+	return writer_string(pd->opts.writer, c->class, text,
+			     strnlen((const char *)text, (size_t)len_bytes));
 }
 
 static uint32_t take_stack(struct probedrain *pd, const struct source *s,
@@ -143,7 +143,7 @@ static void take_fields(struct probedrain *pd, const struct source *s,
 		const struct column *c = &s->columns[i];
 
 		if (c->result != RESULT_NUMBER) {
-			to[i] = take_text(pd, c, &p, read_length(rec, c->offset));
+			to[i] = take_text(pd, s, c, &p, read_length(rec, c->offset));
 			continue;
 		}
 		to[i] = read_number(rec->data + c->offset, c->size, c->is_signed);

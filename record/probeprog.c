@@ -100,7 +100,11 @@ static int build(struct probeprog_builder *b, struct diag *d)
 	bpfcode_here(c, b->lost);
 	probeprog_sink_count_lost(b);
 	bpfcode_here(c, b->skip);
-	bpfcode_op_imm(c, BPF_MOV, BPF_REG_0, 0);
+	/*
+	 * Where perf shares the event, 0 takes it away from everybody else.  Elsewhere the
+	 * result means nothing, or has to be 0.
+	 */
+	bpfcode_op_imm(c, BPF_MOV, BPF_REG_0, b->variant->prog_type == BPF_PROG_TYPE_TRACEPOINT);
 	bpfcode_exit(c);
 	return bpfcode_finish(c);
 }
