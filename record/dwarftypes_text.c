@@ -22,6 +22,13 @@ static const char *keyword(int tag)
 	}
 }
 
+static bool is_pointer_text(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len && text[len - 1] == '*';
+}
+
 static void describe(Dwarf_Die *holder, char *to, size_t size_bytes, int depth)
 {
 	char inner[256] = "void";
@@ -46,8 +53,7 @@ static void describe(Dwarf_Die *holder, char *to, size_t size_bytes, int depth)
 	describe(&type, inner, sizeof(inner), depth + 1);
 	switch (tag) {
 	case DW_TAG_pointer_type:
-		snprintf(to, size_bytes, "%s%s*", inner,
-			 inner[strlen(inner) - 1] == '*' ? "" : " ");
+		snprintf(to, size_bytes, "%s%s*", inner, is_pointer_text(inner) ? "" : " ");
 		break;
 	case DW_TAG_reference_type:
 		snprintf(to, size_bytes, "%s &", inner);
@@ -59,7 +65,7 @@ static void describe(Dwarf_Die *holder, char *to, size_t size_bytes, int depth)
 		snprintf(to, size_bytes, "%s[]", inner);
 		break;
 	case DW_TAG_const_type:
-		if (inner[strlen(inner) - 1] == '*')
+		if (is_pointer_text(inner))
 			snprintf(to, size_bytes, "%s const", inner);
 		else
 			snprintf(to, size_bytes, "const %s", inner);

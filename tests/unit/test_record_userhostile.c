@@ -267,7 +267,7 @@ static void damaged_debug_information(void **state)
 		struct image image = image_read(programs[p]);
 
 		for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
-			damage_section(&image, sections[i], i < 2 ? 400 : 60);
+			damage_section(&image, sections[i], i < 2 ? 1200 : 200);
 		image_release(&image);
 	}
 	assert_true(nr_values > 1000);
