@@ -123,9 +123,10 @@ static __always_inline void count_lost(__u32 row)
 		++*count;
 }
 
-static __always_inline void deliver(void *ctx, void *message, __u64 size_bytes, __u32 row)
+static __always_inline void deliver(void *ctx, void *message, __u64 size_bytes,
+				    __u64 max_bytes, __u32 row)
 {
-	long err;
+	long err = -1;
 
 	if (use_ring_buffer) {
 		__u64 used = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
@@ -138,7 +139,13 @@ static __always_inline void deliver(void *ctx, void *message, __u64 size_bytes, 
 		if (used >= wake_bytes &&
 		    (used & (wake_bytes / 8 - 1)) < size_bytes + BPF_RINGBUF_HDR_SZ)
 			flags = BPF_RB_FORCE_WAKEUP;
-		err = bpf_ringbuf_output(&ring, message, size_bytes, flags);
+		/*
+		 * Linux 6.12's verifier forgets the bound of a number when a sum with
+		 * it was compared: it is told again.
+		 */
+		asm volatile("" : "+r"(size_bytes));
+		if (size_bytes <= max_bytes)
+			err = bpf_ringbuf_output(&ring, message, size_bytes, flags);
 	} else {
 		err = bpf_perf_event_output(ctx, &perf_buffers, BPF_F_CURRENT_CPU,
 					    message, size_bytes);
@@ -239,7 +246,7 @@ static __noinline int take_sample(struct bpf_perf_event_data *ctx, __u32 event)
 		s->user_frames = read_address(ctx, s->ips + frames);
 	if (s->user_frames > 0)
 		frames = (frames + s->user_frames) & (SCRATCH_FRAMES - 1);
-	deliver(ctx, s, sizeof(*s) + frames * sizeof(__u64), event);
+	deliver(ctx, s, sizeof(*s) + frames * sizeof(__u64), sizeof(union sample_scratch), event);
 	return 0;
 }
 
@@ -337,7 +344,7 @@ int task_forked(struct bpf_raw_tracepoint_args *ctx)
 		if (bpf_map_update_elem(&traced, &t->m.pid, &value, BPF_ANY))
 			count_lost(SAMPLE_MAX_EVENTS);
 	}
-	deliver(ctx, t, sizeof(*t), SAMPLE_MAX_EVENTS);
+	deliver(ctx, t, sizeof(*t), sizeof(union task_scratch), SAMPLE_MAX_EVENTS);
 	return 0;
 }
 
@@ -369,7 +376,7 @@ int task_execed(struct bpf_raw_tracepoint_args *ctx)
 	if (bpf_probe_read_user(t->args, bytes, (void *)start))
 		bytes = 0;
 	t->args_bytes = bytes;
-	deliver(ctx, t, sizeof(*t) + bytes, SAMPLE_MAX_EVENTS);
+	deliver(ctx, t, sizeof(*t) + bytes, sizeof(union task_scratch), SAMPLE_MAX_EVENTS);
 	return 0;
 }
 

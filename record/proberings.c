@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define DEFAULT_CPU_BYTES (16u << 20)
+#define DEFAULT_CPU_BYTES (32u << 20)
 #define DEFAULT_ALL_BYTES (256u << 20)	/* of machines with many CPUs */
 #define LEAST_CPU_BYTES (64u << 10)
 #define MOST_CPU_BYTES (256u << 20)	/* the verifier follows offsets of 29 bits */

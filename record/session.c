@@ -26,7 +26,7 @@
  * Nobody wakes us for the rings of probes.  At 5 million records a second they fill in
  * about 100 ms; a ring found this full is looked at sooner the next time.
  */
-#define PROBES_INTERVAL_MS 40
+#define PROBES_INTERVAL_MS 25
 #define PROBES_MIN_INTERVAL_MS 2
 #define PROBES_BUSY_PERCENT 25
 /* A flush follows a drain: 900 ms at the most, so that kill -9 costs less than a second. */
