@@ -67,6 +67,25 @@ static bool is_tagged_user(const struct btftypes *b, uint32_t pointer)
 	return false;
 }
 
+/*
+ * Text that a function only reads is recorded as text; what it may write is a buffer
+ * with anything in it, which has to be asked for.
+ */
+static bool is_const(const struct btftypes *b, uint32_t type)
+{
+	for (int i = 0; i < MAX_NESTING; i++) {
+		unsigned int kind = btftypes_kind(b, type);
+
+		if (kind == BTF_KIND_CONST)
+			return true;
+		if (kind != BTF_KIND_VOLATILE && kind != BTF_KIND_TYPE_TAG &&
+		    kind != BTF_KIND_RESTRICT)
+			return false;
+		type = btftypes_target(b, type);
+	}
+	return false;
+}
+
 /* Text has no name of its own: u8 and its like are numbers. */
 static bool is_char(const struct btftypes *b, uint32_t type)
 {
@@ -366,7 +385,7 @@ static int end_pointer(struct walk *w, uint32_t type)
 	v->hint = HINT_HEX;
 	v->space = is_tagged_user(w->b, type) ? SPACE_USER : SPACE_ANY;
 	if (is_char(w->b, to)) {
-		v->is_char_pointer = true;
+		v->is_char_pointer = is_const(w->b, to);
 		v->class = class_of(w);
 	}
 	if (btftypes_kind(w->b, btftypes_strip(w->b, to)) == BTF_KIND_FUNC_PROTO) {
