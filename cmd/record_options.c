@@ -50,7 +50,8 @@ static int set_events(void *opts, const char *arg)
 	struct record_opts *o = opts;
 
 	if (o->nr_events == MAX_EVENT_OPTIONS) {
-		command_complain("more than %d -e", MAX_EVENT_OPTIONS);
+		command_complain("more than %d -e: name several events in one, with commas or a glob",
+				 MAX_EVENT_OPTIONS);
 		return EXIT_USAGE;
 	}
 	o->events[o->nr_events++] = (struct session_event){ .text = arg };

@@ -33,6 +33,11 @@ static int add_sampled(struct eventlist *l, const struct session_opts *o,
 	s->kernel_stack = choose(e->kernel_stack, o->kernel_stack, true);
 	s->user_stack = choose(e->user_stack, o->user_stack, true);
 	s->filter = e->filter;
+	for (size_t i = 0; i < l->nr_sampled; i++)
+		if (!strcmp(l->sampled[i].name, s->name))
+			return diag_set(d, -EINVAL, "event '%s' is asked for twice, the second time "
+					"by '%s': leave that out, or join their filters with ||",
+					s->name, spec->text);
 	l->nr_sampled++;
 	return 0;
 }

@@ -112,6 +112,19 @@ static int usual_fields(struct probe *p, struct probespec_field **out, size_t *n
 	return 0;
 }
 
+/* Else nobody could say which of them is meant. */
+static int check_names(const struct probe *p, const struct probespec_field *specs, size_t nr,
+		       struct diag *d)
+{
+	for (size_t i = 0; i < nr; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(specs[i].name, specs[k].name))
+				return diag_set(d, -EINVAL, "'%s' has two fields '%s': call one "
+						"of them differently (other=%s)", p->name,
+						specs[i].name, specs[i].source);
+	return 0;
+}
+
 int probe_fields_set(struct probe *p, const char *text, struct diag *d)
 {
 	struct probespec_field *specs;
@@ -122,7 +135,9 @@ int probe_fields_set(struct probe *p, const char *text, struct diag *d)
 	if (err)
 		return err;
 	if (nr > MAX_FIELDS)
-		err = diag_set(d, -E2BIG, "more than %d fields of '%s'", MAX_FIELDS, p->name);
+		err = diag_set(d, -EINVAL, "more than %d fields of '%s'", MAX_FIELDS, p->name);
+	if (!err)
+		err = check_names(p, specs, nr, d);
 	p->fields = calloc(nr + 1, sizeof(*p->fields));
 	if (!p->fields)
 		err = -ENOMEM;

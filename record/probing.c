@@ -15,12 +15,31 @@ struct probing {
 	struct attachset attached;
 };
 
+/* Whoever looks at an event by its name must get one, not two with other filters. */
+static int check_names(const struct probes *set, size_t before, const struct probe_spec *spec,
+		       struct diag *d)
+{
+	for (size_t i = before; i < set->nr; i++)
+		for (size_t k = 0; k < before; k++)
+			if (!strcmp(set->list[i]->name, set->list[k]->name))
+				return diag_set(d, -EINVAL, "event '%s' is asked for twice, the "
+						"second time by '%s': leave that out, or join "
+						"their filters with ||", set->list[i]->name,
+						spec->text);
+	return 0;
+}
+
 static int resolve_all(struct probing *p, struct diag *d)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < p->opts.nr_specs && !err; i++)
+	for (size_t i = 0; i < p->opts.nr_specs && !err; i++) {
+		size_t before = p->probes.nr;
+
 		err = probe_resolve(&p->probes, &p->opts.specs[i], d);
+		if (!err)
+			err = check_names(&p->probes, before, &p->opts.specs[i], d);
+	}
 	return err;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "record/nearnames.h"
 #include "record/perfevent.h"
 
 #define CACHE_MISSES(cache, op)						\
@@ -129,6 +130,19 @@ static bool take_name(struct sampled *s, const char *name)
 	return r || take_raw(s, name);
 }
 
+static int complain_unknown(const char *name, struct diag *d)
+{
+	struct nearnames n;
+	char near[256];
+
+	nearnames_begin(&n, name);
+	nearnames_try(&n, CPU_NAME);
+	for (size_t i = 0; i < NR_ROWS; i++)
+		nearnames_try(&n, table[i].name);
+	nearnames_text(&n, near, sizeof(near));
+	return diag_set(d, -ENOENT, "unknown event '%s'%s; see: kymo list", name, near);
+}
+
 int sampled_parse(struct sampled *out, const char *text, struct diag *d)
 {
 	const char *colon = strchr(text, ':');
@@ -141,7 +155,7 @@ int sampled_parse(struct sampled *out, const char *text, struct diag *d)
 		return diag_set(d, -ENOENT, "unknown event '%.40s...'", text);
 	snprintf(name, sizeof(name), "%.*s", colon ? (int)(colon - text) : n, text);
 	if (!take_name(out, name))
-		return diag_set(d, -ENOENT, "unknown event '%s' (see: kymo list)", name);
+		return complain_unknown(name, d);
 	return colon ? take_modifiers(out, colon + 1, d) : 0;
 }
 

@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "record/kernelbtf.h"
+#include "record/lockdown.h"
+#include "record/rights.h"
+
 #define MIN_BUFFER_BYTES (1u << 20)
 #define MAX_BUFFER_BYTES (64u << 20)
 /* Two stacks of some 40 frames: most messages are smaller. */
@@ -161,14 +165,41 @@ static int try_backend(struct sampler *s, enum sampler_transport transport, bool
 	return err;
 }
 
+static bool is_refusal(int err)
+{
+	return err == -EPERM || err == -EACCES;
+}
+
+/* Why programs were not loaded, and what to do about it. */
+static void explain(struct sampler *s, int err)
+{
+	char lacking[RIGHTS_TEXT_BYTES];
+	const char *why = strerror(-err);
+
+	if (is_refusal(err) && rights_lacks_bpf(lacking)) {
+		snprintf(s->no_bpf, sizeof(s->no_bpf), "%s; run as root, or give kymo what is "
+			 "missing (setcap)", lacking);
+		return;
+	}
+	if (lockdown_is_confidential())
+		why = "the kernel is locked down: lockdown=confidentiality";
+	else if (err == -EMFILE)
+		why = "too many open files, see: ulimit -n";
+	else if (err == -ENOMEM)
+		why = "out of memory";
+	else if (s->no_types)
+		why = "the kernel does not tell its types in " KERNELBTF_PATH;
+	snprintf(s->no_bpf, sizeof(s->no_bpf), "%s", why);
+}
+
 static void note_fallback(struct sampler *s, int err)
 {
 	const char *whom = s->target->all ? "whole CPUs" :
 			   s->target->child ? "this command" : "this process";
 
-	if (err != -EPERM && err != -EACCES)
+	if (!is_refusal(err))
 		add_note(s, "cannot load BPF programs (%s): sampling %s through perf_event_open",
-			 strerror(-err), whom);
+			 s->no_bpf, whom);
 	else if (s->user_only)
 		add_note(s, "not allowed to load BPF programs: sampling %s in user space through "
 			 "perf_event_open (run as root or with CAP_BPF and CAP_PERFMON for "
@@ -215,9 +246,12 @@ static int open_first_usable(struct sampler *s, struct diag *d)
 			return diag_set(d, -EOPNOTSUPP, "%s needs BPF, which does not know the "
 					"process numbers of this pid namespace", needs_bpf(s));
 		add_note(s, "in a pid namespace of its own: sampling through perf_event_open");
+		snprintf(s->no_bpf, sizeof(s->no_bpf), "in a pid namespace of its own, whose "
+			 "process numbers BPF does not know");
 		return try_backend(s, SAMPLER_PERF_MMAP, &unusable, d);
 	}
 	if (s->opts.transport != SAMPLER_AUTO) {
+		snprintf(s->no_bpf, sizeof(s->no_bpf), "leave out --transport");
 		err = try_backend(s, s->opts.transport, &unusable, d);
 		if (unusable && (err == -EPERM || err == -EACCES))
 			diag_set(d, err, "not allowed to load BPF programs (run as root or with "
@@ -235,9 +269,10 @@ static int open_first_usable(struct sampler *s, struct diag *d)
 	if (!err || !unusable)
 		return err;
 	bpf_err = err;
+	explain(s, err);
 	if (needs_bpf(s))
-		return diag_set(d, err, "%s needs BPF, which cannot be loaded: %s", needs_bpf(s),
-				strerror(-err));
+		return diag_set(d, err, "%s needs BPF, which cannot be loaded here (%s)",
+				needs_bpf(s), s->no_bpf);
 	err = try_backend(s, SAMPLER_PERF_MMAP, &unusable, d);
 	if (!err)
 		note_fallback(s, bpf_err);
@@ -258,7 +293,12 @@ int sampler_open(struct sampler **out, const struct sampler_opts *opts, struct t
 		return diag_set(d, -ENOMEM, "out of memory");
 	s->opts = *opts;
 	s->target = target;
-	s->nr_cpus = (uint32_t)libbpf_num_possible_cpus();
+	err = libbpf_num_possible_cpus();
+	if (err < 0) {
+		free(s);
+		return diag_set(d, err, "cannot count the CPUs: %s", strerror(-err));
+	}
+	s->nr_cpus = (uint32_t)err;
 	for (size_t i = 0; i < opts->nr_events; i++) {
 		s->events[i] = opts->events[i];
 		prepare_attr(s, i);
@@ -308,9 +348,14 @@ int sampler_get_maps(const struct sampler *s, struct sampler_maps *maps)
 {
 	*maps = (struct sampler_maps){ -1, -1, -1 };
 	if (!s->backend->maps)
-		return -EOPNOTSUPP;
+		return s->no_types ? -ENODATA : -EOPNOTSUPP;
 	s->backend->maps(s, maps);
 	return 0;
+}
+
+const char *sampler_no_bpf(const struct sampler *s)
+{
+	return s->no_bpf;
 }
 
 size_t sampler_fds(const struct sampler *s, int *fds, size_t max)

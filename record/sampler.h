@@ -63,8 +63,12 @@ struct sampler_maps {
 	int cgroup_fd;		/* cgroup array with one entry */
 };
 
-/* -EOPNOTSUPP when no BPF is in use. */
+/*
+ * -EOPNOTSUPP when no BPF is in use, and sampler_no_bpf() tells why; -ENODATA when only
+ * the kernel's types are missing, so that BPF programs are loaded, but follow nobody.
+ */
 int sampler_get_maps(const struct sampler *s, struct sampler_maps *maps);
+const char *sampler_no_bpf(const struct sampler *s);
 
 /* fds to poll for reading; at most max of them; returns how many there are. */
 size_t sampler_fds(const struct sampler *s, int *fds, size_t max);

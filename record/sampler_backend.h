@@ -25,6 +25,8 @@ struct sampler {
 	uint32_t nr_cpus;		/* possible ones */
 	bool user_only;
 	bool stopped;			/* by sampler_disable() */
+	bool no_types;			/* the kernel does not tell them */
+	char no_bpf[160];		/* why BPF is not in use, or "" */
 	char note[512];
 };
 

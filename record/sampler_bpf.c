@@ -114,6 +114,7 @@ static int load(struct sampler *s, struct sampler_bpf *b)
 	char path[64];
 	int err;
 
+	s->no_types = types_fd == -EBADMSG || types_fd == -ENOENT;
 	/* Without it libbpf reads all of the kernel's types itself, or says why not. */
 	if (types_fd >= 0) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", types_fd);

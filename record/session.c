@@ -13,7 +13,7 @@
 #include "record/drain.h"
 #include "record/eventlist.h"
 #include "record/hostinfo.h"
-#include "record/lockdown.h"
+#include "record/kernelbtf.h"
 #include "record/procfs.h"
 #include "record/spool.h"
 
@@ -91,14 +91,18 @@ static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 		.progress = progress, .progress_ctx = ctx,
 	};
 	struct sampler_maps maps;
+	int err;
 
 	if (!s->events.nr_probes)
 		return 0;
-	if (sampler_get_maps(s->sampler, &maps) < 0)
+	err = sampler_get_maps(s->sampler, &maps);
+	if (err == -ENODATA && (!s->target.all || s->target.cgroup_fd >= 0))
+		return diag_set(d, err, "'%s': without the kernel's types (%s) processes cannot be "
+				"followed: record the whole machine (-a), with --filter 'pid == ...'",
+				s->events.probes[0].text, KERNELBTF_PATH);
+	if (err && err != -ENODATA)
 		return diag_set(d, -EPERM, "'%s' needs BPF, which cannot be loaded here (%s)",
-				s->events.probes[0].text, lockdown_is_confidential() ?
-				"the kernel is locked down: lockdown=confidentiality" :
-				"run as root or with CAP_BPF and CAP_PERFMON");
+				s->events.probes[0].text, sampler_no_bpf(s->sampler));
 	po.traced_fd = maps.traced_fd;
 	po.traced_tids_fd = maps.traced_tids_fd;
 	po.cgroup_fd = maps.cgroup_fd;
@@ -179,6 +183,15 @@ static void describe(struct session *s)
 	hostinfo_write_clock(s->writer);
 }
 
+static int say_no_thread(struct diag *d, int err, const char *what)
+{
+	bool is_limit = err == -EAGAIN || err == -ENOMEM;
+
+	return diag_set(d, err, "cannot start %s: %s%s", what, strerror(-err), is_limit ?
+			" (not enough memory or threads; see: ulimit -v -u, and the cgroup's "
+			"memory.max and pids.max)" : "");
+}
+
 static int open_output(struct session *s, struct diag *d)
 {
 	struct writer_output out = { .put = spool_put };
@@ -194,14 +207,14 @@ static int open_output(struct session *s, struct diag *d)
 						SPOOL_LIMIT_BYTES);
 	s->opts.output_fd = -1;
 	if (err)
-		return diag_set(d, err, "cannot start writing: %s", strerror(-err));
+		return say_no_thread(d, err, "writing");
 	out.ctx = s->spool;
 	err = writer_open(&s->writer, &out, 0, ZSTD_LEVEL);
 	if (err)
 		return diag_set(d, err, "cannot write the trace: %s", strerror(-err));
 	err = writer_start_worker(s->writer, ENCODER_LIMIT_BYTES);
 	if (err)
-		return diag_set(d, err, "cannot start encoding: %s", strerror(-err));
+		return say_no_thread(d, err, "encoding");
 	opts.writer = s->writer;
 	opts.spool = s->spool;
 	return drain_open(&s->drain, &opts, d);

@@ -30,14 +30,16 @@ struct multi_attr {
 	uint32_t cnt, multi_flags, pid, unused;
 };
 
-static int link_multi(int prog_fd, const struct uprobeattach_places *places)
+static int link_multi(int prog_fd, const struct uprobeattach_places *places, size_t first,
+		      size_t nr)
 {
 	char path[32];
 	struct multi_attr attr = {
 		.prog_fd = (uint32_t)prog_fd, .attach_type = ATTACH_UPROBE_MULTI,
-		.path = (uintptr_t)path, .offsets = (uintptr_t)places->offsets,
-		.ref_ctr_offsets = (uintptr_t)places->semaphores,
-		.cnt = (uint32_t)places->nr, .multi_flags = places->returns ? MULTI_RETURN : 0,
+		.path = (uintptr_t)path, .offsets = (uintptr_t)(places->offsets + first),
+		.ref_ctr_offsets = places->semaphores ?
+				   (uintptr_t)(places->semaphores + first) : 0,
+		.cnt = (uint32_t)nr, .multi_flags = places->returns ? MULTI_RETURN : 0,
 	};
 	long fd;
 
@@ -151,8 +153,40 @@ static int open_event(const struct pmu *pmu, const struct uprobeattach_places *p
 	return perfevent_open(&attr, -1, cpu);
 }
 
+/* The kernel's own number of what it cannot do; the headers for users have no name for it. */
+#define KERNEL_ENOTSUPP 524
+
+/* That there is no probing that instruction, whatever the rights. */
+static bool is_unfit(int err)
+{
+	return err == -KERNEL_ENOTSUPP || err == -ENOTSUP || err == -ENOEXEC;
+}
+
+/*
+ * One place that is unfit refuses all of a link: among many it is found by halves and
+ * left out.
+ */
+static int attach_multi(int prog_fd, const struct uprobeattach_places *places, size_t first,
+			size_t nr, struct attachset *a, size_t *nr_unfit)
+{
+	int fd = link_multi(prog_fd, places, first, nr), err;
+
+	if (fd >= 0)
+		return attachset_add(a, fd);
+	if (!is_unfit(fd))
+		return fd;
+	if (nr == 1) {
+		++*nr_unfit;
+		return 0;
+	}
+	err = attach_multi(prog_fd, places, first, nr / 2, a, nr_unfit);
+	return err ? err : attach_multi(prog_fd, places, first + nr / 2, nr - nr / 2, a,
+					nr_unfit);
+}
+
 static int attach_each(struct probes *set, struct probe *p, int prog_fd,
-		       const struct uprobeattach_places *places, struct attachset *a)
+		       const struct uprobeattach_places *places, struct attachset *a,
+		       size_t *nr_unfit)
 {
 	int cpu = first_online_cpu(), err;
 	struct pmu pmu;
@@ -161,6 +195,10 @@ static int attach_each(struct probes *set, struct probe *p, int prog_fd,
 	for (size_t i = 0; !err && i < places->nr; i++) {
 		int fd = open_event(&pmu, places, i, cpu);
 
+		if (is_unfit(fd)) {
+			++*nr_unfit;
+			continue;
+		}
 		if (fd < 0)
 			return fd;
 		if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0)
@@ -208,7 +246,6 @@ static int say_error(struct diag *d, int err, const struct probe *p,
 		return diag_set(d, err, "not allowed to trace '%s': run as root or with CAP_BPF, "
 				"CAP_PERFMON and CAP_SYS_ADMIN", p->name);
 	case ENOTSUP:
-	case ENOEXEC:
 		return diag_set(d, err, "cannot trace '%s': the kernel cannot put a probe on the "
 				"instruction there", p->name);
 	case EIO:
@@ -218,8 +255,8 @@ static int say_error(struct diag *d, int err, const struct probe *p,
 		return diag_set(d, err, "cannot trace '%s': its semaphore cannot be counted by this "
 				"kernel", p->name);
 	case EMFILE:
-		return diag_set(d, err, "cannot trace '%s': too many open files for %zu places",
-				p->name, places->nr);
+		return diag_set(d, err, "cannot trace '%s': too many open files for %zu places "
+				"(see: ulimit -n)", p->name, places->nr);
 	default:
 		return diag_set(d, err, "cannot attach to '%s' in '%s': %s", p->name, places->path,
 				strerror(-err));
@@ -230,14 +267,18 @@ int uprobeattach_attach(struct probes *set, struct probe *p, struct probe_varian
 			const struct uprobeattach_places *places, struct attachset *a,
 			struct diag *d)
 {
+	size_t nr_unfit = 0;
 	int err;
 
-	if (v->expected_attach_type == ATTACH_UPROBE_MULTI) {
-		err = link_multi(v->prog_fd, places);
-		if (err >= 0)
-			err = attachset_add(a, err);
-	} else {
-		err = attach_each(set, p, v->prog_fd, places, a);
-	}
+	if (v->expected_attach_type == ATTACH_UPROBE_MULTI)
+		err = attach_multi(v->prog_fd, places, 0, places->nr, a, &nr_unfit);
+	else
+		err = attach_each(set, p, v->prog_fd, places, a, &nr_unfit);
+	if (!err && nr_unfit == places->nr)
+		err = -ENOTSUP;
+	if (!err && nr_unfit)
+		snprintf(set->note, sizeof(set->note), "'%s': %zu of %zu functions are left out: "
+			 "the kernel cannot put a probe on their first instruction", p->name,
+			 nr_unfit, places->nr);
 	return err ? say_error(d, err, p, places) : 0;
 }
