@@ -48,18 +48,6 @@ static void show_progress(void *ctx, const struct session_summary *so_far)
 	fflush(stderr);
 }
 
-/* Of few places it would only flicker. */
-static void show_attaching(void *ctx, const char *what, size_t done, size_t all)
-{
-	(void)ctx;
-	if (all < 200 || done % 50)
-		return;
-	fprintf(stderr, "\rkymo record: %s %zu of %zu\033[K", what, done, all);
-	if (done + 50 >= all)
-		fprintf(stderr, "\r\033[K");
-	fflush(stderr);
-}
-
 static void tell_end(const struct record_opts *o, const struct session_summary *sum)
 {
 	bool line = isatty(STDERR_FILENO);
@@ -76,6 +64,7 @@ static void tell_end(const struct record_opts *o, const struct session_summary *
 
 static _Atomic(struct session *) running;
 static atomic_bool stopped_early;	/* by a signal, before there was a session */
+static bool progress_is_shown;		/* in a line without an end */
 
 static void on_signal(int sig)
 {
@@ -97,6 +86,19 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* Of few places it would only flicker.  Whoever interrupts need not wait for the rest. */
+static int show_attaching(void *ctx, const char *what, size_t done, size_t all)
+{
+	const struct record_opts *o = ctx;
+
+	if (!o->quiet && isatty(STDERR_FILENO) && all >= 200 && done % 8 == 0) {
+		fprintf(stderr, "\rkymo record: %s %zu of %zu\033[K", what, done, all);
+		fflush(stderr);
+		progress_is_shown = true;
+	}
+	return atomic_load(&stopped_early);
 }
 
 static int exit_status(const struct session_summary *sum)
@@ -138,9 +140,10 @@ static int record(struct record_opts *o)
 	const char *note;
 	int status, err;
 
-	err = session_open(&s, &o->session, isatty(STDERR_FILENO) && !o->quiet ? show_attaching :
-			   NULL, o, &d);
+	err = session_open(&s, &o->session, show_attaching, o, &d);
 	o->session.output_fd = -1;
+	if (progress_is_shown)
+		fprintf(stderr, "\r\033[K");
 	if (err) {
 		command_complain("%s", d.text);
 		return err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;

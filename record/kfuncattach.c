@@ -211,6 +211,9 @@ static int say_error(const struct kfuncprobe *k, const struct probe *p, int err,
 {
 	const char *why = NULL;
 
+	if (err == -EINTR)
+		return diag_set(d, err, "interrupted while attaching to '%s'; nothing was recorded",
+				p->name);
 	if (lockdown_is_confidential())
 		why = "the kernel is locked down (lockdown=confidentiality)";
 	else if (err == -EPERM || err == -EACCES)
@@ -221,7 +224,9 @@ static int say_error(const struct kfuncprobe *k, const struct probe *p, int err,
 		why = "it has been inlined into its callers, or its module is not loaded";
 	if (!why && k->has_offset && (err == -EILSEQ || err == -EINVAL || err == -ERANGE))
 		why = "no instruction begins at that offset";
-	return diag_set(d, err, "cannot probe '%s': %s", p->name, why ? why : strerror(-err));
+	/* What was typed is right; it is this kernel that cannot. */
+	return diag_set(d, err == -EINVAL ? -EOPNOTSUPP : err, "cannot probe '%s': %s", p->name,
+			why ? why : strerror(-err));
 }
 
 /* Names that several functions have, as static ones may, need their addresses. */
@@ -303,10 +308,10 @@ static void refuse(struct many *m, const struct kfunc *f, int err)
 	m->err = err;
 }
 
-static void report_progress(struct many *m, size_t done)
+static int report_progress(const struct probes *set, const struct probe *p, size_t done,
+			   size_t all)
 {
-	if (m->set->progress && done % 16 == 0)
-		m->set->progress(m->set->progress_ctx, m->p->name, done, m->k->places.nr);
+	return set->progress && set->progress(set->progress_ctx, p->name, done, all) ? -EINTR : 0;
 }
 
 static int attach_place(struct many *m, const struct kfunc *f)
@@ -388,8 +393,9 @@ static int attach_many(struct probes *set, struct probe *p, const struct kfuncpr
 	err = k->way == KFUNC_MULTI ? attach_all_multi(&m)
 				    : describe_kprobe(&m.attr, k->is_return);
 	for (size_t i = 0; k->way == KFUNC_KPROBE && i < k->places.nr && !err; i++) {
-		report_progress(&m, i);
-		err = attach_place(&m, &k->places.list[i]);
+		err = report_progress(set, p, i, k->places.nr);
+		if (!err)
+			err = attach_place(&m, &k->places.list[i]);
 	}
 	if (err || !m.nr_attached)
 		return say_error(k, p, err ? err : m.err, d);
@@ -409,12 +415,11 @@ static int attach_own_place(struct probes *set, struct probe *p, const struct kf
 	int err = describe_kprobe(&attr, k->is_return);
 	int fd = err ? err : open_kprobe(&attr, NULL, f->address, 0, v->prog_fd);
 
-	err = 0;
-	if (set->progress && i % 16 == 0)
-		set->progress(set->progress_ctx, p->name, i, p->nr_variants);
+	err = report_progress(set, p, i, p->nr_variants);
 	sscanf(p->method, "kretprobe x %zu", &nr);
 	if (fd >= 0) {
-		err = attachset_add(a, fd);
+		if (attachset_add(a, fd))
+			err = -ENOMEM;
 		snprintf(p->method, sizeof(p->method), "kretprobe x %zu", nr + 1);
 	} else if (i + 1 == p->nr_variants && !nr) {
 		err = fd;

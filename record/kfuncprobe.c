@@ -129,10 +129,20 @@ static void find_types(struct kfuncprobe *k)
 
 /* --- ways ---------------------------------------------------------------------------------- */
 
+/*
+ * Trampolines call them themselves, outside of what keeps a program from running twice:
+ * not every kernel refuses, and one that does not hangs.
+ */
+static bool is_of_trampolines(const char *function)
+{
+	return !strcmp(function, "__rcu_read_lock") || !strcmp(function, "__rcu_read_unlock");
+}
+
 static bool may_try_fentry(const struct probes *set, const struct kfuncprobe *k,
 			   const struct probe_spec *spec, bool prefer_fentry)
 {
 	return k->prototype && !k->has_offset && probe_may_use(set, "fentry") &&
+	       !is_of_trampolines(k->function) &&
 	       (prefer_fentry || !spec->kernel_stack || !probe_may_use(set, "kprobe"));
 }
 

@@ -139,8 +139,8 @@ struct probes {
 	const pid_t *pids;		/* -p, or NULL: whose files and libraries are meant */
 	size_t nr_pids;
 	const char *use;		/* --use: the only ways allowed, comma-separated; NULL: all */
-	/* Called now and then while many places are looked up; may be NULL. */
-	void (*progress)(void *ctx, const char *what, size_t done, size_t all);
+	/* Called now and then while many places are looked up; not 0: give up.  May be NULL. */
+	int (*progress)(void *ctx, const char *what, size_t done, size_t all);
 	void *progress_ctx;
 	char note[512];			/* a sentence for the user, or "" */
 };

@@ -124,8 +124,10 @@ static int attach_all(struct probing *p, struct diag *d)
 	proberings_maps(p->rings, &env.maps);
 	describe_target(p, &env.target);
 	for (size_t i = 0; i < p->probes.nr && !err; i++) {
-		if (p->opts.progress)
-			p->opts.progress(p->opts.progress_ctx, "attaching", i, p->probes.nr);
+		if (p->opts.progress && p->opts.progress(p->opts.progress_ctx, "attaching", i,
+							 p->probes.nr))
+			return diag_set(d, -EINTR, "interrupted, with %zu of %zu events attached; "
+					"nothing was recorded", i, p->probes.nr);
 		err = attach_one(p, (uint32_t)i, &env, d);
 	}
 	return err;

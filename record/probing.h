@@ -22,7 +22,7 @@ struct probing_opts {
 	enum proberings_way way;
 	size_t cpu_bytes;		/* of a ring; 0: a default */
 	const char *use;		/* the only ways allowed, or NULL */
-	void (*progress)(void *ctx, const char *what, size_t done, size_t all);
+	int (*progress)(void *ctx, const char *what, size_t done, size_t all);	/* not 0: give up */
 	void *progress_ctx;
 };
 

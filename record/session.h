@@ -49,7 +49,8 @@ struct session_summary {
 };
 
 /* Of long work before the recording starts: "attaching", 120 of 3000. */
-typedef void (*session_attach_fn)(void *ctx, const char *what, size_t done, size_t all);
+/* Not 0: give up. */
+typedef int (*session_attach_fn)(void *ctx, const char *what, size_t done, size_t all);
 /* Called at most a few times a second, for a progress line. */
 typedef void (*session_progress_fn)(void *ctx, const struct session_summary *so_far);
 

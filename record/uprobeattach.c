@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define PMU "/sys/bus/event_source/devices/uprobe"
-#define PROGRESS_STEP 100
 
 /*
  * From include/uapi/linux/bpf.h of Linux 6.6; the headers that we are built with
@@ -207,8 +206,8 @@ static int attach_each(struct probes *set, struct probe *p, int prog_fd,
 			close(fd);
 		else
 			err = attachset_add(a, fd);
-		if (set->progress && i % PROGRESS_STEP == PROGRESS_STEP - 1)
-			set->progress(set->progress_ctx, p->name, i + 1, places->nr);
+		if (set->progress && set->progress(set->progress_ctx, p->name, i + 1, places->nr))
+			return -EINTR;
 	}
 	return err;
 }
@@ -257,6 +256,9 @@ static int say_error(struct diag *d, int err, const struct probe *p,
 	case EMFILE:
 		return diag_set(d, err, "cannot trace '%s': too many open files for %zu places "
 				"(see: ulimit -n)", p->name, places->nr);
+	case EINTR:
+		return diag_set(d, err, "interrupted while attaching to '%s'; nothing was recorded",
+				p->name);
 	default:
 		return diag_set(d, err, "cannot attach to '%s' in '%s': %s", p->name, places->path,
 				strerror(-err));
