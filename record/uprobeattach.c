@@ -21,6 +21,12 @@
  * may be older.
  */
 #define ATTACH_UPROBE_MULTI 48
+
+#ifdef __x86_64__
+#define IS_X86 true
+#else
+#define IS_X86 false
+#endif
 #define MULTI_RETURN 1
 
 struct multi_attr {
@@ -236,6 +242,61 @@ int uprobeattach_choose(struct probes *set, struct probe *p, size_t nr_places, s
 	return 0;
 }
 
+/*
+ * Linux does some instructions of x86 itself instead of stepping over them: jumps,
+ * calls, pushes.  It knows them by the byte of their opcode and overlooks that behind a
+ * VEX or EVEX prefix the same bytes mean something else (vpbroadcastb, vpcmpeqb, vxorps,
+ * with which many functions of libc begin): the program would go on anywhere.
+ */
+static bool is_misread(int fd, uint64_t offset)
+{
+	uint8_t code[5] = { 0 }, opcode;
+
+	if (pread(fd, code, sizeof(code), (off_t)offset) <= 0)
+		return false;
+	switch (code[0]) {
+	case 0xc5:
+		opcode = code[2];
+		break;
+	case 0xc4:
+		opcode = code[3];
+		break;
+	case 0x62:
+		opcode = code[4];
+		break;
+	default:
+		return false;
+	}
+	return (opcode >= 0x50 && opcode <= 0x57) || (opcode >= 0x70 && opcode <= 0x7f) ||
+	       opcode == 0x0f || opcode == 0x90 || opcode == 0xe8 || opcode == 0xe9 ||
+	       opcode == 0xeb;
+}
+
+/* The places that may be probed, in arrays of their own. */
+static int pick_fit(struct uprobeattach_places *fit, const struct uprobeattach_places *all)
+{
+	uint64_t *offsets = calloc(all->nr, sizeof(*offsets));
+	uint64_t *semaphores = all->semaphores ? calloc(all->nr, sizeof(*semaphores)) : NULL;
+
+	if (!offsets || (all->semaphores && !semaphores)) {
+		free(offsets);
+		free(semaphores);
+		return -ENOMEM;
+	}
+	*fit = *all;
+	fit->nr = 0;
+	for (size_t i = 0; i < all->nr; i++) {
+		if (IS_X86 && is_misread(all->fd, all->offsets[i]))
+			continue;
+		if (semaphores)
+			semaphores[fit->nr] = all->semaphores[i];
+		offsets[fit->nr++] = all->offsets[i];
+	}
+	fit->offsets = offsets;
+	fit->semaphores = semaphores;
+	return 0;
+}
+
 static int say_error(struct diag *d, int err, const struct probe *p,
 		     const struct uprobeattach_places *places)
 {
@@ -269,13 +330,21 @@ int uprobeattach_attach(struct probes *set, struct probe *p, struct probe_varian
 			const struct uprobeattach_places *places, struct attachset *a,
 			struct diag *d)
 {
-	size_t nr_unfit = 0;
-	int err;
+	struct uprobeattach_places fit;
+	size_t nr_unfit;
+	int err = pick_fit(&fit, places);
 
-	if (v->expected_attach_type == ATTACH_UPROBE_MULTI)
-		err = attach_multi(v->prog_fd, places, 0, places->nr, a, &nr_unfit);
+	if (err)
+		return diag_set(d, err, "out of memory");
+	nr_unfit = places->nr - fit.nr;
+	if (!fit.nr)
+		err = -ENOTSUP;
+	else if (v->expected_attach_type == ATTACH_UPROBE_MULTI)
+		err = attach_multi(v->prog_fd, &fit, 0, fit.nr, a, &nr_unfit);
 	else
-		err = attach_each(set, p, v->prog_fd, places, a, &nr_unfit);
+		err = attach_each(set, p, v->prog_fd, &fit, a, &nr_unfit);
+	free(fit.offsets);
+	free(fit.semaphores);
 	if (!err && nr_unfit == places->nr)
 		err = -ENOTSUP;
 	if (!err && nr_unfit)
