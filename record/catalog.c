@@ -27,17 +27,46 @@ static int list_sampled(const char *glob, probe_list_fn fn, void *ctx)
 	return ret;
 }
 
+struct told {
+	probe_list_fn fn;
+	void *ctx;
+	size_t nr;
+};
+
+static int tell(void *ctx, const struct probe_listing *l)
+{
+	struct told *to = ctx;
+
+	to->nr++;
+	return to->fn(to->ctx, l);
+}
+
+/* One row for all that cannot be looked at. */
+static int tell_missing(struct told *to, const char *glob, struct diag *d)
+{
+	struct diag why = *d;
+	char name[256];
+
+	*d = (struct diag){ "" };
+	snprintf(name, sizeof(name), "tracepoint:%s", glob);
+	return tell(to, &(struct probe_listing){ .name = name, .missing = why.text });
+}
+
 int catalog_list(const char *glob, bool verbose, probe_list_fn fn, void *ctx, struct diag *d)
 {
 	const char *colon = strchr(glob, ':');
 	const struct probe_kind *k = colon ? probe_find_kind(glob, (size_t)(colon - glob)) : NULL;
+	struct told to = { fn, ctx, 0 };
 	int ret;
 
 	if (k)
 		return k->list(k, colon + 1, verbose, fn, ctx, d);
-	ret = list_sampled(glob, fn, ctx);
+	ret = list_sampled(glob, tell, &to);
 	k = probe_find_kind("tracepoint", strlen("tracepoint"));
-	return ret || !k ? ret : k->list(k, glob, verbose, fn, ctx, d);
+	if (ret || !k)
+		return ret;
+	ret = k->list(k, glob, verbose, tell, &to, d);
+	return ret < 0 && to.nr ? tell_missing(&to, glob, d) : ret;
 }
 
 static int count(void *ctx, const struct probe_listing *l)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "format/expr.h"
+#include "record/rights.h"
 
 /* The functions that types are known of, by name. */
 struct typed {
@@ -136,6 +137,7 @@ static int tell(struct listing *l, const struct kfunc *f)
 static void find_missing(struct listing *l, const struct kfuncs *found, char *to,
 			 size_t size_bytes)
 {
+	char lacking[RIGHTS_TEXT_BYTES];
 	struct diag d = { "" };
 	struct index *kernel;
 
@@ -145,6 +147,11 @@ static void find_missing(struct listing *l, const struct kfuncs *found, char *to
 	if (!l->is_fentry)
 		return;
 	l->missing = NULL;
+	if (rights_lacks_bpf(lacking)) {
+		snprintf(to, size_bytes, "%s", lacking);
+		l->missing = to;
+		return;
+	}
 	kernel = find_index(l, "");
 	for (size_t i = 0; kernel && i < found->nr; i++) {
 		struct typed key = { .name = found->list[i].name }, *typed;

@@ -351,7 +351,7 @@ static int list(const struct probe_kind *k, const char *glob, bool verbose, prob
 		char name[160], *fields = NULL;
 
 		snprintf(name, sizeof(name), "raw_tracepoint:%s", found[i]);
-		if (glob && fnmatch(glob, name, 0) != 0)
+		if (glob && fnmatch(glob, found[i], 0) != 0)
 			continue;
 		if (verbose)
 			fields = fields_of(found[i]);
