@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """The one-liners of perf, bcc and bpftrace, by kymo: the same counts and values."""
-import collections
 import csv
 import os
 import re
@@ -219,28 +218,5 @@ def beside_perf(folder):
             equal(counts, ["200"], "%s of perf, while kymo records by %s" % (event, way))
 
 
-def perf_script(folder):
-    """perf record -e sched:...; perf script: the same lines"""
-    if not shutil.which("perf"):
-        skip("perf is not installed")
-    trace, data = folder + "/t.kymo", folder + "/perf.data"
-    work = program("calls", "signals", 30)
-    events = ["-e", "signal:signal_generate", "-e", "sched:sched_process_exit"]
-    kymo("record", "-q", "-o", trace, *events, "--", "perf", "--buildid-dir", folder + "/debug",
-         "record", "-q", "-o", data, *events, "--", *work, status=None)
-    r = run_command(["perf", "--buildid-dir", folder + "/debug", "script", "-i", data,
-                     "-F", "comm,event,trace"])
-
-    def lines(text):
-        return collections.Counter(" ".join(l.split()) for l in text.splitlines()
-                                   if l.split()[:1] == ["calls"])
-    theirs = lines(r.stdout.decode())
-    if not theirs:
-        skip("perf script prints nothing: %s" % r.stderr.decode().strip()[:100])
-    ours = lines(kymo("script", "-i", trace, "-F", "comm,event,trace"))
-    equal(ours, theirs, "lines")
-
-
 run([opensnoop, execsnoop, killsnoop, argdist, funccount_tracepoints, funccount_kernel,
-     funccount_library, trace_kernel, trace_return, trace_stacks, perf_stat, beside_perf,
-     perf_script])
+     funccount_library, trace_kernel, trace_return, trace_stacks, perf_stat, beside_perf])

@@ -15,7 +15,7 @@ KYMO = os.path.abspath(os.environ["KYMO"])
 EVENTS = """sched:sched_wakeup sched:sched_waking sched:sched_wakeup_new sched:sched_switch
 sched:sched_process_fork sched:sched_process_exit sched:sched_process_wait
 signal:signal_generate signal:signal_deliver irq:softirq_raise timer:hrtimer_cancel
-timer:hrtimer_start timer:timer_start task:task_newtask task:task_rename kmem:kfree
+timer:hrtimer_start task:task_newtask task:task_rename kmem:kfree
 kmem:kmalloc net:netif_receive_skb net:net_dev_queue sock:inet_sock_set_state
 raw_syscalls:sys_enter raw_syscalls:sys_exit syscalls:sys_enter_openat
 syscalls:sys_exit_openat syscalls:sys_enter_connect syscalls:sys_enter_rename
