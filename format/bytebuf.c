@@ -90,3 +90,20 @@ void bytebuf_put(struct bytebuf *b, const void *data, size_t size_bytes)
 	memcpy(b->data + b->len, data, size_bytes);
 	b->len += size_bytes;
 }
+
+void bytebuf_text(struct bytebuf *b, const char *text)
+{
+	bytebuf_put(b, text, strlen(text));
+}
+
+char *bytebuf_take_text(struct bytebuf *b)
+{
+	char *text;
+
+	bytebuf_u8(b, 0);
+	if (b->err)
+		bytebuf_release(b);
+	text = (char *)b->data;
+	bytebuf_init(b);
+	return text;
+}

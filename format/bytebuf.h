@@ -26,5 +26,12 @@ void bytebuf_u32(struct bytebuf *b, uint32_t v);
 void bytebuf_u64(struct bytebuf *b, uint64_t v);
 void bytebuf_varint(struct bytebuf *b, uint64_t v);
 void bytebuf_put(struct bytebuf *b, const void *data, size_t size_bytes);
+/* Without the NUL at its end. */
+void bytebuf_text(struct bytebuf *b, const char *text);
+/*
+ * Ends it with a NUL and gives the memory away, to be freed: a string.  NULL if an
+ * allocation failed; the buffer is empty then, too.
+ */
+char *bytebuf_take_text(struct bytebuf *b);
 
 #endif

@@ -3,7 +3,7 @@
 static int expand_entry(struct probes *set, const struct probe_spec *spec, struct diag *d);
 static int expand_return(struct probes *set, const struct probe_spec *spec, struct diag *d);
 
-const struct probe_kind probe_kind_fentry = {
+const struct probe_kind kind_fentry = {
 	.name = "fentry",
 	.aliases = "f,kfunc",
 	.summary = "entry of a function of the kernel, through a trampoline",
@@ -15,7 +15,7 @@ const struct probe_kind probe_kind_fentry = {
 	.list = kfunclist_list,
 };
 
-const struct probe_kind probe_kind_fexit = {
+const struct probe_kind kind_fexit = {
 	.name = "fexit",
 	.aliases = "fr,kretfunc",
 	.summary = "return of a function of the kernel, with its arguments",
@@ -29,10 +29,10 @@ const struct probe_kind probe_kind_fexit = {
 
 static int expand_entry(struct probes *set, const struct probe_spec *spec, struct diag *d)
 {
-	return kfuncprobe_expand(set, &probe_kind_fentry, spec, false, true, d);
+	return kfuncprobe_expand(set, &kind_fentry, spec, false, true, d);
 }
 
 static int expand_return(struct probes *set, const struct probe_spec *spec, struct diag *d)
 {
-	return kfuncprobe_expand(set, &probe_kind_fexit, spec, true, true, d);
+	return kfuncprobe_expand(set, &kind_fexit, spec, true, true, d);
 }

@@ -3,7 +3,7 @@
 static int expand_entry(struct probes *set, const struct probe_spec *spec, struct diag *d);
 static int expand_return(struct probes *set, const struct probe_spec *spec, struct diag *d);
 
-const struct probe_kind probe_kind_kprobe = {
+const struct probe_kind kind_kprobe = {
 	.name = "kprobe",
 	.aliases = "k",
 	.summary = "entry of a function of the kernel, or an instruction in it",
@@ -15,7 +15,7 @@ const struct probe_kind probe_kind_kprobe = {
 	.list = kfunclist_list,
 };
 
-const struct probe_kind probe_kind_kretprobe = {
+const struct probe_kind kind_kretprobe = {
 	.name = "kretprobe",
 	.aliases = "kr",
 	.summary = "return of a function of the kernel",
@@ -29,10 +29,10 @@ const struct probe_kind probe_kind_kretprobe = {
 
 static int expand_entry(struct probes *set, const struct probe_spec *spec, struct diag *d)
 {
-	return kfuncprobe_expand(set, &probe_kind_kprobe, spec, false, false, d);
+	return kfuncprobe_expand(set, &kind_kprobe, spec, false, false, d);
 }
 
 static int expand_return(struct probes *set, const struct probe_spec *spec, struct diag *d)
 {
-	return kfuncprobe_expand(set, &probe_kind_kretprobe, spec, true, false, d);
+	return kfuncprobe_expand(set, &kind_kretprobe, spec, true, false, d);
 }

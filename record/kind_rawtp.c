@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/bytebuf.h"
 #include "record/attachset.h"
 #include "record/btfpath.h"
 #include "record/btftypes.h"
@@ -24,7 +25,7 @@
 #define BTF_PREFIX "btf_trace_"
 #define MAX_ARGS 12		/* the kernel's limit for tracepoints that programs see */
 
-extern const struct probe_kind probe_kind_raw_tracepoint;
+extern const struct probe_kind kind_raw_tracepoint;
 
 struct rawtp {
 	char *name;
@@ -173,7 +174,7 @@ static int add_probe(struct probes *set, struct rawtp *r, struct diag *d)
 	if (btf_fd < 0)
 		return btf_fd;
 	snprintf(text, sizeof(text), "raw_tracepoint:%s", r->name);
-	p = probe_add(set, &probe_kind_raw_tracepoint, text, 1);
+	p = probe_add(set, &kind_raw_tracepoint, text, 1);
 	if (!p)
 		return diag_set(d, -ENOMEM, "out of memory");
 	v = &p->variants[0];
@@ -309,26 +310,25 @@ static void release(struct probe *p)
 
 static char *fields_of(const char *name)
 {
+	struct bytebuf text;
 	struct tpraw t;
-	size_t size_bytes;
-	char *text = NULL;
-	FILE *to;
 
 	if (tpraw_find(&t, name))
 		return NULL;
-	to = open_memstream(&text, &size_bytes);
-	for (uint32_t i = 1; to && i < btftypes_nr_members(t.types, t.prototype); i++) {
+	bytebuf_init(&text);
+	for (uint32_t i = 1; i < btftypes_nr_members(t.types, t.prototype); i++) {
 		struct btftypes_member m = btftypes_member_at(t.types, t.prototype, i);
 		char number[16], type[128];
 
 		snprintf(number, sizeof(number), "arg%u", i - 1);
 		btftypes_text(t.types, m.type, type, sizeof(type));
-		fprintf(to, "%s%s:%s", i > 1 ? ", " : "", t.has_names ? m.name : number, type);
+		bytebuf_text(&text, i > 1 ? ", " : "");
+		bytebuf_text(&text, t.has_names ? m.name : number);
+		bytebuf_text(&text, ":");
+		bytebuf_text(&text, type);
 	}
-	if (to)
-		fclose(to);
 	tpraw_release(&t);
-	return text;
+	return bytebuf_take_text(&text);
 }
 
 static int list(const struct probe_kind *k, const char *glob, bool verbose, probe_list_fn fn,
@@ -365,7 +365,7 @@ static int list(const struct probe_kind *k, const char *glob, bool verbose, prob
 	return err;
 }
 
-const struct probe_kind probe_kind_raw_tracepoint = {
+const struct probe_kind kind_raw_tracepoint = {
 	.name = "raw_tracepoint",
 	.aliases = "rt,rawtp,raw_tp",
 	.summary = "tracepoint of the kernel, with its arguments: raw_tracepoint:sched_switch",

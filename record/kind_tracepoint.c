@@ -30,7 +30,7 @@
 
 #define PROGRESS_STEP 100
 
-extern const struct probe_kind probe_kind_tracepoint;
+extern const struct probe_kind kind_tracepoint;
 
 enum way { WAY_TYPED, WAY_UNTYPED, WAY_SYSCALL, WAY_CLASSIC };
 
@@ -213,7 +213,7 @@ static int add_probe(struct probes *set, const struct probe_spec *spec, const ch
 	btf_fd = t->way == WAY_TYPED ? btftypes_kernel_fd(t->raw.types, d) : 0;
 	if (btf_fd < 0)
 		return btf_fd;
-	p = probe_add(set, &probe_kind_tracepoint, event, 1);
+	p = probe_add(set, &kind_tracepoint, event, 1);
 	if (!p)
 		return diag_set(d, -ENOMEM, "out of memory");
 	p->format = format;
@@ -242,7 +242,7 @@ static int expand_one(struct probes *set, const struct probe_spec *spec, const c
 	if (err == -ENOENT)
 		err = complain_unknown(event, t->system, d);
 	if (!err)
-		err = tpformat_parse(&t->format, format, t->system, t->name, d);
+		err = tpformat_parse(&t->format, format, t->system, t->name, d) ? -EBADMSG : 0;
 	if (!err)
 		err = add_probe(set, spec, event, t, format, d);
 	if (!err)
@@ -256,12 +256,22 @@ fail:
 static int expand_all(struct probes *set, const struct probe_spec *spec,
 		      const struct tracefs_names *names, struct diag *d)
 {
+	size_t nr_strange = 0;
 	int err = 0;
 
 	for (size_t i = 0; i < names->nr && !err; i++) {
+		struct diag why = { "" };
+
 		if (set->progress && i % PROGRESS_STEP == 0)
 			set->progress(set->progress_ctx, spec->what, i, names->nr);
-		err = expand_one(set, spec, names->list[i], d);
+		err = expand_one(set, spec, names->list[i], &why);
+		if (err == -EBADMSG && ++nr_strange < names->nr) {
+			snprintf(set->note, sizeof(set->note), "%zu of %zu tracepoints are left "
+				 "out: %.400s", nr_strange, names->nr, why.text);
+			err = 0;
+		} else if (err) {
+			diag_set(d, err, "%s", why.text);
+		}
 	}
 	return err;
 }
@@ -375,7 +385,7 @@ static struct syscalltp_tables *find_tables(const struct probes *set)
 	for (size_t i = 0; i < set->nr; i++) {
 		struct tracepoint *t = set->list[i]->private;
 
-		if (set->list[i]->kind == &probe_kind_tracepoint && t->way == WAY_SYSCALL)
+		if (set->list[i]->kind == &kind_tracepoint && t->way == WAY_SYSCALL)
 			return &t->tables;
 	}
 	return NULL;
@@ -473,7 +483,7 @@ static int list(const struct probe_kind *k, const char *glob, bool verbose, prob
 	return err;
 }
 
-const struct probe_kind probe_kind_tracepoint = {
+const struct probe_kind kind_tracepoint = {
 	.name = "tracepoint",
 	.aliases = "t,tp",
 	.summary = "tracepoint of the kernel, with named fields: sched:sched_switch",

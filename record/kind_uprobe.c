@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* Defined at the end. */
-extern const struct probe_kind probe_kind_uprobe, probe_kind_uretprobe;
+extern const struct probe_kind kind_uprobe, kind_uretprobe;
 
 /* --- files and places ----------------------------------------------------------------- */
 
@@ -176,7 +176,7 @@ static struct uprobe *uprobe_new(const struct expansion *x)
 
 	if (!u)
 		return NULL;
-	u->returns = x->kind == &probe_kind_uretprobe;
+	u->returns = x->kind == &kind_uretprobe;
 	u->is_glob = x->what.is_glob;
 	u->is_entry = x->what.name && !x->what.offset;
 	return u;
@@ -201,7 +201,7 @@ static int set_spot(struct expansion *x, struct probe *p, size_t variant, size_t
 		    size_t first, size_t nr, struct diag *d)
 {
 	struct uprobe_spot *s = spot_new(x->codes[file], x->places[file].list + first, nr,
-				  x->kind == &probe_kind_uretprobe);
+				  x->kind == &kind_uretprobe);
 
 	p->variants[variant].private = s;
 	return s ? 0 : diag_set(d, -ENOMEM, "out of memory");
@@ -265,12 +265,12 @@ static int expand(struct probes *set, const struct probe_spec *spec,
 	if (err)
 		return diag_set(d, err, "out of memory");
 	err = uprobefind_parse(&x.what, x.function, d);
-	if (!err && kind == &probe_kind_uretprobe && x.what.name && x.what.offset)
+	if (!err && kind == &kind_uretprobe && x.what.name && x.what.offset)
 		err = diag_set(d, -EINVAL, "'%s': a function returns as a whole; write: "
 			       "uretprobe:%s:%s", spec->text, x.file_name, x.what.name);
 	if (!err)
 		err = find_files(&x, d);
-	if (!err && kind == &probe_kind_uretprobe && x.what.is_glob &&
+	if (!err && kind == &kind_uretprobe && x.what.is_glob &&
 	    !uprobeattach_has_multi(set))
 		err = add_single(&x, d);
 	else if (!err)
@@ -283,12 +283,12 @@ static int expand(struct probes *set, const struct probe_spec *spec,
 
 static int expand_entry(struct probes *set, const struct probe_spec *spec, struct diag *d)
 {
-	return expand(set, spec, &probe_kind_uprobe, d);
+	return expand(set, spec, &kind_uprobe, d);
 }
 
 static int expand_return(struct probes *set, const struct probe_spec *spec, struct diag *d)
 {
-	return expand(set, spec, &probe_kind_uretprobe, d);
+	return expand(set, spec, &kind_uretprobe, d);
 }
 
 static void release(struct probe *p)
@@ -329,7 +329,7 @@ static int list_place(const struct lister *l, const struct uprobefind_place *pla
 	listing.name = name;
 	if (l->code->dwarf && elffuncs_address(&l->code->id, place->offset, &address) &&
 	    !dwarfargs_find(l->code->dwarf, &func, address, place->symbol)) {
-		dwarfargs_describe(func, l->kind == &probe_kind_uretprobe, fields,
+		dwarfargs_describe(func, l->kind == &kind_uretprobe, fields,
 				   sizeof(fields));
 		listing.fields = fields;
 	}
@@ -372,14 +372,14 @@ static int list(const struct probe_kind *k, const char *glob, bool verbose, prob
 	return ret;
 }
 
-const struct probe_kind probe_kind_uprobe = {
+const struct probe_kind kind_uprobe = {
 	.name = "uprobe", .aliases = "u",
 	.summary = "a function of a program or library begins: uprobe:libc:getaddrinfo",
 	.expand = expand_entry, .find = uprobevalues_find, .names = uprobevalues_names, .attach = attach,
 	.release = release, .list = list,
 };
 
-const struct probe_kind probe_kind_uretprobe = {
+const struct probe_kind kind_uretprobe = {
 	.name = "uretprobe", .aliases = "ur",
 	.summary = "a function of a program or library returns: uretprobe:/bin/bash:readline",
 	.expand = expand_return, .find = uprobevalues_find, .names = uprobevalues_names, .attach = attach,

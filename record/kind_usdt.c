@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* Defined at the end. */
-extern const struct probe_kind probe_kind_usdt;
+extern const struct probe_kind kind_usdt;
 
 #define MAX_EVENTS 2000
 
@@ -316,7 +316,7 @@ static int add_event(struct expansion *x, const struct match *m, size_t nr, stru
 		nr_variants++;
 	snprintf(name, sizeof(name), "usdt:%s:%s:%s", x->file_name, m->note->provider,
 		 m->note->name);
-	p = probe_add(x->set, &probe_kind_usdt, name, nr_variants);
+	p = probe_add(x->set, &kind_usdt, name, nr_variants);
 	for (size_t i = 0; p && variant < nr_variants; variant++) {
 		size_t same = same_args(m + i, nr - i);
 
@@ -463,7 +463,7 @@ static int list(const struct probe_kind *k, const char *glob, bool verbose, prob
 	return ret;
 }
 
-const struct probe_kind probe_kind_usdt = {
+const struct probe_kind kind_usdt = {
 	.name = "usdt", .aliases = "U",
 	.summary = "a static probe of a program or library: usdt:python3:function__entry",
 	.expand = expand, .find = find, .names = names, .attach = attach,

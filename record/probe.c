@@ -8,12 +8,12 @@
 
 /* --- kinds ---------------------------------------------------------------------------- */
 
-#define PROBE_KIND(x) extern const struct probe_kind probe_kind_##x;
+#define PROBE_KIND(x) extern const struct probe_kind kind_##x;
 #include "record/probe_kinds.def"
 #undef PROBE_KIND
 
 static const struct probe_kind *const kinds[] = {
-#define PROBE_KIND(x) &probe_kind_##x,
+#define PROBE_KIND(x) &kind_##x,
 #include "record/probe_kinds.def"
 #undef PROBE_KIND
 	NULL,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/bytebuf.h"
+
 /* Longer arrays of numbers are kept as bytes. */
 #define MAX_ELEMENTS 16
 
@@ -259,23 +261,18 @@ int tpfields_names(const struct tpformat *f, const char *system, probe_name_fn f
 
 char *tpfields_text(const struct tpformat *f)
 {
-	size_t size_bytes;
-	char *text = NULL;
-	FILE *to = open_memstream(&text, &size_bytes);
+	struct bytebuf text;
 
-	if (!to)
-		return NULL;
+	bytebuf_init(&text);
 	for (size_t i = 0; i < f->nr_fields; i++) {
 		const struct tpformat_field *field = &f->fields[i];
 		bool is_text = field->shape == TPFORMAT_TEXT ||
 			       field->shape == TPFORMAT_DYNAMIC_TEXT;
 
-		fprintf(to, "%s%s:%s", i ? ", " : "", field->name,
-			is_text ? "string" : field->type);
+		bytebuf_text(&text, i ? ", " : "");
+		bytebuf_text(&text, field->name);
+		bytebuf_text(&text, ":");
+		bytebuf_text(&text, is_text ? "string" : field->type);
 	}
-	if (fclose(to) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return bytebuf_take_text(&text);
 }
