@@ -5,7 +5,8 @@
 # Sources are found by wildcard: a new file needs no row here.
 #
 # O=FOLDER        where everything that is built goes (default: build)
-# RECORD=0        the analyser alone: no libbpf, libelf, libdw, libiberty, no clang
+# RECORD=0        the analyser alone: neither clang nor libbpf, libelf, libdw,
+#                 libtraceevent, libiberty
 # STATIC=1        one static binary
 # SAN=LIST        sanitizers (address,undefined or thread), in a folder of their own
 # DEV=1           more warnings, all of them errors
@@ -57,9 +58,9 @@ ALL_CFLAGS := -std=gnu11 $(WARNINGS) -iquote . -iquote $(O) -pthread \
 ALL_LDFLAGS := -pthread $(SAN_FLAGS) $(if $(filter 1,$(STATIC)),-static) \
 	$(SYSROOT_LDFLAGS) $(LDFLAGS)
 
-ANALYSER_LIBS := -ltraceevent -lzstd -lz -lm
+ANALYSER_LIBS := -lzstd -lz -lm
 # libbz2 is what libdw.a needs, no part of kymo.
-RECORD_LIBS := -lbpf -ldw -lelf -liberty -llzma $(if $(filter 1,$(STATIC)),-lbz2)
+RECORD_LIBS := -lbpf -ltraceevent -ldw -lelf -liberty -llzma $(if $(filter 1,$(STATIC)),-lbz2)
 LIBS := $(if $(filter 1,$(RECORD)),$(RECORD_LIBS)) $(ANALYSER_LIBS)
 
 ARCH := $(firstword $(subst -, ,$(MACHINE)))
@@ -70,15 +71,10 @@ BPF_CFLAGS := -target bpf -O2 -g -Wall -Wextra -Wno-unused-parameter \
 
 # --- sources -----------------------------------------------------------------
 
-FOLDERS := format report cmd $(if $(filter 1,$(RECORD)),record)
-ifeq ($(RECORD),1)
-CMD_SRC := $(wildcard cmd/*.c)
-else
-# All that include nothing of the recorder, or do it for KYMO_RECORD only.
-CMD_SRC := $(sort $(shell grep -L -e "\"record/" -e "\"cmd/record_" cmd/*.c; \
-	grep -l "if KYMO_RECORD" cmd/*.c))
-endif
-SRC := $(wildcard format/*.c report/*.c) $(CMD_SRC) \
+# What of cmd/ is of no use without record/.
+RECORD_CMD := cmd/cmd_list.c cmd/cmd_record.c $(wildcard cmd/record_*.c)
+SRC := $(wildcard format/*.c report/*.c) \
+	$(filter-out $(if $(filter 1,$(RECORD)),,$(RECORD_CMD)),$(wildcard cmd/*.c)) \
 	$(if $(filter 1,$(RECORD)),$(wildcard record/*.c))
 OBJ := $(SRC:%.c=$(O)/%.o)
 objects = $(filter $(O)/$(1)/%,$(OBJ))
@@ -147,7 +143,7 @@ $(O)/sources: FORCE
 	@$(call write_if_changed,'$(SRC) $(PAGES)')
 GIT_VERSION := $(shell git -c safe.directory='*' describe --always --dirty 2>/dev/null)
 $(O)/cmd/version_git.h: FORCE
-	@$(call write_if_changed,'#define KYMO_VERSION "$(strip $(shell cat VERSION))$(GIT_VERSION:%= (%))"')
+	@$(call write_if_changed,'#define KYMO_VERSION "$(strip $(shell cat VERSION))$(if $(GIT_VERSION), ($(GIT_VERSION)))"')
 
 # BPF programs: record/ says #include "bpf/NAME.skel.h" and gets struct NAME_bpf.
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/flags
@@ -213,7 +209,8 @@ TESTS_VM := $(if $(filter 1,$(RECORD)),$(wildcard tests/vm/*.t))
 T ?= $(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_HOUSE) $(TESTS_LIVE) $(TESTS_VM)
 CHOSEN := $(patsubst tests/unit/%,$(O)/tests/unit/%,$(T:tests/unit/%.c=tests/unit/%))
 
-UNIT_LDFLAGS := $(PROJECT_LIBS) -lcmocka $(LIBS)
+# Print formats are compared with libtraceevent.
+UNIT_LDFLAGS := $(PROJECT_LIBS) -lcmocka $(LIBS) -ltraceevent
 $(O)/tests/unit/%: tests/unit/%.c $(PROJECT_LIBS) $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_LDFLAGS)

@@ -51,9 +51,9 @@ static int complain_unknown(const char *name)
 	for (unsigned int i = 0; (c = command_at(i)); i++)
 		if (!(c->flags & COMMAND_HIDDEN))
 			suggest_try(&s, c->name);
-	if (!KYMO_RECORD && !strcmp(name, "record"))
-		command_complain("cannot record: this kymo was built without the recorder "
-				 "(RECORD=0)");
+	if (!KYMO_RECORD && (!strcmp(name, "record") || !strcmp(name, "list")))
+		command_complain("cannot %s: this kymo was built without the recorder "
+				 "(RECORD=0)", name);
 	else if (s.best)
 		command_complain("no command '%s' (did you mean %s?)", name, s.best);
 	else

@@ -21,7 +21,7 @@ result() {
 # Without optimisation: only what it builds and links is looked at.
 build() { make -s CFLAGS=-O0 SAN= "$@" >"$tmp/log" 2>&1; }
 libraries() { ldd "$1" 2>&1 | sed 's/^/# /' >"$tmp/log"; cat "$tmp/log"; }
-recorder_libraries='libbpf|libelf|libdw|libiberty'
+recorder_libraries='libbpf|libelf|libdw|libiberty|libtraceevent'
 
 build O="$tmp/analyser" RECORD=0
 result 'RECORD=0 builds'
@@ -35,8 +35,14 @@ result 'RECORD=0 says so and has no record command'
 "$tmp/analyser/kymo" record -- true 2>"$tmp/log"
 [ $? = 2 ] && grep -q "built without the recorder" "$tmp/log"
 result 'RECORD=0: record is told apart from a mistyped command'
+"$tmp/analyser/kymo" list 2>"$tmp/log"
+[ $? = 2 ] && grep -q "built without the recorder" "$tmp/log"
+result 'RECORD=0: so is list'
 [ ! -e "$tmp/analyser/record" ] && [ ! -e "$tmp/analyser/bpf" ]
 result 'RECORD=0 compiles neither record/ nor bpf/'
+GIT_DIR=/nonexistent build O="$tmp/analyser" RECORD=0 &&
+	"$tmp/analyser/kymo" --version >"$tmp/log" && grep -q "^kymo $(cat VERSION)$" "$tmp/log"
+result 'without a git checkout the version is the number alone'
 
 build O="$tmp/static" STATIC=1 RECORD="${RECORD:-1}"
 result 'STATIC=1 builds'
