@@ -109,8 +109,8 @@ static const struct option_row *const help_options[] = { NULL };
 
 const struct command cmd_help = {
 	.name = "help",
-	.summary = "show the manual page of a command or of the file format",
-	.usage = "[COMMAND|format]",
+	.summary = "show the manual page of a command, of filters or of the file format",
+	.usage = "[COMMAND|filter|format]",
 	.options = help_options,
 	.run = help_run,
 };
