@@ -158,7 +158,10 @@ static int say_refusal(const struct probeprog_builder *b, int err, struct diag *
 			return fd;
 		}
 	}
-	if (log && *log)
+	if (err == -EMFILE)
+		diag_set(d, err, "cannot load the program of probe '%s': too many open files (see: "
+			 "ulimit -n)", b->probe->name);
+	else if (log && *log)
 		diag_set(d, err, "cannot load the program of probe '%s': %s (the kernel says: %.200s)",
 			 b->probe->name, strerror(-err), last_words(log));
 	else if (err == -EPERM)

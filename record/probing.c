@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "record/attachset.h"
+#include "record/perfevent.h"
 #include "record/probeprog.h"
 
 struct probing {
@@ -146,6 +147,8 @@ int probing_open(struct probing **out, const struct probing_opts *opts, struct d
 	p->probes.use = opts->use;
 	p->probes.progress = opts->progress;
 	p->probes.progress_ctx = opts->progress_ctx;
+	/* Two for each event at least; the command that is recorded has its limit already. */
+	perfevent_raise_open_files();
 	err = resolve_all(p, d);
 	if (!err)
 		err = open_rings(p, d);
