@@ -62,8 +62,6 @@ static void *entries_grow(void *by_id, uint32_t nr, uint32_t *cap, size_t entry_
 {
 	uint32_t want = *cap ? *cap * 2 : FIRST_SLOTS;
 
-	if (nr > BLOCK_MAX_ID)
-		return NULL;
 	if (nr < *cap)
 		return by_id;
 	by_id = realloc(by_id, want * entry_bytes);
@@ -101,7 +99,8 @@ uint32_t intern_pair(struct intern_pairs *p, uint64_t a, uint64_t b)
 		if (slot->hash == hash && p->by_id[slot->id].a == a && p->by_id[slot->id].b == b)
 			return slot->id;
 	}
-	by_id = entries_grow(p->by_id, p->nr, &p->cap, sizeof(*by_id));
+	by_id = p->nr <= BLOCK_MAX_ID ?
+		entries_grow(p->by_id, p->nr, &p->cap, sizeof(*by_id)) : NULL;
 	if (!by_id)
 		return 0;
 	p->by_id = by_id;
@@ -140,26 +139,47 @@ uint32_t intern_string(struct intern_strings *s, uint8_t class, const void *text
 	const char *copy;
 	size_t at;
 
-	if (index_grow(&s->index, s->nr))
+	if (index_grow(&s->index, s->nr - s->base))
 		return 0;
 	for (at = hash & (s->index.nr_slots - 1); s->index.slots[at].id;
 	     at = (at + 1) & (s->index.nr_slots - 1)) {
 		const struct intern_slot *slot = &s->index.slots[at];
 
 		if (slot->hash == hash &&
-		    same_string(&s->by_id[slot->id], class, text, len_bytes))
+		    same_string(&s->by_id[slot->id - s->base], class, text, len_bytes))
 			return slot->id;
 	}
-	by_id = entries_grow(s->by_id, s->nr, &s->cap, sizeof(*by_id));
+	by_id = s->nr <= BLOCK_MAX_ID ?
+		entries_grow(s->by_id, s->nr - s->base, &s->cap, sizeof(*by_id)) : NULL;
 	if (!by_id)
 		return 0;
 	s->by_id = by_id;
 	copy = arena_text(&s->texts, text, len_bytes);
 	if (!copy)
 		return 0;
-	if (s->nr == 1)
+	if (s->nr - s->base == 1)
 		s->by_id[0] = (struct intern_string){ "", 0, 0 };
-	s->by_id[s->nr] = (struct intern_string){ copy, len_bytes, class };
+	s->by_id[s->nr - s->base] = (struct intern_string){ copy, len_bytes, class };
 	s->index.slots[at] = (struct intern_slot){ s->nr, hash };
 	return s->nr++;
+}
+
+const struct intern_string *intern_string_at(const struct intern_strings *s, uint64_t id)
+{
+	return id > s->base && id < s->nr ? &s->by_id[id - s->base] : NULL;
+}
+
+size_t intern_strings_bytes(const struct intern_strings *s)
+{
+	return s->texts.used_bytes + s->cap * sizeof(*s->by_id) +
+	       s->index.nr_slots * sizeof(*s->index.slots);
+}
+
+void intern_strings_forget(struct intern_strings *s)
+{
+	uint32_t nr = s->nr;
+
+	intern_strings_release(s);
+	s->nr = nr;
+	s->base = nr - 1;
 }

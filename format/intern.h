@@ -45,8 +45,8 @@ struct intern_string {
 
 struct intern_strings {
 	struct intern_index index;
-	struct intern_string *by_id;	/* [0] is the empty string */
-	uint32_t nr, cap;
+	struct intern_string *by_id;	/* from id `base` on, which is the empty string */
+	uint32_t base, nr, cap;		/* nr: one past the last id; cap: of by_id */
 	struct arena texts;
 };
 
@@ -55,5 +55,14 @@ void intern_strings_release(struct intern_strings *s);
 /* The same text in another class is another string. */
 uint32_t intern_string(struct intern_strings *s, uint8_t class, const void *text,
 		       uint32_t len_bytes);
+/* The string of an id that is known, or NULL. */
+const struct intern_string *intern_string_at(const struct intern_strings *s, uint64_t id);
+/* What all of them take. */
+size_t intern_strings_bytes(const struct intern_strings *s);
+/*
+ * Gives the memory back.  Ids go on from where they are, so a text that comes again
+ * gets another one.
+ */
+void intern_strings_forget(struct intern_strings *s);
 
 #endif

@@ -9,8 +9,8 @@
  * grows with the bytes they really have; ordinary ones need a tenth of that.
  */
 #define LIMIT_BASE_BYTES (16u << 20)
-#define LIMIT_FACTOR 64
-#define LIMIT_MAX_BYTES (1u << 30)
+#define LIMIT_FACTOR 1024	/* names that count up are packed that well */
+#define LIMIT_MAX_BYTES (UINT64_C(4) << 30)
 #define ID_SLACK 65536
 
 /* A number that goes into an entry of so many bytes at that place. */

@@ -225,14 +225,14 @@ uint64_t writer_bytes(struct writer *w, uint32_t event, const void *bytes, size_
 /* What a caller gives for a FIELD_BYTES, as a place in the texts of the batch. */
 static uint64_t place_text(struct writer *w, struct writer_batch *b, uint64_t value)
 {
+	const struct intern_string *s;
 	uint64_t text = value & ~TEXT_MARK;
 
 	if (text != value)
 		return (text >> WRITER_TEXT_SHIFT) + (text & TEXT_LENGTH_MASK) <= b->texts.len ?
 		       text : 0;
-	if (!value || value >= w->strings.nr)
-		return 0;
-	return add_text(b, w->strings.by_id[value].text, w->strings.by_id[value].len_bytes);
+	s = intern_string_at(&w->strings, value);
+	return s ? add_text(b, s->text, s->len_bytes) : 0;
 }
 
 /* A full block's worth.  Other events may hold earlier records: nothing new is promised. */

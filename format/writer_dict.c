@@ -6,18 +6,26 @@
 #define STRINGS_ROWS 16384
 #define STRINGS_TEXT_BYTES (1u << 20)
 #define PAIRS_ROWS 65536
+/*
+ * What strings may take.  Those of system calls may be new each time, for hours; when
+ * there are that many, few of them come again.
+ */
+#define STRINGS_LIMIT_BYTES (64u << 20)
+
+uint32_t writer_text(struct writer *w, enum privacy_class class,
+		     const void *text, size_t len_bytes)
+{
+	if (w->err)
+		return 0;
+	if (len_bytes > WRITER_MAX_STRING_BYTES)
+		len_bytes = WRITER_MAX_STRING_BYTES;
+	return intern_string(&w->strings, (uint8_t)class, text, (uint32_t)len_bytes);
+}
 
 uint32_t writer_string(struct writer *w, enum privacy_class class,
 		       const void *text, size_t len_bytes)
 {
-	uint32_t id;
-
-	if (w->err || !len_bytes)
-		return 0;
-	if (len_bytes > WRITER_MAX_STRING_BYTES)
-		len_bytes = WRITER_MAX_STRING_BYTES;
-	id = intern_string(&w->strings, (uint8_t)class, text, (uint32_t)len_bytes);
-	return id;
+	return len_bytes ? writer_text(w, class, text, len_bytes) : 0;
 }
 
 uint32_t writer_frame(struct writer *w, uint32_t module, uint64_t offset)
@@ -145,7 +153,7 @@ void writer_cost(struct writer *w, const struct writer_cost *c)
 /* Strings first..end-1, as many as fit one block; returns how many. */
 static uint32_t put_strings(struct writer *w, uint32_t first)
 {
-	const struct intern_string *s = w->strings.by_id + first;
+	const struct intern_string *s = intern_string_at(&w->strings, first);
 	uint32_t left = w->strings.nr - first, nr = 0;
 	uint64_t *column = writer_block_column(w, STRINGS_ROWS);
 	uint32_t lens[STRINGS_ROWS];
@@ -241,6 +249,8 @@ void writer_dict_flush(struct writer *w, uint32_t first, uint32_t last)
 	writer_numbers_rest(w);
 	while (w->strings_written < w->strings.nr && !w->err)
 		w->strings_written += put_strings(w, w->strings_written);
+	if (intern_strings_bytes(&w->strings) > STRINGS_LIMIT_BYTES && !w->err)
+		intern_strings_forget(&w->strings);
 	for (unsigned int kind = ROWS_HOST; kind <= ROWS_SYMBOLS; kind++)
 		writer_block_put_rows(w, kind);
 	put_stack_dictionaries(w);

@@ -5,11 +5,11 @@
 
 #define CGROUP_ROOT "/"
 
-static uint32_t *cgroup_slot(struct tasks *t, uint64_t id, bool make)
+static struct cgroup_name *cgroup_slot(struct tasks *t, uint64_t id, bool make)
 {
 	for (size_t i = 0; i < t->nr_cgroups; i++)
 		if (t->cgroups[i].id == id)
-			return &t->cgroups[i].path;
+			return &t->cgroups[i];
 	if (!make)
 		return NULL;
 	if (t->nr_cgroups == t->cap_cgroups) {
@@ -22,16 +22,18 @@ static uint32_t *cgroup_slot(struct tasks *t, uint64_t id, bool make)
 		t->cap_cgroups = cap;
 	}
 	t->cgroups[t->nr_cgroups] = (struct cgroup_name){ .id = id };
-	return &t->cgroups[t->nr_cgroups++].path;
+	return &t->cgroups[t->nr_cgroups++];
 }
 
 void tasks_cgroup(void *tasks, uint64_t id, const char *path)
 {
 	struct tasks *t = tasks;
-	uint32_t *slot = cgroup_slot(t, id, true);
+	struct cgroup_name *slot = cgroup_slot(t, id, true);
 
-	if (slot)
-		*slot = tasks_string(t, CLASS_CGROUP, path);
+	if (!slot)
+		return;
+	slot->path = tasks_string(t, CLASS_CGROUP, path);
+	slot->is_root = !strcmp(path, CGROUP_ROOT);
 }
 
 /*
@@ -41,12 +43,11 @@ void tasks_cgroup(void *tasks, uint64_t id, const char *path)
  */
 static void update_cgroup(struct tasks *t, struct process *p, uint64_t id)
 {
-	const uint32_t *known = id ? cgroup_slot(t, id, false) : NULL;
+	const struct cgroup_name *known = id ? cgroup_slot(t, id, false) : NULL;
 	char path[1024];
 
-	if (known && *known &&
-	    *known != tasks_string(t, CLASS_CGROUP, CGROUP_ROOT)) {
-		p->cgroup = *known;
+	if (known && known->path && !known->is_root) {
+		p->cgroup = known->path;
 		return;
 	}
 	if (procfs_read_cgroup(path, sizeof(path), p->pid) == 0)

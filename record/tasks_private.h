@@ -19,6 +19,7 @@ struct dead {
 struct cgroup_name {
 	uint64_t id;
 	uint32_t path;
+	bool is_root;
 };
 
 struct tasks {

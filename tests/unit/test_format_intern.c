@@ -52,6 +52,32 @@ static void test_strings(void **state)
 	intern_strings_release(&s);
 }
 
+static void test_strings_are_forgotten(void **state)
+{
+	struct intern_strings s;
+	char text[32];
+
+	(void)state;
+	intern_strings_init(&s);
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < MANY; i++) {
+			int len = snprintf(text, sizeof(text), "string %u", i);
+
+			assert_int_equal(intern_string(&s, 1, text, (uint32_t)len),
+					 round * MANY + i + 1);
+		}
+		assert_int_equal(intern_string(&s, 1, "string 76", 9), round * MANY + 77);
+		assert_string_equal(intern_string_at(&s, round * MANY + 77)->text, "string 76");
+		assert_null(intern_string_at(&s, round * MANY));
+		assert_null(intern_string_at(&s, s.nr));
+		assert_true(intern_strings_bytes(&s) > MANY * 20);
+		intern_strings_forget(&s);
+		assert_int_equal(intern_strings_bytes(&s), 0);
+		assert_null(intern_string_at(&s, s.nr - 1));
+	}
+	intern_strings_release(&s);
+}
+
 static void test_arena(void **state)
 {
 	struct arena a;
@@ -82,6 +108,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_strings_are_forgotten),
 		cmocka_unit_test(test_arena),
 	};
 
