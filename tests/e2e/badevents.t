@@ -149,6 +149,12 @@ def many(folder):
 # --- rights ------------------------------------------------------------------------------
 
 
+def is_paranoid():
+    """Debian's kernels know a level at which CAP_PERFMON is not enough."""
+    with open("/proc/sys/kernel/perf_event_paranoid") as f:
+        return int(f.read()) > 2
+
+
 def rights(folder):
     """the capability that is missing is named, and only that"""
     open_folder(folder)
@@ -165,11 +171,10 @@ def rights(folder):
 def enough_rights(folder):
     """CAP_BPF and CAP_PERFMON do for what needs no more"""
     open_folder(folder)
-    with open("/proc/sys/kernel/perf_event_paranoid") as f:
-        if int(f.read()) > 2:
-            refused(folder, ["-e", SWITCH], ["perf_event_paranoid"],
-                    before=with_caps("bpf", "perfmon"))
-            skip("kernel.perf_event_paranoid is above 2")
+    if is_paranoid():
+        refused(folder, ["-e", SWITCH], ["perf_event_paranoid"],
+                before=with_caps("bpf", "perfmon"))
+        skip("kernel.perf_event_paranoid is above 2")
     recorded(folder, ["-e", "raw_tracepoint:sched_switch"], with_caps("bpf", "perfmon"))
     recorded(folder, ["-e", SWITCH], with_caps("bpf", "perfmon", "dac_read_search"))
     os.unlink(folder + "/t.kymo")
@@ -241,6 +246,8 @@ def no_tracefs(folder):
     recorded(folder, ["-e", SWITCH], front)
     for name in os.listdir(folder):
         os.unlink(folder + "/" + name)
+    if is_paranoid():
+        return
     open_folder(folder)
     refused(folder, ["-e", SWITCH], ["tracefs is not mounted", "mount -t tracefs"],
             before=front + with_caps("bpf", "perfmon"))
@@ -317,19 +324,19 @@ def all_functions(folder):
 
 
 def library_globs(folder):
-    """all functions of a library: those that kernels misread are left out, programs go on"""
+    """many functions of a library: those that kernels misread are left out, programs go on"""
     libc = next((l.split()[-1] for l in open("/proc/self/maps") if "/libc.so.6" in l), None)
     if not libc:
         skip("no libc.so.6")
-    # A copy, so that nobody else stumbles over 3,000 probes.
+    # A copy, so that nobody else stumbles over the probes.
     copy = folder + "/libc.so.6"
     shutil.copyfile(libc, copy)
     os.chmod(copy, 0o755)
-    event = "uprobe:%s:*" % copy
+    event = "uprobe:%s:__mem*" % copy
     text = recorded(folder, ["-e", event, "--filter", "pid == 1"], command=(
         "env", "LD_LIBRARY_PATH=" + folder, "sh", "-c", "echo x | tr x y | sort >/dev/null"))
     way = info(folder + "/t.kymo")["host"]["probe " + event]
-    check(re.search(r" x [0-9]{3}", way), way)
+    check(re.search(r" x [0-9]{2}", way), way)
     if os.uname().machine == "x86_64":
         check("left out" in text, "functions that begin with EVEX instructions: " + text)
 

@@ -130,11 +130,109 @@ static void fields_are_taken_apart(void **state)
 	}
 }
 
+/* --- text that nobody would type ------------------------------------------------------ */
+
+#define MUTATION_ROUNDS 200000
+
+static uint32_t random_below(uint32_t *seed, uint32_t limit)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (*seed >> 8) % limit;
+}
+
+/* Some characters of the grammar put in, taken out or doubled. */
+static void mutate(char *text, size_t size_bytes, uint32_t *seed)
+{
+	static const char letters[] = ":,()[]=*->+.0x \"\\a\x01\xff";
+	uint32_t nr = 1 + random_below(seed, 6);
+
+	while (nr--) {
+		size_t len = strlen(text), at = random_below(seed, (uint32_t)len + 1);
+		char letter = letters[random_below(seed, sizeof(letters) - 1)];
+
+		switch (random_below(seed, 3)) {
+		case 0:
+			if (at < len)
+				text[at] = letter;
+			break;
+		case 1:
+			if (at < len)
+				memmove(text + at, text + at + 1, len - at);
+			break;
+		default:
+			if (len + 2 > size_bytes)
+				break;
+			memmove(text + at + 1, text + at, len - at + 1);
+			text[at] = letter;
+		}
+	}
+}
+
+static void check_events(const char *text)
+{
+	struct probe_spec *specs = NULL;
+	struct diag d = { "" };
+	size_t nr = 0;
+	int err = probespec_parse(&specs, &nr, text, &d);
+
+	if (err) {
+		assert_int_equal(err, -EINVAL);
+		assert_true(d.text[0] != '\0');
+		return;
+	}
+	assert_true(nr > 0);
+	for (size_t i = 0; i < nr; i++) {
+		assert_true(*specs[i].text && *specs[i].kind && *specs[i].what);
+		assert_true(!strcmp(specs[i].kind, "sample") ||
+			    probe_find_kind(specs[i].kind, strlen(specs[i].kind)));
+	}
+	probespec_free(specs, nr);
+}
+
+static void check_fields(const char *text)
+{
+	struct probespec_field *fields = NULL;
+	struct diag d = { "" };
+	size_t nr = 0;
+	int err = probespec_fields(&fields, &nr, text, &d);
+
+	if (err) {
+		assert_int_equal(err, -EINVAL);
+		assert_true(d.text[0] != '\0');
+		return;
+	}
+	for (size_t i = 0; i < nr; i++) {
+		assert_true(*fields[i].name && *fields[i].source);
+		assert_true(!fields[i].hint || *fields[i].hint);
+	}
+	probespec_free_fields(fields, nr);
+}
+
+static void mutations(void **state)
+{
+	uint32_t seed = 1;
+	char text[256];
+
+	(void)state;
+	for (uint32_t i = 0; i < MUTATION_ROUNDS; i++) {
+		const uint32_t nr_events = sizeof(event_cases) / sizeof(*event_cases);
+		const uint32_t nr_fields = sizeof(field_cases) / sizeof(*field_cases);
+
+		strcpy(text, event_cases[random_below(&seed, nr_events)].text);
+		mutate(text, sizeof(text), &seed);
+		check_events(text);
+		strcpy(text, field_cases[random_below(&seed, nr_fields)].text);
+		mutate(text, sizeof(text), &seed);
+		check_fields(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_are_taken_apart),
 		cmocka_unit_test(fields_are_taken_apart),
+		cmocka_unit_test(mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
