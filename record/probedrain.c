@@ -41,7 +41,9 @@ struct probedrain {
 	size_t nr_sources;
 	struct recent recent[NR_RECENT];
 	struct stacktrim trim;
-	struct losses *losses;		/* when records are refused */
+	struct losses *losses;		/* of records that are not kept */
+	bool refuse;
+	bool incomplete;		/* the record under way: no id for one of its texts */
 	uint64_t nr_records;
 	uint64_t values[MAX_COLUMNS];
 };
@@ -101,13 +103,17 @@ static uint64_t take_text(struct probedrain *pd, const struct source *s, const s
 			  struct pieces *p, int32_t len_bytes)
 {
 	const uint8_t *text = next_piece(p, len_bytes);
+	uint32_t id;
 
 	if (!text)
 		return 0;
 	if (c->result != RESULT_STRING && c->result != RESULT_COMM)
 		return writer_bytes(pd->opts.writer, s->event, text, (size_t)len_bytes);
-	return writer_string(pd->opts.writer, c->class, text,
-			     strnlen((const char *)text, (size_t)len_bytes));
+	id = writer_text(pd->opts.writer, c->class, text,
+			 strnlen((const char *)text, (size_t)len_bytes));
+	/* A file has ids for 16 million texts. */
+	pd->incomplete |= !id;
+	return id;
 }
 
 static uint32_t take_stack(struct probedrain *pd, const struct source *s,
@@ -176,16 +182,17 @@ static void on_record(void *ctx, uint32_t cpu, const struct probe_record *rec)
 	if (rec->probe >= pd->nr_sources)
 		return;
 	s = &pd->sources[rec->probe];
-	task = pd->losses ? NULL : find_task(pd, cpu, rec);
-	if (!task) {
-		if (pd->losses)
-			losses_output_probe(pd->losses, cpu, rec->probe);
+	task = pd->refuse ? NULL : find_task(pd, cpu, rec);
+	pd->incomplete = !task;
+	if (task)
+		take_fields(pd, s, rec, task);
+	if (pd->incomplete) {
+		losses_output_probe(pd->losses, cpu, rec->probe);
 		return;
 	}
 	pd->values[COLUMN_TIME] = rec->time_ns;
 	pd->values[COLUMN_CPU] = cpu;
 	pd->values[COLUMN_TASK] = task->id;
-	take_fields(pd, s, rec, task);
 	writer_record(pd->opts.writer, s->event, pd->values);
 	pd->nr_records++;
 }
@@ -208,7 +215,8 @@ void probedrain_forget(struct probedrain *pd)
 
 void probedrain_refuse(struct probedrain *pd, struct losses *losses, bool refuse)
 {
-	pd->losses = refuse ? losses : NULL;
+	pd->losses = losses;
+	pd->refuse = refuse;
 }
 
 uint32_t probedrain_event(const struct probedrain *pd, uint32_t probe)

@@ -148,7 +148,8 @@ static const char *last_words(char *log)
 /* A program is refused: once more, to hear why. */
 static int say_refusal(const struct probeprog_builder *b, int err, struct diag *d)
 {
-	char *log = d ? calloc(1, LOG_BYTES) : NULL;
+	bool is_refused = err != -EMFILE && err != -ENFILE && err != -ENOMEM;
+	char *log = d && is_refused ? calloc(1, LOG_BYTES) : NULL;
 	int fd;
 
 	if (log) {
@@ -168,8 +169,8 @@ static int say_refusal(const struct probeprog_builder *b, int err, struct diag *
 		diag_set(d, err, "cannot load the program of probe '%s': %s (run as root, or with "
 			 "CAP_BPF and CAP_PERFMON)", b->probe->name, strerror(-err));
 	else
-		diag_set(d, err, "cannot load the program of probe '%s': %s", b->probe->name,
-			 strerror(-err));
+		diag_set(d, err, "cannot load the program of probe '%s': %s%s", b->probe->name,
+			 strerror(-err), err == -EMFILE ? " (see: ulimit -n)" : "");
 	free(log);
 	return err;
 }

@@ -9,11 +9,18 @@
 #include "record/perfevent.h"
 #include "record/probeprog.h"
 
+/* Runs that the kernel left out: before the probe was enabled, and from then on. */
+struct missed {
+	uint64_t before, total;
+};
+
 struct probing {
 	struct probing_opts opts;
 	struct probes probes;
 	struct proberings *rings;
 	struct attachset attached;
+	struct missed *missed;		/* by probe */
+	bool is_enabled;
 };
 
 /* Whoever looks at an event by its name must get one, not two with other filters. */
@@ -150,8 +157,10 @@ int probing_open(struct probing **out, const struct probing_opts *opts, struct d
 	/* Two for each event at least; the command that is recorded has its limit already. */
 	perfevent_raise_open_files();
 	err = resolve_all(p, d);
-	if (!err)
-		err = open_rings(p, d);
+	if (!err) {
+		p->missed = calloc(p->probes.nr + 1, sizeof(*p->missed));
+		err = p->missed ? open_rings(p, d) : diag_set(d, -ENOMEM, "out of memory");
+	}
 	if (!err)
 		err = attach_all(p, d);
 	if (err) {
@@ -160,11 +169,6 @@ int probing_open(struct probing **out, const struct probing_opts *opts, struct d
 	}
 	*out = p;
 	return 0;
-}
-
-void probing_enable(struct probing *p, bool on)
-{
-	proberings_enable(p->rings, on);
 }
 
 const struct probes *probing_probes(const struct probing *p)
@@ -182,16 +186,34 @@ const char *probing_note(const struct probing *p)
 	return p->probes.note[0] ? p->probes.note : NULL;
 }
 
-uint64_t probing_missed(const struct probing *p, uint32_t probe)
+static uint64_t count_missed(const struct probe *p)
 {
-	const struct probe *pr = p->probes.list[probe];
 	uint64_t missed = 0;
 
-	for (size_t i = 0; i < pr->nr_variants; i++)
-		missed += probeprog_missed(&pr->variants[i]);
+	for (size_t i = 0; i < p->nr_variants; i++)
+		missed += probeprog_missed(&p->variants[i]);
 	return missed;
 }
 
+/* What programs miss while they do nothing anyway is no loss. */
+void probing_enable(struct probing *p, bool on)
+{
+	for (size_t i = 0; on && i < p->probes.nr; i++)
+		p->missed[i].before = count_missed(p->probes.list[i]);
+	for (uint32_t i = 0; !on && i < p->probes.nr; i++)
+		probing_missed(p, i);
+	p->is_enabled = on;
+	proberings_enable(p->rings, on);
+}
+
+uint64_t probing_missed(struct probing *p, uint32_t probe)
+{
+	struct missed *m = &p->missed[probe];
+
+	if (p->is_enabled)
+		m->total = count_missed(p->probes.list[probe]) - m->before;
+	return m->total;
+}
 void probing_detach(struct probing *p)
 {
 	attachset_close(&p->attached);
@@ -204,5 +226,6 @@ void probing_close(struct probing *p)
 	probing_detach(p);
 	probe_release_all(&p->probes);
 	proberings_close(p->rings);
+	free(p->missed);
 	free(p);
 }

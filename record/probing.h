@@ -35,8 +35,8 @@ const struct probes *probing_probes(const struct probing *p);
 struct proberings *probing_rings(struct probing *p);
 /* A sentence for the user, or NULL. */
 const char *probing_note(const struct probing *p);
-/* Hits that the kernel skipped, since a program already ran on that CPU. */
-uint64_t probing_missed(const struct probing *p, uint32_t probe);
+/* Hits that the kernel skipped while enabled, since a program already ran on that CPU. */
+uint64_t probing_missed(struct probing *p, uint32_t probe);
 /* Detaches; the rings and what is in them stay until probing_close(). */
 void probing_detach(struct probing *p);
 void probing_close(struct probing *p);
