@@ -95,7 +95,12 @@ void writer_sync(struct writer *w);
 /* The same, and ends the thread: the rest is done by the caller's, and refused no more. */
 void writer_stop_worker(struct writer *w);
 
-/* A longer text than 1 MiB is cut. */
+/*
+ * A longer text than 1 MiB is cut.  An empty one is 0, as is none at all; where these
+ * are not the same, writer_text() gives the empty one an id of its own.
+ */
+uint32_t writer_text(struct writer *w, enum privacy_class class,
+		     const void *text, size_t len_bytes);
 uint32_t writer_string(struct writer *w, enum privacy_class class,
 		       const void *text, size_t len_bytes);
 uint32_t writer_frame(struct writer *w, uint32_t module, uint64_t offset);
