@@ -1,6 +1,7 @@
 #include "record/drain.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,8 @@
 /* Exited tasks are kept that long for samples that come late. */
 #define LINGER_NS UINT64_C(2000000000)
 #define HELD_LIMIT_BYTES (4u << 20)
+#define LAST_TRIES 100
+#define LAST_TRY_MS 10
 /* Above this the output is too slow, and samples are counted instead of kept. */
 #define SPOOL_BUSY_PERCENT 50
 
@@ -242,13 +245,21 @@ int drain_flush(struct drain *dr, uint64_t now_ns)
 	return writer_flush(dr->opts.writer, safe_ns);
 }
 
-/* Two rounds: the second takes what came while the first was under way. */
+/*
+ * Two rounds: the second takes what came while the first was under way.  A program that
+ * lost its CPU in the middle of a record gets a second to have it back.
+ */
 int drain_finish(struct drain *dr)
 {
 	int err = take_round(dr, hostinfo_now_ns(), NULL);
 
 	if (!err)
 		err = take_round(dr, hostinfo_now_ns(), NULL);
+	for (int i = 0; !err && i < LAST_TRIES && dr->probes &&
+	     !probedrain_is_done(dr->probes); i++) {
+		poll(NULL, 0, LAST_TRY_MS);
+		err = take_round(dr, hostinfo_now_ns(), NULL);
+	}
 	tasks_finish(dr->tasks);
 	return err ? err : drain_flush(dr, hostinfo_now_ns());
 }

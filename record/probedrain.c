@@ -207,6 +207,11 @@ void probedrain_run(struct probedrain *pd, uint64_t until_ns)
 		proberings_take(pd->rings, lane, until_ns, on_record, pd);
 }
 
+bool probedrain_is_done(const struct probedrain *pd)
+{
+	return proberings_is_empty(pd->rings);
+}
+
 void probedrain_forget(struct probedrain *pd)
 {
 	for (size_t i = 0; i < NR_RECENT; i++)

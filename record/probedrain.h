@@ -34,6 +34,8 @@ uint32_t probedrain_event(const struct probedrain *pd, uint32_t probe);
 void probedrain_refuse(struct probedrain *pd, struct losses *losses, bool refuse);
 /* All records up to that time. */
 void probedrain_run(struct probedrain *pd, uint64_t until_ns);
+/* Whether there is nothing more to come from programs that have begun. */
+bool probedrain_is_done(const struct probedrain *pd);
 /* Tasks or mappings are about to change: what was remembered of them is forgotten. */
 void probedrain_forget(struct probedrain *pd);
 /* The kernel's code has changed. */

@@ -223,6 +223,11 @@ size_t proberings_take(struct proberings *r, uint32_t lane, uint64_t until_ns,
 	return r->ops->take(r, lane, until_ns, fn, ctx);
 }
 
+bool proberings_is_empty(const struct proberings *r)
+{
+	return !r->ops->is_empty || r->ops->is_empty(r);
+}
+
 unsigned int proberings_fill_percent(const struct proberings *r)
 {
 	return r->ops->fill_percent(r);

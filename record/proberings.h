@@ -84,6 +84,11 @@ typedef void (*proberings_fn)(void *ctx, uint32_t cpu, const struct probe_record
  */
 size_t proberings_take(struct proberings *r, uint32_t lane, uint64_t until_ns,
 		       proberings_fn fn, void *ctx);
+/*
+ * Whether nothing is left, not even of programs that are in the middle of a record: one
+ * may be interrupted there, and what comes after it waits.
+ */
+bool proberings_is_empty(const struct proberings *r);
 /* How full the fullest lane is; cheap. */
 unsigned int proberings_fill_percent(const struct proberings *r);
 /* Readable when it is time to drain, or -1: then the caller looks now and then. */

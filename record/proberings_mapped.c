@@ -146,12 +146,24 @@ static unsigned int mapped_fill_percent(const struct proberings *r)
 	return (unsigned int)(fullest * 100 / r->maps.cpu_bytes);
 }
 
+static bool mapped_is_empty(const struct proberings *r)
+{
+	const struct mapped *m = r->impl;
+
+	for (uint32_t lane = 0; lane < r->nr_lanes; lane++)
+		if (__atomic_load_n(counter(m, lane, PROBERINGS_RESERVED), __ATOMIC_RELAXED) !=
+		    m->consumed[lane])
+			return false;
+	return true;
+}
+
 static const struct proberings_ops ops = {
 	.name = "mapped",
 	.open = mapped_open,
 	.close = mapped_close,
 	.take = mapped_take,
 	.fill_percent = mapped_fill_percent,
+	.is_empty = mapped_is_empty,
 };
 
 const struct proberings_ops *proberings_mapped_ops(void)

@@ -15,6 +15,7 @@ struct proberings_ops {
 	size_t (*take)(struct proberings *r, uint32_t lane, uint64_t until_ns,
 		       proberings_fn fn, void *ctx);
 	unsigned int (*fill_percent)(const struct proberings *r);
+	bool (*is_empty)(const struct proberings *r);	/* NULL: what is taken was all */
 };
 
 struct proberings {

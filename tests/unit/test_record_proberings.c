@@ -429,6 +429,41 @@ static void large_records_need_room(void **state)
 	proberings_close(NULL);
 }
 
+/* A record that a program has not finished is still to come. */
+static void a_begun_record_is_waited_for(void **state)
+{
+	struct proberings_opts opts = { .way = RINGS_MAPPED, .nr_probes = 1,
+					.cpu_bytes = 65536, .max_record_bytes = 64 };
+	struct seen *seen = new_seen(0, 1024);
+	struct proberings_maps maps;
+	struct probe_record *rec;
+	struct proberings *r;
+	struct diag d = { "" };
+	uint8_t *lane;
+
+	(void)state;
+	if (proberings_open(&r, &opts, &d)) {
+		print_message("# %s\n", d.text);
+		free(seen);
+		skip();
+	}
+	proberings_maps(r, &maps);
+	lane = mmap(NULL, PROBERINGS_DATA + maps.cpu_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    maps.ring_fd, 0);
+	assert_ptr_not_equal(lane, MAP_FAILED);
+	assert_true(proberings_is_empty(r));
+	*(uint64_t *)(void *)(lane + PROBERINGS_RESERVED) = 64;
+	assert_int_equal(proberings_take(r, 0, UINT64_MAX, look_at, seen), 0);
+	assert_false(proberings_is_empty(r));
+	rec = (struct probe_record *)(void *)(lane + PROBERINGS_DATA);
+	__atomic_store_n(&rec->size_bytes, 64, __ATOMIC_RELEASE);
+	assert_int_equal(proberings_take(r, 0, UINT64_MAX, look_at, seen), 1);
+	assert_true(proberings_is_empty(r));
+	munmap(lane, PROBERINGS_DATA + maps.cpu_bytes);
+	proberings_close(r);
+	free(seen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -437,6 +472,7 @@ int main(void)
 		cmocka_unit_test(threads_at_full_speed),
 		cmocka_unit_test(interrupts_nest),
 		cmocka_unit_test(large_records_need_room),
+		cmocka_unit_test(a_begun_record_is_waited_for),
 	};
 
 	return cmocka_run_group_tests_name("record/proberings", tests, NULL, NULL);
