@@ -80,8 +80,10 @@ static int ringbuf_open(struct proberings *r, struct diag *d)
 	(void)d;
 	if (err)
 		return err;
-	if (bytes > MAX_RINGBUF_BYTES && r->maps.cpu_bytes < MAX_RINGBUF_BYTES)
-		bytes = MAX_RINGBUF_BYTES;
+	/* The kernel's size is a number of 32 bits. */
+	if (bytes > MAX_RINGBUF_BYTES)
+		bytes = r->maps.cpu_bytes < MAX_RINGBUF_BYTES ? MAX_RINGBUF_BYTES :
+							       r->maps.cpu_bytes;
 	for (;;) {
 		r->maps.ring_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "kymo_ring", 0, 0,
 						 (uint32_t)bytes, NULL);
