@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "record/btfpath.h"
+#include "record/kernelbtf.h"
+#include "record/probe_private.h"
 
 /* --- registers ------------------------------------------------------------------------ */
 
@@ -298,7 +300,14 @@ int kfuncvalues_find(const struct probe *p, const struct probe_variant *v, const
 	err = find_register(k, name, out);
 	if (err == -ENOENT)
 		err = find_numbered(k, name, out, d);
-	return err == -ENOENT ? find_curtask(k, name, out, d) : err;
+	if (err == -ENOENT)
+		err = find_curtask(k, name, out, d);
+	if (err == -ENOENT && !k->types && !k->is_glob && !k->is_return && !k->has_offset &&
+	    probe_builtin(name, out) == -ENOENT)
+		return diag_set(d, -EINVAL, "'%s' has no field '%s': the kernel does not tell the "
+				"types of '%s' (in " KERNELBTF_PATH "); write arg0 to arg%d", p->name,
+				name, k->function, NR_RAW - 1);
+	return err;
 }
 
 static int name_arguments(const struct kfuncprobe *k, bool usual, probe_name_fn fn, void *ctx)

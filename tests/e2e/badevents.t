@@ -237,6 +237,8 @@ def no_types(folder):
         if name.startswith("t.kymo"):
             os.unlink(folder + "/" + name)
     refused(folder, ["-e", SWITCH], [SWITCH, TYPES, "-a"], before=front)
+    if has_kprobes():
+        refused(folder, ["-a", "-e", "kprobe:vfs_read(file)"], ["'file'", TYPES, "arg0"], 2, front)
 
 
 def no_tracefs(folder):
