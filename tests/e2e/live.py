@@ -17,6 +17,8 @@ PROGRAMS = os.path.join(BUILD, "tests", "programs")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A sanitized recorder is slow: what depends on its speed is skipped.
 SANITIZED = bool(os.environ.get("SAN"))
+# Where every instruction is emulated all takes fifty times as long.
+EMULATED = "KYMO_VM_KERNEL" in os.environ
 
 
 class Skip(Exception):

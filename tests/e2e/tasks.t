@@ -176,10 +176,11 @@ def fork_without_exec(folder):
 
 def renamed(folder):
     """a task that changes its name appears under both"""
+    turns = 200000 if EMULATED else 3000000
     code = ("import ctypes\n"
             "def spin(n):\n    while n: n -= 1\n"
-            "ctypes.CDLL(None).prctl(15, b'first'); spin(3000000)\n"
-            "ctypes.CDLL(None).prctl(15, b'second'); spin(3000000)\n")
+            "ctypes.CDLL(None).prctl(15, b'first'); spin(%d)\n"
+            "ctypes.CDLL(None).prctl(15, b'second'); spin(%d)\n" % (turns, turns))
     t = folder + "/t.kymo"
     kymo("record", "-q", "-F", "999", "-o", t, "--", "python3", "-c", code)
     names = [r["comm"] for r in records(t)]

@@ -89,9 +89,9 @@ for nr, test in enumerate(tests, 1):
 for test in tests[begun:]:
     result(False, "%s: the machine ended before it began" % test)
 
-print("# %s: %d results, %d skipped; longest: %s" % (
-    kernel, nr_tests, sum(map(len, skipped.values())),
-    ", ".join("%s %.1f s" % (name, ms / 1000) for ms, name in sorted(times)[:-4:-1])))
+print("# %s: %d results, %d skipped; %.0f s in tests, longest: %s" % (
+    kernel, nr_tests, sum(map(len, skipped.values())), sum(ms for ms, _ in times) / 1000,
+    ", ".join("%s %.1f s" % (name, ms / 1000) for ms, name in sorted(times)[:-7:-1])))
 for reason, names in sorted(skipped.items()):
     print("# %s skips %d (%s): %s" % (kernel, len(names), reason, "; ".join(names)))
 print("1..%d" % nr_tests)

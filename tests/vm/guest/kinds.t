@@ -1,9 +1,25 @@
 #!/usr/bin/env python3
 """Every kind of probe on this kernel counts known calls, with known arguments."""
+import collections
 from vm import *
 
 GETPPID = SYSCALL + "getppid"
 NR = 500
+
+
+# System calls that starting and ending processes take.
+CALLS = ("brk clone close exit_group getppid mmap mprotect munmap newfstatat openat pread64 read "
+         "wait4").split()
+# What each kernel has of what is tried in turn.
+RINGS = {"5.10": "ringbuf"}
+ENTRIES = {"arm64": "kprobe"}
+GLOBBED = {"6.12": "kprobe-multi", "newest": "kprobe-multi"}
+
+
+def ways(trace):
+    """How each event of the trace was recorded, without the number of functions."""
+    return {name[len("probe "):]: text.split(",")[0].split(" x ")[0]
+            for name, text in info(trace)["host"].items() if name.startswith("probe ")}
 
 
 def counted(folder, event, name=None, *options):
@@ -18,7 +34,35 @@ def tracepoint(folder):
     """tracepoint: every call, its number in it"""
     numbers = {r["fields"]["__syscall_nr"] for r in
                counted(folder, "syscalls:sys_enter_getppid")}
-    equal(len(numbers), 1, "numbers")
+    equal(numbers, {{"x86_64": 110, "aarch64": 173}[MACHINE]}, "numbers")
+
+
+def system_calls(folder):
+    """system calls by our numbers are those that the kernel's own tracepoints name"""
+    events = ["syscalls:sys_%s_%s" % (side, name) for name in CALLS for side in ("enter", "exit")]
+    counts = {}
+    for way in ("tp_btf", "tracepoint"):
+        t = folder + "/" + way
+        record(t, [event + "()" for event in events], *program("calls", "children", 5),
+               options=["--use", way + ",mapped,ringbuf"])
+        used = ways(t)
+        equal({used[event] for event in events}, {way}, "way")
+        counts[way] = collections.Counter(r["event"] for r in records(t))
+    equal(counts["tp_btf"], counts["tracepoint"], "calls")
+    equal(counts["tp_btf"]["syscalls:sys_exit_wait4"], 5, "waits")
+
+
+def best_ways(folder):
+    """of the ways there are this kernel's best are taken"""
+    t = folder + "/t.kymo"
+    entry, globbed = "kprobe:" + GETPPID, "kprobe:%sgetp*id" % SYSCALL
+    record(t, [entry, globbed], *program("calls", "getppid", NR))
+    used = ways(t)
+    equal(used["rings"], RINGS.get(KERNEL, "mapped"), "rings")
+    equal(used[entry], ENTRIES.get(KERNEL, "fentry"), "way of one function")
+    equal(used[globbed], GLOBBED.get(KERNEL, "kprobe"), "way of many")
+    equal(len(of_event(t, entry)), NR, "calls")
+    check(len(of_event(t, globbed)) >= NR, "calls of many")
 
 
 def kprobe(folder):
@@ -70,6 +114,17 @@ def uprobe(folder):
     equal(len(records(t)), 7, "records")
 
 
+def usdt(folder):
+    """usdt: each of the places of a probe, with its arguments"""
+    t = folder + "/t.kymo"
+    path = program("usdts")[0]
+    record(t, ["usdt:%s:kymotest:widths" % path, "usdt:%s:kymotest:forms" % path],
+           path, 5)
+    equal([list(r["fields"].values()) for r in of_event(t, "usdt:%s:kymotest:widths" % path)],
+          [[-1, 255, -300, 65535, -70000, 4000000000]] * 5, "arguments")
+    equal(len(of_event(t, "usdt:%s:kymotest:forms" % path)), 15, "hits of three places")
+
+
 def transports(folder):
     """records come whole through every transport this kernel has"""
     t = folder + "/t.kymo"
@@ -79,4 +134,5 @@ def transports(folder):
         equal(len(records(t)), NR, transport)
 
 
-run([tracepoint, kprobe, kretprobe, fentry, arguments, filtered, uprobe, transports])
+run([best_ways, tracepoint, system_calls, kprobe, kretprobe, fentry, arguments, filtered, uprobe,
+     usdt, transports])

@@ -26,7 +26,7 @@ def record(trace, events, *command, options=()):
     """Records a command without stacks; nothing may be lost."""
     args = [x for event in events for x in (["-e"] + list(event) if isinstance(event, (tuple, list))
                                             else ["-e", event])]
-    told = run_command([KYMO, "record", "-o", trace] + args + list(options) + ["--"] +
+    told = run_command([KYMO, "record", "--no-stack", "-o", trace] + args + list(options) + ["--"] +
                        list(command))
     text = told.stderr.decode(errors="replace")
     equal(told.returncode, 0, "exit status; %s" % text)
