@@ -1,5 +1,6 @@
 #include "record/perfevent.h"
 #include "record/numlist.h"
+#include "record/rights.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,15 +47,27 @@ static int paranoid_level(void)
 	return level;
 }
 
+/* Debian's kernels know a level 3, at which CAP_PERFMON is not enough. */
+static int say_refused(struct diag *d, int err, const struct target *t)
+{
+	const char *what = t->all ? "whole CPUs" : t->child ? "this command" : "this process";
+	char lacking[RIGHTS_TEXT_BYTES];
+	int level = paranoid_level();
+
+	if (level > 2 && !rights_lacks_bpf(lacking) && !rights_has_admin())
+		return diag_set(d, err, "not allowed to record %s: kernel.perf_event_paranoid is %d, "
+				"which asks for CAP_SYS_ADMIN: run as root with all rights, or set "
+				"it to 2", what, level);
+	return diag_set(d, err, "not allowed to record %s: run as root or with CAP_BPF and "
+			"CAP_PERFMON (kernel.perf_event_paranoid is %d)", what, level);
+}
+
 int perfevent_say_error(struct diag *d, int err, const char *what, const struct target *t)
 {
 	switch (-err) {
 	case EPERM:
 	case EACCES:
-		return diag_set(d, err, "not allowed to record %s: run as root or with CAP_BPF "
-				"and CAP_PERFMON (kernel.perf_event_paranoid is %d)",
-				t->all ? "whole CPUs" : t->child ? "this command" :
-				"this process", paranoid_level());
+		return say_refused(d, err, t);
 	case ENOENT:
 	case ENODEV:
 	case EOPNOTSUPP:
