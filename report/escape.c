@@ -101,7 +101,7 @@ static void escape_with(struct bytebuf *to, const char *text, size_t len,
 		bytebuf_put(to, text + start, i - start);
 		n = n > 0 ? n : 1;
 		if (instead)
-			bytebuf_put(to, instead, strlen(instead));
+			bytebuf_text(to, instead);
 		else
 			put_bytes_as_hex(to, p + i, n);
 		i += n;

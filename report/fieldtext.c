@@ -13,11 +13,6 @@
 #define MAX_FOLDED 4096
 #define MAX_ERRNO 4095
 
-static void put_text(struct bytebuf *to, const char *text)
-{
-	bytebuf_put(to, text, strlen(text));
-}
-
 const char *fieldtext_errno(uint64_t number)
 {
 	static const char *const names[] = {
@@ -91,8 +86,8 @@ static void put_duration(struct bytebuf *to, bool negative, uint64_t ns)
 	char text[NUMBER_BYTES];
 
 	if (negative)
-		put_text(to, "-");
-	put_text(to, number_ns(text, ns));
+		bytebuf_text(to, "-");
+	bytebuf_text(to, number_ns(text, ns));
 }
 
 static void put_ipv4(struct bytebuf *to, uint32_t number)
@@ -111,9 +106,9 @@ static void put_errno(struct bytebuf *to, uint64_t number)
 	digits_put_signed(to, (int64_t)number);
 	if (!name)
 		return;
-	put_text(to, " (");
-	put_text(to, name);
-	put_text(to, ")");
+	bytebuf_text(to, " (");
+	bytebuf_text(to, name);
+	bytebuf_text(to, ")");
 }
 
 /* False: the hint asks for nothing special of this number. */
@@ -140,7 +135,7 @@ static bool put_hinted(struct bytebuf *to, const struct field_desc *f, uint64_t 
 	case HINT_HEX:
 		if (!for_people(style))
 			return false;
-		put_text(to, "0x");
+		bytebuf_text(to, "0x");
 		digits_put_hex(to, number, 0);
 		return true;
 	case HINT_ERRNO:
@@ -183,7 +178,7 @@ static void put_float(struct bytebuf *to, uint64_t bits, enum fieldtext_style st
 	if (!for_people(style) && isfinite(d) && (strtod(text, NULL) < d || strtod(text, NULL) > d))
 		snprintf(text, sizeof(text), "%.17g", d);
 	/* JSON knows no nan and no inf. */
-	put_text(to, style == FIELDTEXT_JSON && !isfinite(d) ? "null" : text);
+	bytebuf_text(to, style == FIELDTEXT_JSON && !isfinite(d) ? "null" : text);
 }
 
 /* --- bytes and ids ----------------------------------------------------------- */
@@ -215,12 +210,12 @@ static void make_frame(const struct fieldtext *ft, struct bytebuf *text, uint32_
 	const struct frame_name *f = names_frame(ft->names, frame);
 
 	if (f->resolved || f->kind == MODULE_SPECIAL)
-		put_text(text, f->symbol);
+		bytebuf_text(text, f->symbol);
 	else
-		put_text(text, f->module);
+		bytebuf_text(text, f->module);
 	if (f->kind == MODULE_SPECIAL || (f->resolved && !f->symbol_offset))
 		return;
-	put_text(text, "+0x");
+	bytebuf_text(text, "+0x");
 	digits_put_hex(text, f->resolved ? f->symbol_offset : f->address, 0);
 }
 
@@ -228,8 +223,8 @@ static void make_task(const struct fieldtext *ft, struct bytebuf *text, uint32_t
 {
 	const struct trace_task *t = trace_task(ft->trace, task);
 
-	put_text(text, t ? trace_text(ft->trace, t->comm) : "[unknown]");
-	put_text(text, ":");
+	bytebuf_text(text, t ? trace_text(ft->trace, t->comm) : "[unknown]");
+	bytebuf_text(text, ":");
 	digits_put(text, t ? t->tid : 0);
 }
 
@@ -266,10 +261,11 @@ static void put_made(const struct fieldtext *ft, struct bytebuf *to,
 	bytebuf_release(&text);
 }
 
-/* An address of nothing: a null pointer. */
-static void put_no_frame(struct bytebuf *to, enum fieldtext_style style)
+/* For programs the same, whatever people see in its place. */
+static void put_none(struct bytebuf *to, const char *for_people_text, enum fieldtext_style style)
 {
-	put_text(to, for_people(style) ? "0x0" : style == FIELDTEXT_JSON ? "null" : "");
+	bytebuf_text(to, for_people(style) ? for_people_text :
+		     style == FIELDTEXT_JSON ? "null" : "");
 }
 
 void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct field_desc *f,
@@ -279,6 +275,10 @@ void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct 
 
 	switch (f->type) {
 	case FIELD_STRING:
+		if (!v->number) {
+			put_none(to, FIELDTEXT_UNREAD, style);
+			break;
+		}
 		string = trace_string(ft->trace,
 				      v->number <= UINT32_MAX ? (uint32_t)v->number : 0);
 		put_string(to, string.text, string.len_bytes, style);
@@ -296,7 +296,7 @@ void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct 
 		if (v->number)
 			put_made(ft, to, make_frame, v->number, style);
 		else
-			put_no_frame(to, style);
+			put_none(to, "0x0", style);	/* a null pointer */
 		break;
 	case FIELD_FLOAT:
 		put_float(to, v->number, style);

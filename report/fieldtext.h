@@ -29,6 +29,9 @@ enum fieldtext_style {
 	FIELDTEXT_CSV,
 };
 
+/* For people, in place of a text that could not be read; strings have quotes. */
+#define FIELDTEXT_UNREAD "?"
+
 /* What a field holds: a number or id, or the bytes of a FIELD_BYTES. */
 struct fieldtext_value {
 	uint64_t number;

@@ -55,7 +55,7 @@ struct drawing {
 
 static void put(struct drawing *d, const char *text)
 {
-	bytebuf_put(d->to, text, strlen(text));
+	bytebuf_text(d->to, text);
 }
 
 /* --- names ----------------------------------------------------------------- */
@@ -73,7 +73,7 @@ static void name_group(struct drawing *d, uint32_t group)
 		snprintf(ids, sizeof(ids), " (pid %" PRIu32 ")", g->pid);
 	else if (d->p->opts->sum.by == STACKSUM_BY_TID)
 		snprintf(ids, sizeof(ids), " (pid %" PRIu32 ", tid %" PRIu32 ")", g->pid, g->tid);
-	bytebuf_put(&d->name, ids, strlen(ids));
+	bytebuf_text(&d->name, ids);
 }
 
 /* Fills d->name and tells the colour. */

@@ -131,7 +131,7 @@ static void put_line(struct folded *f, uint64_t count)
 
 static void put_text(struct folded *f, const char *text)
 {
-	bytebuf_put(&f->path, text, strlen(text));
+	bytebuf_text(&f->path, text);
 }
 
 static int put_items(struct folded *f, const struct folded_items *items,

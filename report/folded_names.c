@@ -6,25 +6,20 @@
 
 #include "report/escape.h"
 
-static void put_text(struct bytebuf *to, const char *text)
-{
-	bytebuf_put(to, text, strlen(text));
-}
-
 /* "[libc.so.6]" for an address in it that has no name. */
 static void put_module(struct bytebuf *to, const char *module)
 {
 	const char *slash = strrchr(module, '/');
 
 	if (strcmp(module, "[unknown]") == 0) {
-		put_text(to, module);
+		bytebuf_text(to, module);
 		return;
 	}
 	if (slash)
 		module = slash + 1;
-	put_text(to, "[");
+	bytebuf_text(to, "[");
 	escape_folded(to, module, strlen(module));
-	put_text(to, "]");
+	bytebuf_text(to, "]");
 }
 
 /* A Go method such as "net/http.(*Client).Do": the pattern ".(...)." */
@@ -102,10 +97,10 @@ void folded_frame(struct bytebuf *to, const struct frame_name *f,
 	tidy(to, start, java);
 	if (f->kind == MODULE_JIT) {
 		if (opts->mark_jit && !contains(to, start, "_[j]"))
-			put_text(to, "_[j]");
+			bytebuf_text(to, "_[j]");
 	} else if (opts->mark_kernel && (*m == '[' || ends_with(m, "vmlinux")) &&
 		   !strstr(m, "unknown")) {
-		put_text(to, "_[k]");
+		bytebuf_text(to, "_[k]");
 	}
 }
 
@@ -125,5 +120,5 @@ void folded_group(struct bytebuf *to, const struct stacksum_group *g, enum stack
 		snprintf(ids, sizeof(ids), "-%" PRIu32, g->pid);
 	else if (by == STACKSUM_BY_TID)
 		snprintf(ids, sizeof(ids), "-%" PRIu32 "/%" PRIu32, g->pid, g->tid);
-	put_text(to, ids);
+	bytebuf_text(to, ids);
 }

@@ -4,11 +4,6 @@
 #include "report/digits.h"
 #include "report/printfmt_private.h"
 
-static void put_text(struct bytebuf *to, const char *text)
-{
-	bytebuf_put(to, text, strlen(text));
-}
-
 static void put_hex_byte(struct bytebuf *to, uint8_t v)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -22,7 +17,7 @@ static void put_separated(struct bytebuf *to, const uint8_t *at, size_t len,
 {
 	for (size_t i = 0; i < len; i++) {
 		if (i)
-			put_text(to, separator);
+			bytebuf_text(to, separator);
 		put_hex_byte(to, at[i]);
 	}
 }
@@ -34,7 +29,7 @@ static void put_ip4(struct bytebuf *to, const uint8_t *at, bool plain)
 {
 	for (int i = 0; i < 4; i++) {
 		if (i)
-			put_text(to, ".");
+			bytebuf_text(to, ".");
 		digits_put_wide(to, at[i], plain ? 3 : 0, '0');
 	}
 }
@@ -44,12 +39,12 @@ static void put_ip6(struct bytebuf *to, const uint8_t *at, const char *kind)
 	char text[INET6_ADDRSTRLEN];
 
 	if (strchr(kind, 'c') && inet_ntop(AF_INET6, at, text, sizeof(text))) {
-		put_text(to, text);
+		bytebuf_text(to, text);
 		return;
 	}
 	for (int i = 0; i < 16; i += 2) {
 		if (i && *kind == 'I')
-			put_text(to, ":");
+			bytebuf_text(to, ":");
 		put_hex_byte(to, at[i]);
 		put_hex_byte(to, at[i + 1]);
 	}
@@ -65,16 +60,16 @@ static void put_sockaddr(struct bytebuf *to, const struct printfmt_bytes *b, con
 		put_ip4(to, b->data + 4, false);
 	} else if (family == 10 && b->len >= 24) {
 		if (port)
-			put_text(to, "[");
+			bytebuf_text(to, "[");
 		put_ip6(to, b->data + 8, kind);
 		if (port)
-			put_text(to, "]");
+			bytebuf_text(to, "]");
 	} else {
 		return;
 	}
 	if (!port)
 		return;
-	put_text(to, ":");
+	bytebuf_text(to, ":");
 	digits_put(to, (uint64_t)(b->data[2] << 8 | b->data[3]));
 }
 
@@ -86,7 +81,7 @@ static void put_uuid(struct bytebuf *to, const uint8_t *at, const char *kind)
 
 	for (int i = 0; i < 16; i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
-			put_text(to, "-");
+			bytebuf_text(to, "-");
 		put_hex_byte(to, at[order[i]]);
 	}
 }
@@ -105,11 +100,11 @@ void printfmt_bit_list(struct bytebuf *to, const struct printfmt_bytes *b, uint6
 		while (i + 1 < nr_bits && b->data[(i + 1) / 8] >> (i + 1) % 8 & 1)
 			i++;
 		if (any)
-			put_text(to, ",");
+			bytebuf_text(to, ",");
 		any = true;
 		digits_put(to, from);
 		if (i > from) {
-			put_text(to, "-");
+			bytebuf_text(to, "-");
 			digits_put(to, i);
 		}
 	}
@@ -126,14 +121,15 @@ void printfmt_code(struct printfmt *p, const struct fieldtext *ft,
 
 	(void)p;
 	if (!id) {
-		put_text(to, "0x0");
+		bytebuf_text(to, "0x0");
 		return;
 	}
 	name = names_frame(ft->names, id <= UINT32_MAX ? (uint32_t)id : 0);
-	put_text(to, name->resolved || name->kind == MODULE_SPECIAL ? name->symbol : name->module);
+	bytebuf_text(to, name->resolved || name->kind == MODULE_SPECIAL ? name->symbol :
+		     name->module);
 	if (name->kind == MODULE_SPECIAL || (name->resolved && !offset))
 		return;
-	put_text(to, "+0x");
+	bytebuf_text(to, "+0x");
 	digits_put_hex(to, name->resolved ? name->symbol_offset : name->address, 0);
 }
 
@@ -148,10 +144,10 @@ bool printfmt_knows_pointer(const char *kind)
 static void put_address(struct bytebuf *to, uint64_t v, bool is_code)
 {
 	if (!v && !is_code) {
-		put_text(to, "(nil)");
+		bytebuf_text(to, "(nil)");
 		return;
 	}
-	put_text(to, "0x");
+	bytebuf_text(to, "0x");
 	digits_put_hex(to, v, 0);
 }
 
@@ -225,5 +221,5 @@ void printfmt_pointer(struct printfmt *p, const struct fieldtext *ft,
 	if (printfmt_bytes(p, part->arg, r, &b) && is_long_enough(part->pointer, b.len))
 		put_memory(to, part->pointer, &b, wanted);
 	else
-		put_text(to, "?");
+		bytebuf_text(to, "?");
 }

@@ -3,14 +3,9 @@
 #include "report/digits.h"
 #include "report/printfmt_private.h"
 
-static void put_text(struct bytebuf *to, const char *text)
-{
-	bytebuf_put(to, text, strlen(text));
-}
-
 static void put_hex(struct bytebuf *to, uint64_t v)
 {
-	put_text(to, "0x");
+	bytebuf_text(to, "0x");
 	digits_put_hex(to, v, 0);
 }
 
@@ -91,17 +86,17 @@ static void put_array(struct printfmt *p, const struct printfmt_node *n,
 
 	if (!size || size > 8 || !printfmt_bytes(p, n->a, r, &b))
 		return;
-	put_text(to, "{");
+	bytebuf_text(to, "{");
 	for (uint64_t i = 0; i < nr && (i + 1) * size <= b.len; i++) {
 		uint64_t v = 0;
 
 		for (uint64_t k = 0; k < size; k++)
 			v |= (uint64_t)b.data[i * size + k] << (8 * k);
 		if (i)
-			put_text(to, ",");
+			bytebuf_text(to, ",");
 		put_hex(to, v);
 	}
-	put_text(to, "}");
+	bytebuf_text(to, "}");
 }
 
 /* As %*pb of the kernel: a comma after 32 bits. */
@@ -119,7 +114,7 @@ static void put_bitmask(struct printfmt *p, const struct printfmt_node *n,
 	for (size_t i = b.len; i-- > 0; ) {
 		put_hex_byte(to, b.data[i]);
 		if (i && i % 4 == 0)
-			put_text(to, ",");
+			bytebuf_text(to, ",");
 	}
 }
 

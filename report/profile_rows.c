@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/fieldtext.h"
+
+/* Scopes of texts: what was recorded, and what is shown for what was not. */
+enum { SCOPE_TEXT, SCOPE_UNREAD };
+
 /* --- groups ------------------------------------------------------------------ */
 
 /* A context with the values that the keys have in it. */
@@ -22,16 +27,20 @@ static uint64_t text_of(struct profile *p, const struct field_desc *f, uint32_t 
 
 	if (f->type == FIELD_FRAME) {
 		string.text = names_frame(p->names, id)->symbol;
-		return textids_get(p->texts, 0, string.text, strlen(string.text));
+		return textids_get(p->texts, SCOPE_TEXT, string.text, strlen(string.text));
 	}
 	if (f->type == FIELD_TASK) {
 		task = trace_task(p->trace, id);
 		if (!task)
-			return textids_get(p->texts, 0, "[unknown]", 9);
+			return textids_get(p->texts, SCOPE_TEXT, "[unknown]", 9);
 		id = task->comm;
 	}
+	/* Not the same as a text that is empty, or that reads like this. */
+	if (f->type == FIELD_STRING && !id)
+		return textids_get(p->texts, SCOPE_UNREAD, FIELDTEXT_UNREAD,
+				   strlen(FIELDTEXT_UNREAD));
 	string = trace_string(p->trace, id);
-	return textids_get(p->texts, 0, string.text, string.len_bytes);
+	return textids_get(p->texts, SCOPE_TEXT, string.text, string.len_bytes);
 }
 
 /* The values of all keys in a context. */

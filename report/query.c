@@ -216,13 +216,25 @@ static bool loss_counts(struct query *q, const struct trace_loss *l)
 	return query_filter_cpu(q->filter, l->cpu) && (!e || wants_event(q, e));
 }
 
+/* Whether all events that are asked for have a weight. */
+static bool is_sampled(struct query *q)
+{
+	for (size_t i = 0; i < trace_nr_events(q->trace); i++) {
+		const struct trace_event *e = trace_event_at(q->trace, i);
+
+		if (wants_event(q, e) && e->by_role[ROLE_WEIGHT] < 0)
+			return false;
+	}
+	return true;
+}
+
 void query_get_quality(struct query *q, struct query_quality *out)
 {
 	const struct trace_loss *losses;
 	size_t nr;
 
 	*out = (struct query_quality) {
-		.records = q->records, .frames = q->frames, .unresolved = q->unresolved,
+		.records = q->records, .is_sampled = is_sampled(q), .frames = q->frames, .unresolved = q->unresolved,
 		.truncated_stacks = q->truncated_stacks,
 	};
 	trace_get_health(q->trace, &out->health);

@@ -72,6 +72,7 @@ int query_each_record(struct query *q, query_record_fn fn, void *ctx, struct dia
 /* Sums for the line that every view ends with. */
 struct query_quality {
 	uint64_t records;		/* that passed the filters */
+	bool is_sampled;		/* all are samples: their events have a weight */
 	uint64_t lost;			/* within the time range, CPUs and events asked for */
 	uint64_t lost_notes;		/* about tasks and mappings: names may be missing */
 	/*

@@ -46,8 +46,14 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-static bool put_health(struct line *l, const struct trace_health *h)
+static const char *noun(const struct query_quality *q)
 {
+	return q->is_sampled ? "sample" : "record";
+}
+
+static bool put_health(struct line *l, const struct query_quality *q)
+{
+	const struct trace_health *h = &q->health;
 	char number[NUMBER_BYTES];
 	bool damaged = h->damaged_blocks || h->damaged_bytes || h->missing_blocks;
 
@@ -60,7 +66,7 @@ static bool put_health(struct line *l, const struct trace_health *h)
 		put(l, "; %" PRIu64 " block%s missing", h->missing_blocks,
 		    plural(h->missing_blocks));
 	if (h->missing_records)
-		put(l, " (%s sample%s missing)", number_grouped(number, h->missing_records),
+		put(l, " (%s %s%s missing)", number_grouped(number, h->missing_records), noun(q),
 		    plural(h->missing_records));
 	if (h->cut)
 		put(l, "; the file is cut: it ends early (recorder killed or disk full?), "
@@ -75,7 +81,7 @@ bool query_quality_print(const struct query_quality *q, char *to, size_t size_by
 
 	if (size_bytes)
 		*to = 0;
-	put(&l, "%s sample%s", number_grouped(number, q->records), plural(q->records));
+	put(&l, "%s %s%s", number_grouped(number, q->records), noun(q), plural(q->records));
 	put(&l, ", %s lost (%s)", number_grouped(number, q->lost),
 	    percent(share, q->lost, q->records + q->lost));
 	if (q->frames)
@@ -87,5 +93,5 @@ bool query_quality_print(const struct query_quality *q, char *to, size_t size_by
 	if (q->lost_notes)
 		put(&l, ", %s notes about tasks or mappings lost",
 		    number_grouped(number, q->lost_notes));
-	return put_health(&l, &q->health);
+	return put_health(&l, q);
 }

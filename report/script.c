@@ -14,11 +14,6 @@
 /* Ends query_each_record() when the limit is reached; no -errno. */
 #define ENOUGH 1
 
-static void put_text(struct bytebuf *to, const char *text)
-{
-	bytebuf_put(to, text, strlen(text));
-}
-
 /* --- text ------------------------------------------------------------------ */
 
 static void put_fill(struct bytebuf *to, size_t from, int width, char fill)
@@ -78,9 +73,9 @@ static void put_field_text(struct script *s, const struct script_event *e, size_
 	if (e->fields[i] < 0)
 		return;
 	escape_terminal(s->to, c->name, strlen(c->name));
-	put_text(s->to, "=");
+	bytebuf_text(s->to, "=");
 	script_event_put_field(s, r, (uint32_t)e->fields[i]);
-	put_text(s->to, c->suffix);
+	bytebuf_text(s->to, c->suffix);
 }
 
 static void put_column_text(struct script *s, const struct script_event *e, size_t i,
@@ -98,12 +93,12 @@ static void put_column_text(struct script *s, const struct script_event *e, size
 	c->value(s, r, &v);
 	if (v.kind == SCRIPT_NOTHING)
 		return;
-	put_text(s->to, c->prefix);
+	bytebuf_text(s->to, c->prefix);
 	from = s->to->len;
 	put_plain(s, &v);
 	if (width)
 		put_fill(s->to, from, width, c->fill);
-	put_text(s->to, is_call(s, e, c) ? "" : c->suffix);
+	bytebuf_text(s->to, is_call(s, e, c) ? "" : c->suffix);
 }
 
 static void put_columns_text(struct script *s, const struct script_event *e,
@@ -164,14 +159,14 @@ static void put_json_value(struct script *s, const struct script_value *v)
 		bytebuf_put(s->to, v->text, v->len_bytes);
 		break;
 	default:
-		put_text(s->to, "null");
+		bytebuf_text(s->to, "null");
 	}
 }
 
 static void put_comma(struct script *s, bool *first)
 {
 	if (!*first)
-		put_text(s->to, ",");
+		bytebuf_text(s->to, ",");
 	*first = false;
 }
 
@@ -179,7 +174,7 @@ static void put_name_json(struct script *s, const char *name, bool *first)
 {
 	put_comma(s, first);
 	put_json_string(s->to, name, strlen(name));
-	put_text(s->to, ":");
+	bytebuf_text(s->to, ":");
 }
 
 static void put_column_json(struct script *s, const struct script_event *e, size_t i,
@@ -204,23 +199,23 @@ static void put_record_json(struct script *s, const struct script_event *e,
 {
 	bool first = true;
 
-	put_text(s->to, "{");
+	bytebuf_text(s->to, "{");
 	for (size_t i = 0; i < s->plan.nr_columns; i++)
 		put_column_json(s, e, i, r, &first);
 	if (s->plan.others && e->nr_others) {
-		put_text(s->to, first ? "\"fields\":{" : ",\"fields\":{");
+		bytebuf_text(s->to, first ? "\"fields\":{" : ",\"fields\":{");
 		for (size_t i = 0; i < e->nr_others; i++) {
 			bytebuf_put(s->to, e->others[i].key, e->others[i].key_len);
 			script_event_put_field(s, r, e->others[i].field);
 		}
-		put_text(s->to, "}");
+		bytebuf_text(s->to, "}");
 		first = false;
 	}
 	if (shows_stack(s, e)) {
-		put_text(s->to, first ? "\"stack\":" : ",\"stack\":");
+		bytebuf_text(s->to, first ? "\"stack\":" : ",\"stack\":");
 		script_put_stack(s, r->stack);
 	}
-	put_text(s->to, "}\n");
+	bytebuf_text(s->to, "}\n");
 }
 
 /* --- CSV ------------------------------------------------------------------- */
@@ -291,12 +286,12 @@ static int put_csv_header(struct script *s)
 	for (size_t i = 0; i < s->nr_csv; i++) {
 		put_comma(s, &first);
 		if (is_column(s, s->csv[i]))
-			put_text(s->to, "fields.");
+			bytebuf_text(s->to, "fields.");
 		escape_csv(s->to, s->csv[i], strlen(s->csv[i]));
 	}
 	if (s->plan.stack) {
 		put_comma(s, &first);
-		put_text(s->to, "stack");
+		bytebuf_text(s->to, "stack");
 	}
 	bytebuf_put(s->to, "\n", 1);
 	return err;

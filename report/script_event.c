@@ -218,7 +218,7 @@ static void put_others(struct script *s, const struct script_event *e,
 {
 	for (size_t i = 0; i < e->nr_others; i++) {
 		if (i)
-			bytebuf_put(s->to, between, strlen(between));
+			bytebuf_text(s->to, between);
 		bytebuf_put(s->to, e->others[i].key, e->others[i].key_len);
 		script_event_put_field(s, r, e->others[i].field);
 	}

@@ -10,11 +10,6 @@ struct counts {
 	uint32_t truncated;
 };
 
-static void put_text(struct bytebuf *to, const char *text)
-{
-	bytebuf_put(to, text, strlen(text));
-}
-
 static void put_frame_text(const struct script_plan *p, struct bytebuf *to,
 			   const struct frame_name *f)
 {
@@ -27,22 +22,22 @@ static void put_frame_text(const struct script_plan *p, struct bytebuf *to,
 		escape_terminal(to, f->symbol, strlen(f->symbol));
 	}
 	if (p->sym && p->symoff && f->resolved && f->kind != MODULE_SPECIAL) {
-		put_text(to, "+0x");
+		bytebuf_text(to, "+0x");
 		digits_put_hex(to, f->symbol_offset, 0);
 	}
 	if (p->dso) {
-		put_text(to, " (");
+		bytebuf_text(to, " (");
 		escape_terminal(to, f->module, strlen(f->module));
-		put_text(to, ")");
+		bytebuf_text(to, ")");
 	}
 	bytebuf_put(to, "\n", 1);
 }
 
 static void put_member(struct bytebuf *to, bool *first, const char *name)
 {
-	put_text(to, *first ? "{\"" : ",\"");
-	put_text(to, name);
-	put_text(to, "\":");
+	bytebuf_text(to, *first ? "{\"" : ",\"");
+	bytebuf_text(to, name);
+	bytebuf_text(to, "\":");
 	*first = false;
 }
 
@@ -70,11 +65,11 @@ static void put_frame_json(const struct script_plan *p, struct bytebuf *to,
 	/* Of 64 bits; numbers in JSON have 53. */
 	if (p->ip) {
 		put_member(to, &first, "address");
-		put_text(to, "\"0x");
+		bytebuf_text(to, "\"0x");
 		digits_put_hex(to, f->address, 0);
 		bytebuf_put(to, "\"", 1);
 	}
-	put_text(to, first ? "{}" : "}");
+	bytebuf_text(to, first ? "{}" : "}");
 }
 
 static void add_counts(struct counts *to, const struct counts *more)

@@ -152,7 +152,7 @@ static void test_json(void **state)
 	       "\"peer\":\"V8 Worker:11\"}}\n"
 	       "{\"comm\":\"[unknown]\",\"pid\":0,\"tid\":0,\"time\":2.500000999,"
 	       "\"event\":\"odd:event\",\"fields\":{\"dev\":0,\"delta\":5,\"ratio\":null,"
-	       "\"path\":\"\",\"how\":7,\"peer\":\"[unknown]:0\"}}\n");
+	       "\"path\":null,\"how\":7,\"peer\":\"[unknown]:0\"}}\n");
 	fixture_close(&f);
 }
 
