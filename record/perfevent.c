@@ -58,6 +58,9 @@ static int say_refused(struct diag *d, int err, const struct target *t)
 		return diag_set(d, err, "not allowed to record %s: kernel.perf_event_paranoid is %d, "
 				"which asks for CAP_SYS_ADMIN: run as root with all rights, or set "
 				"it to 2", what, level);
+	if (rights_lacks_bpf(lacking))
+		return diag_set(d, err, "not allowed to record %s: %s (run as root, or with it; "
+				"kernel.perf_event_paranoid is %d)", what, lacking, level);
 	return diag_set(d, err, "not allowed to record %s: run as root or with CAP_BPF and "
 			"CAP_PERFMON (kernel.perf_event_paranoid is %d)", what, level);
 }
