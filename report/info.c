@@ -34,6 +34,7 @@ const char *info_cause_name(uint32_t cause)
 	static const char *const words[] = {
 		[LOSS_RING] = "ring", [LOSS_OUTPUT] = "output",
 		[LOSS_SIDEBAND] = "sideband", [LOSS_THROTTLED] = "throttled",
+		[LOSS_RECURSION] = "recursion",
 	};
 
 	return WORD(words, cause);
