@@ -52,17 +52,24 @@ def system_calls(folder):
     equal(counts["tp_btf"]["syscalls:sys_exit_wait4"], 5, "waits")
 
 
+def reads(folder):
+    """A command that reads 7 bytes 16 times: 14 times 7, once 2, once none, by its filter."""
+    write(folder + "/read-me", "x" * 100)
+    return 'comm == "dd" && count == 7', ["dd", "if=" + folder + "/read-me", "of=/dev/null", "bs=7"]
+
+
 def best_ways(folder):
     """of the ways there are this kernel's best are taken"""
     t = folder + "/t.kymo"
-    entry, globbed = "kprobe:" + GETPPID, "kprobe:%sgetp*id" % SYSCALL
-    record(t, [entry, globbed], *program("calls", "getppid", NR))
+    chosen, command = reads(folder)
+    one, many = "kprobe:vfs_read", "kprobe:vfs_rea*"
+    record(t, [(one, "--filter", chosen), (many, "--filter", 'comm == "dd"')], *command)
     used = ways(t)
     equal(used["rings"], RINGS.get(KERNEL, "mapped"), "rings")
-    equal(used[entry], ENTRIES.get(KERNEL, "fentry"), "way of one function")
-    equal(used[globbed], GLOBBED.get(KERNEL, "kprobe"), "way of many")
-    equal(len(of_event(t, entry)), NR, "calls")
-    check(len(of_event(t, globbed)) >= NR, "calls of many")
+    equal(used[one], ENTRIES.get(KERNEL, "fentry"), "way of one function")
+    equal(used[many], GLOBBED.get(KERNEL, "kprobe"), "way of many")
+    equal(len(of_event(t, one)), 16, "calls")
+    check(len(of_event(t, many)) >= 16, "calls of many")
 
 
 def kprobe(folder):
@@ -77,11 +84,17 @@ def kretprobe(folder):
 
 
 def fentry(folder):
-    """fentry and fexit: every call; where the kernel has none, it is said"""
+    """fentry and fexit: every call, what it was asked and returned"""
     no_function_trampolines()
-    counted(folder, "fentry:" + GETPPID)
-    recs = counted(folder, "fexit:%s(retval)" % GETPPID, "fexit:" + GETPPID)
-    equal(len({r["fields"]["retval"] for r in recs}), 1, "parents")
+    t = folder + "/t.kymo"
+    chosen, command = reads(folder)
+    entry, end = "fentry:vfs_read", "fexit:vfs_read"
+    record(t, [(entry + "(count)", "--filter", chosen), (end + "(count, retval)", "--filter", chosen)],
+           *command)
+    used = ways(t)
+    equal((used[entry], used[end]), ("fentry", "fexit"), "ways")
+    equal(len(of_event(t, entry)), 16, "entries")
+    equal([r["fields"]["retval"] for r in of_event(t, end)], [7] * 14 + [2, 0], "returned")
 
 
 def arguments(folder):
