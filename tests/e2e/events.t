@@ -158,7 +158,7 @@ def filters_agree(folder):
     event = "syscalls:sys_enter_openat(dfd:s32, filename:str, flags, mode)"
     whole, _ = recorded(folder, "-e", event, "--", *work)
     os.rename(whole, folder + "/whole.kymo")
-    for text in FILTERS:
+    for text in FILTERS[::3] if EMULATED else FILTERS:
         text = text.replace("0603", "387")
         trace, _ = recorded(folder, "-e", event.replace("dfd:s32", "dfd:s32"), "--filter", text,
                             "--", *work)
@@ -321,7 +321,7 @@ COMPLAINTS = (
 
 def complaints(folder):
     """each mistake gets one clear line, and no file is left"""
-    for args, words in COMPLAINTS:
+    for args, words in COMPLAINTS[::4] if EMULATED else COMPLAINTS:
         trace = folder + "/t.kymo"
         r = run_command([KYMO, "record", "-q", "-o", trace] + list(args) + ["--", "true"])
         text = r.stderr.decode()

@@ -165,7 +165,7 @@ def trace_kernel(folder):
     needs("-e", "kprobe:do_sys_openat2")
     os.mkdir(folder + "/files")
     trace, theirs = beside(
-        folder, 'kprobe:do_sys_openat2 /comm == "calls"/ { printf("%s|\\n", str(arg1)); }',
+        folder, 'kprobe:do_sys_openat2 /comm == "calls"/ { printf("%s|\\n", str(uptr(arg1))); }',
         program("calls", "opens", folder + "/files", 20),
         "-e", "kprobe:do_sys_openat2(filename:str)")
     ours = [r["fields"]["filename"] + "|" for r in records(trace, "--comm", "calls")]

@@ -89,8 +89,8 @@ def fentry(folder):
     t = folder + "/t.kymo"
     chosen, command = reads(folder)
     entry, end = "fentry:vfs_read", "fexit:vfs_read"
-    record(t, [(entry + "(count)", "--filter", chosen), (end + "(count, retval)", "--filter", chosen)],
-           *command)
+    record(t, [(entry + "(count)", "--filter", chosen),
+               (end + "(count, retval)", "--filter", chosen)], *command)
     used = ways(t)
     equal((used[entry], used[end]), ("fentry", "fexit"), "ways")
     equal(len(of_event(t, entry)), 16, "entries")
