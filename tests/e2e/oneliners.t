@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -228,5 +227,4 @@ OF_THE_KERNEL = [funccount_tracepoints, funccount_kernel, trace_kernel, trace_re
 
 run(OF_THE_KERNEL if EMULATED else
     [opensnoop, execsnoop, killsnoop, argdist, funccount_tracepoints, funccount_kernel,
-     funccount_library, trace_kernel, trace_return, trace_stacks, perf_stat, beside_perf,
-     perf_script])
+     funccount_library, trace_kernel, trace_return, trace_stacks, perf_stat, beside_perf])
