@@ -51,7 +51,9 @@ def fold(text, by="comm", kernel=False, jit=False):
     """What kymo documents: all frames are kept, and a comm has no semicolon."""
     counts = collections.Counter()
     only = None
-    for sample in text.split("\n\n"):
+    # Records of events without stacks are lines of their own, with no empty line after them.
+    text = re.sub(r"\n(?=[^\t\n].*\s\[\d+\]\s+[\d.]+:)", "\n\n", text)
+    for sample in re.split(r"\n\n+", text):
         lines = sample.split("\n")
         head = re.match(r"(.+?)\s+(\d+)/(\d+)\s+\[\d+\]\s+[\d.]+:\s+(?:\d+ )?(.*?):( |$)", lines[0])
         if not head:
