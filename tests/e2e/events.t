@@ -168,11 +168,12 @@ def filters_agree(folder):
 # --- targets ------------------------------------------------------------------------------
 
 BUSY = ["sh", "-c", "while :; do kill -0 $$; done"]
+AT_TIMES = ["sh", "-c", "while :; do kill -0 $$; sleep 0.01; done"]
 
 
 def by_process(folder):
     """-p and -t record the one process and the one thread, and children of theirs"""
-    wanted, other = subprocess.Popen(BUSY), subprocess.Popen(BUSY)
+    wanted, other = subprocess.Popen(AT_TIMES), subprocess.Popen(AT_TIMES)
     try:
         for option in ("-p", "-t"):
             trace, _ = recorded(folder, option, str(wanted.pid), "-e", "syscalls:sys_enter_kill",
@@ -190,7 +191,7 @@ def by_cpu(folder):
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         skip("one CPU")
-    work = [subprocess.Popen(["taskset", "-c", str(c)] + BUSY) for c in cpus[:2]]
+    work = [subprocess.Popen(["taskset", "-c", str(c)] + AT_TIMES) for c in cpus[:2]]
     try:
         trace, _ = recorded(folder, "-C", str(cpus[1]), "-e", "syscalls:sys_enter_kill",
                             "--duration", "1")
@@ -218,11 +219,11 @@ def by_cgroup(folder):
         with open(path + "/cgroup.procs", "w") as f:
             f.write(str(inside.pid))
         trace, _ = recorded(folder, "-G", name, "-e", "syscalls:sys_enter_kill(cgroup)",
-                            "-e", "cpu-clock", "-F", "999", "--duration", "1")
-        equal({r["pid"] for r in records(trace) if r["pid"]}, {inside.pid}, "processes")
-        equal({r["event"] for r in records(trace)}, {"syscalls:sys_enter_kill", "cpu-clock"},
-              "events")
-        equal({f["cgroup"] for f in fields(trace, "syscalls:sys_enter_kill")},
+                            "-e", "cpu-clock", "-F", "999", "--duration", "0.5")
+        rows = records(trace)
+        equal({r["pid"] for r in rows if r["pid"]}, {inside.pid}, "processes")
+        equal({r["event"] for r in rows}, {"syscalls:sys_enter_kill", "cpu-clock"}, "events")
+        equal({r["fields"]["cgroup"] for r in rows if r["event"] == "syscalls:sys_enter_kill"},
               {os.stat(path).st_ino}, "number of the cgroup")
     finally:
         for p in (inside, outside):
