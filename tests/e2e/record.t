@@ -211,6 +211,7 @@ def duration_and_delay(folder):
 def no_stacks(folder):
     """--no-stack and its sisters leave out what they say"""
     t = folder + "/t.kymo"
+    of_kernel = {"[%s]" % name for name in os.listdir("/sys/module") + ["kernel.kallsyms", "bpf"]}
     for options, deep_user, deep_kernel in ((["--user-stack=no"], False, True),
                                             (["--kernel-stack=no"], True, False), ([], True, True)):
         kymo("record", "-q", "-F", "2999", *options, "-o", t, "--",
@@ -218,7 +219,7 @@ def no_stacks(folder):
              program("shares")[0], stdout=subprocess.DEVNULL)
         user = kernel = 0
         for r in records(t):
-            inside = [f["module"] == "[kernel.kallsyms]" for f in r["stack"]]
+            inside = [f["module"] in of_kernel for f in r["stack"]]
             kernel = max(kernel, inside.count(True))
             user = max(user, inside.count(False))
         equal((user > 1, kernel > 1), (deep_user, deep_kernel), "user, kernel with %s" % options)

@@ -44,6 +44,9 @@ a, _ = s.accept()
 c.send(b"hello")
 a.recv(10)
 '''
+# Each is tried for itself, which takes long where perf is emulated.
+if "KYMO_VM_KERNEL" in os.environ:
+    EVENTS = EVENTS[::3]
 LINE = re.compile(r" *stimulus\s+\d+ \[\d+\]\s+[\d.]+: +(\w+:\w+): ?(.*?) *$")
 
 
