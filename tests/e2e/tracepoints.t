@@ -178,6 +178,11 @@ def typed_events():
     return events
 
 
+def same_but_one(short, long):
+    """Whether the first or last of long is all that short lacks."""
+    return short in (long[1:], long[:-1])
+
+
 def test_side_by_side(folder):
     """both ways, side by side, see the same values"""
     need("tp_btf")
@@ -204,7 +209,9 @@ def test_side_by_side(folder):
             lost = sum((wanted - got).values()) + sum((got - wanted).values())
             check(lost * 10 <= sum(wanted.values()) + 10, "%s: %r" % (event, (got, wanted)))
             continue
-        equal(got, wanted, event)
+        # One side's time of an event may lie outside, the other's inside.
+        if got != wanted and not any(same_but_one(*pair) for pair in ((got, wanted), (wanted, got))):
+            equal(got, wanted, event)
         compared += len(got)
     check(compared > 40, "%d records compared" % compared)
 
