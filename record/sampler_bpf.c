@@ -79,7 +79,8 @@ static void configure(struct sampler *s, struct sampler_bpf *b, size_t ring_byte
 	skel->rodata->traced_only = !s->target->all;
 	skel->rodata->by_thread = s->target->threads_only;
 	skel->rodata->in_cgroup = s->target->cgroup_fd >= 0;
-	for (size_t event = 0; event < s->opts.nr_events; event++) {
+	/* The second bound is for compilers that lose sight of the first. */
+	for (size_t event = 0; event < s->opts.nr_events && event < SAMPLE_MAX_EVENTS; event++) {
 		const struct sampled *e = &s->events[event];
 
 		skel->rodata->filtered_events |= (uint32_t)runs_on_cpus(s, event) << event;
