@@ -178,11 +178,6 @@ def typed_events():
     return events
 
 
-def same_but_one(short, long):
-    """Whether the first or last of long is all that short lacks."""
-    return short in (long[1:], long[:-1])
-
-
 def test_side_by_side(folder):
     """both ways, side by side, see the same values"""
     need("tp_btf")
@@ -203,15 +198,16 @@ def test_side_by_side(folder):
     for event in {e.split("(")[0] for e in events}:
         got, wanted = ([r["fields"] for r in side[event] if start < r["time"] < end]
                        for side in (typed, classic))
-        if event.startswith("kmem:") or event.startswith("irq:softirq"):
-            # The other recorder's own work is in between, here and there.
+        # The other recorder's own work is in between, here and there.  Of an interrupt
+        # in a program of perf events the kernel shows such programs nothing: emulated,
+        # they run long enough for that.
+        if event.startswith(("kmem:", "irq:softirq")) or live.EMULATED:
             got, wanted = (collections.Counter(str(f) for f in s) for s in (got, wanted))
             lost = sum((wanted - got).values()) + sum((got - wanted).values())
             check(lost * 10 <= sum(wanted.values()) + 10, "%s: %r" % (event, (got, wanted)))
+            compared += live.EMULATED and sum((got & wanted).values())
             continue
-        # One side's time of an event may lie outside, the other's inside.
-        if got != wanted and not any(same_but_one(*pair) for pair in ((got, wanted), (wanted, got))):
-            equal(got, wanted, event)
+        equal(got, wanted, event)
         compared += len(got)
     check(compared > 40, "%d records compared" % compared)
 
@@ -259,7 +255,8 @@ def test_no_tracefs(folder):
     inside = ("umount -l /sys/kernel/tracing 2>/dev/null; umount -l /sys/kernel/debug 2>/dev/null; "
               "test ! -e /sys/kernel/tracing/events || exit 9; "
               "%s record -o %s/t.kymo --use tracepoint -e signal:signal_generate "
-              "-- sh -c 'kill -0 $$; kill -CONT $$' || exit; grep -c tracefs /proc/self/mountinfo"
+              "-- sh -c 'kill -0 $$; kill -CONT $$' || exit; "
+              "grep -c ' /sys/.*tracefs' /proc/self/mountinfo"
               % (live.KYMO, folder))
     r = live.run_command(["unshare", "-m", "sh", "-c", inside])
     if r.returncode == 9 or b"unshare" in r.stderr:
