@@ -35,6 +35,41 @@ static bool is_bounded(Elf *elf)
 	return true;
 }
 
+/* Offsets of strings are in other sections, debug_str_offsets. */
+static bool holds_names(const char *section)
+{
+	return strstr(section, "debug_info") || strstr(section, "debug_types") ||
+	       strstr(section, "debug_line_str") ||
+	       (strstr(section, "debug_str") && !strstr(section, "offsets"));
+}
+
+/*
+ * libdw takes names that stand in these sections for terminated.  When the last byte
+ * is a NUL, they all are; a unit's list of entries ends with one anyway.
+ */
+static bool ends_with_nul(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return false;
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr header;
+		const char *name = gelf_getshdr(scn, &header) ?
+				   elf_strptr(elf, names, header.sh_name) : NULL;
+		const Elf_Data *data;
+
+		if (!name || header.sh_type == SHT_NOBITS || !holds_names(name))
+			continue;
+		data = elf_getdata(scn, NULL);
+		if (!data || !data->d_buf || !data->d_size ||
+		    ((const char *)data->d_buf)[data->d_size - 1])
+			return false;
+	}
+	return true;
+}
+
 /*
  * Read, not mapped: a process could cut a file of its own while we look at it, and
  * a mapping would end us with SIGBUS.
@@ -49,7 +84,8 @@ static int begin(int fd, Elf **elf, Dwarf **dw)
 	*elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (*elf && elf_kind(*elf) == ELF_K_ELF && is_bounded(*elf))
 		*dw = dwarf_begin_elf(*elf, DWARF_C_READ, NULL);
-	if (*dw && !dwarf_nextcu(*dw, 0, &next, &header_bytes, NULL, NULL, NULL))
+	if (*dw && ends_with_nul(*elf) &&
+	    !dwarf_nextcu(*dw, 0, &next, &header_bytes, NULL, NULL, NULL))
 		return 0;
 	dwarf_end(*dw);
 	elf_end(*elf);
