@@ -70,7 +70,7 @@ def peers(bench):
                        bench.path("calls.data")], bench.path("calls.data"))]
     if shutil.which("trace-cmd"):
         found.append(("trace-cmd", [os.path.join(HERE, "shadow-ftrace"), "trace-cmd", "record",
-                                    "--compression", "zstd", "-F", "-e", ENTER, "-e", EXIT, "-o",
+                                    "--compression", "zstd", "-F", "-c", "-e", ENTER, "-e", EXIT, "-o",
                                     bench.path("calls.dat")], bench.path("calls.dat")))
     return found
 
