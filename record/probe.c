@@ -104,11 +104,6 @@ bool probe_builtin_is_free(const char *name)
 	return b && b->is_free;
 }
 
-const char *probe_builtin_names(void)
-{
-	return "pid, tid, uid, gid, comm, cpu, cgroup";
-}
-
 int probe_lookup(const struct probe *p, const struct probe_variant *v, const char *name,
 		 struct probe_value *out, struct diag *d)
 {
@@ -142,8 +137,11 @@ void probe_join_names(const struct probe *p, char *to, size_t size_bytes)
 	struct joiner j = { to, size_bytes, 0 };
 
 	*to = '\0';
-	if (p->kind->names(p, false, join, &j) == 0)
-		join(&j, probe_builtin_names());
+	if (p->kind->names(p, false, join, &j))
+		return;
+	for (size_t i = 0; i < sizeof(builtins) / sizeof(*builtins); i++)
+		if (join(&j, builtins[i].name))
+			return;
 }
 
 /* --- sets ------------------------------------------------------------------------------------ */

@@ -10,8 +10,6 @@
 int probe_builtin(const char *name, struct probe_value *out);
 /* True when every record of the file has it anyway, without a field of its own. */
 bool probe_builtin_is_free(const char *name);
-/* Comma-separated names of all, for messages. */
-const char *probe_builtin_names(void);
 
 /*
  * By name: the event's own value, else one that every probe has.  -ENOENT without

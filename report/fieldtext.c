@@ -13,7 +13,8 @@
 #define MAX_FOLDED 4096
 #define MAX_ERRNO 4095
 
-const char *fieldtext_errno(uint64_t number)
+/* "ENOENT", or NULL: Linux's numbers on every machine. */
+static const char *errno_name(uint64_t number)
 {
 	static const char *const names[] = {
 #define ERRNO(number, name) [number] = #name,
@@ -101,7 +102,7 @@ static void put_ipv4(struct bytebuf *to, uint32_t number)
 
 static void put_errno(struct bytebuf *to, uint64_t number)
 {
-	const char *name = number >= (uint64_t)-MAX_ERRNO ? fieldtext_errno(-number) : NULL;
+	const char *name = number >= (uint64_t)-MAX_ERRNO ? errno_name(-number) : NULL;
 
 	digits_put_signed(to, (int64_t)number);
 	if (!name)

@@ -49,7 +49,5 @@ void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct 
 		   const struct fieldtext_value *v, enum fieldtext_style style);
 /* A stack as folded text, outermost frame first; the deepest frames are cut off. */
 void fieldtext_put_folded(const struct fieldtext *ft, struct bytebuf *to, uint32_t stack);
-/* "ENOENT", or NULL: Linux's numbers on every machine. */
-const char *fieldtext_errno(uint64_t number);
 
 #endif
