@@ -36,6 +36,20 @@ enum field_role {
 	ROLE_SUM = 11,
 	ROLE_BUCKET = 12,
 	ROLE_STATE = 13,	/* thread state, an ASCII letter as in ps(1) */
+	/*
+	 * Of a tally.  A record is one bucket of one key in one interval (or the whole key,
+	 * if there is no ROLE_BUCKET): ROLE_BUCKET is an index of format/buckets.h, whose
+	 * field is called like what was measured, and has its unit; ROLE_COUNT counts hits.
+	 * What is of the whole key stands in the first of its records of the interval, and
+	 * is 0 in the others: ROLE_SUM, ROLE_LEAST and ROLE_MOST of the values (those two
+	 * mean nothing in records whose ROLE_FIRST is 0).  Its time is the interval's end.
+	 */
+	ROLE_LEAST = 14,
+	ROLE_MOST = 15,
+	ROLE_FIRST = 16,	/* 1: the first record of its key in the interval */
+	ROLE_INTERVAL = 17,	/* length of the interval, ns */
+	ROLE_RESULT = 18,	/* of a span: what was returned */
+	ROLE_DEPTH = 19,	/* of a span: how many others of its thread it lies in */
 	ROLE_MAX,
 };
 
@@ -85,6 +99,7 @@ enum event_column {		/* one row a field, rows of one event adjacent */
 	EVENT_FIELD_HINT = 8,
 	EVENT_FIELD_CLASS = 9,	/* privacy class of its strings or bytes */
 	EVENT_FORMAT = 10,	/* S: the kernel's own format text, or 0 */
+	EVENT_FIELD_VALUES = 11,	/* S: names of values, see struct field_desc, or 0 */
 };
 
 enum string_column { STRING_ID = 1, STRING_CLASS = 2, STRING_TEXT = 3 };
@@ -176,6 +191,10 @@ enum loss_cause {
 	LOSS_SIDEBAND = 3,	/* mmap, comm, fork, exit notes */
 	LOSS_THROTTLED = 4,	/* the kernel slowed the sampling down */
 	LOSS_RECURSION = 5,	/* a probe was hit while a program ran on that CPU */
+	LOSS_ROOM = 6,		/* a span or a key of a tally found no room in its table */
+	/* Not lost, but no records either: spans of which one side was seen. */
+	LOSS_NO_START = 7,	/* ends without a start */
+	LOSS_NO_END = 8,	/* starts whose end never came, or not before the next start */
 };
 
 enum loss_column {
@@ -205,10 +224,17 @@ enum index_column {		/* the block headers, in file order */
 	INDEX_SAFE = 8,
 };
 
+/*
+ * `values` names what numbers mean, or is NULL.  It starts with '=' (one name for the whole
+ * number) or '|' (flags), then has [MASK/]VALUE=NAME, separated by blanks, numbers
+ * decimal or 0x...: "=0=READ 1=WRITE", "|3/0=RDONLY 3/1=WRONLY 0x40=CREAT".  A flag
+ * without a mask is its own mask.
+ */
 struct field_desc {
 	const char *name;
 	uint8_t type, role, hint, class;
 	const char *unit;
+	const char *values;
 };
 
 struct event_desc {

@@ -176,12 +176,24 @@ struct trace_want {
 	void *ctx;
 };
 
-/* One record block.  Valid until the next trace_next(). */
+/* Text of a FIELD_BYTES column in memory. */
+struct trace_bytes {
+	const uint32_t *lens;
+	const uint8_t *bytes;
+};
+
+/*
+ * One record block.  Valid until the next trace_next().  Others may make one of columns
+ * in memory, which the functions below then hand out: `columns` has one array for each
+ * field, and `texts`, where a field is a FIELD_BYTES, its text.
+ */
 struct trace_batch {
 	const struct trace_event *event;
 	size_t nr;
 	uint64_t first_ns, last_ns, safe_ns;
 	struct trace *trace;
+	const uint64_t *const *columns;		/* NULL: a block of the trace */
+	const struct trace_bytes *texts;	/* may be NULL if no field is a FIELD_BYTES */
 };
 
 /* 1: a batch; 0: the end; -errno with d set: reading itself failed. */

@@ -49,6 +49,14 @@ enum fetch_op {
 	 */
 	FETCH_IF_EQUAL,
 	FETCH_FUNC_IP,		/* address of the probed function, by the helper (5.15 and later) */
+	FETCH_AGE,		/* time of the clock of the trace - the number; 0 if that is 0 */
+	FETCH_KERNEL_STACK, FETCH_USER_STACK,	/* an id of the tally's map of stacks, or -errno */
+	/*
+	 * For programs of the end of a span: load from what was kept of its start, `value` is
+	 * an offset in probe_record.data; and how long the span took.
+	 */
+	FETCH_START,
+	FETCH_DURATION,
 };
 
 struct fetch_step {
@@ -85,7 +93,10 @@ struct probe_value {
 	bool is_code;			/* an address of code: shown by its name (FIELD_FRAME) */
 	uint32_t max_bytes;		/* strings (NUL included), bytes */
 	uint8_t hint, class;		/* format/schema.h */
+	uint8_t role;			/* ROLE_RESULT, or ROLE_NONE */
+	bool is_stack;			/* a number of FETCH_KERNEL_STACK or FETCH_USER_STACK */
 	const char *unit;		/* static text; NULL is "" */
+	const char *values;		/* names of values (struct field_desc), static text, or NULL */
 };
 
 /* --- probes ------------------------------------------------------------------------ */
@@ -96,15 +107,17 @@ struct probe_field {
 	uint8_t result, size;		/* common to all variants */
 	bool is_signed;
 	bool is_code;
-	uint8_t space, hint, class;
+	bool is_stack;
+	uint8_t space, hint, class, role;
 	uint32_t max_bytes;
-	const char *unit;
+	const char *unit, *values;
 	uint32_t offset;		/* in probe_record.data: number, or __s32 length */
 };
 
 struct probe_variant {
 	struct probe_value *values;	/* by field */
 	struct probe_value *filter_values;	/* by variable of the filter */
+	struct probe_value *keys;	/* of a side of a span: nr_keys numbers, or NULL */
 	uint32_t prog_type;		/* enum bpf_prog_type */
 	uint32_t expected_attach_type;	/* enum bpf_attach_type, or 0 */
 	uint32_t attach_btf_id;		/* fentry, fexit, tp_btf; else 0 */
@@ -115,6 +128,40 @@ struct probe_variant {
 };
 
 struct probe_kind;
+struct tally;
+
+/*
+ * A span: two probes paired by keys.  The probe that has one is the end of it; the start
+ * is a probe of its own, with its own kind, fields, filter and variants, that stands in
+ * no list and writes no records.
+ *
+ * A record of a span is laid out in probe_record.data as the duration (__u64 at
+ * PROBE_DURATION_OFFSET), the fixed part of the start (fields, then counts of its
+ * stacks), and that of the end; then the pieces of the start (texts, then stacks), then
+ * those of the end.  All offsets of fields and counts, of either side, are in that.
+ */
+struct probe_span {
+	struct probe *start;
+	size_t nr_keys;			/* numbers of 64 bits, equal on both sides */
+	char **key_names;		/* of the start, for the file's description */
+	bool by_thread;			/* one key is the thread: both sides run in it */
+	bool by_frame;			/* one key is a call's address: never used twice at once */
+	/*
+	 * Spans of one family, not 0, never overlap in one thread (system calls): they may
+	 * share a table.
+	 */
+	uint32_t family;
+	uint64_t min_ns, max_ns;	/* shorter and longer ones are dropped; max 0: none */
+	bool task_of_end;		/* whose the record is; else the start's */
+	uint32_t image_bytes;		/* fixed part of the start, from data + 8; multiple of 8 */
+	/* The end does not ask who runs: he need not be the one who is recorded. */
+	bool end_is_anyones;
+	/* Ends without a start say nothing, since starts were left out on purpose. */
+	bool starts_are_chosen;
+};
+
+#define PROBE_DURATION_OFFSET 0
+#define PROBE_SPAN_MAX_KEYS 4
 
 struct probe {
 	const struct probe_kind *kind;
@@ -126,6 +173,8 @@ struct probe {
 	uint32_t fixed_bytes;		/* of probe_record.data */
 	struct expr *filter;		/* NULL: everything */
 	bool kernel_stack, user_stack;
+	struct probe_span *span;	/* of the end of a span, else NULL */
+	struct tally *tally;		/* summed up instead of recorded, else NULL; see tally.h */
 	struct probe_variant *variants;
 	size_t nr_variants;
 	char method[64];		/* the way chosen: "tp_btf", "kprobe x 12", ... */
@@ -145,13 +194,21 @@ struct probes {
 	char note[512];			/* a sentence for the user, or "" */
 };
 
-/* One `-e EVENT(FIELDS)`, taken apart by probespec.c. */
+/*
+ * One `-e EVENT(FIELDS)`, taken apart by probespec.c.  Of a span `A..B@KEYS as NAME` it
+ * is B, with A as its start.
+ */
 struct probe_spec {
 	char *text;			/* whole, as typed, for messages */
 	char *kind;			/* "kprobe", "tracepoint": names, not aliases */
 	char *what;			/* the rest: "vfs_read", "/lib/x:f+0x10", "sched:sched_*" */
 	char *fields;			/* the text in parentheses, or NULL: the usual ones */
+	char *name;			/* "as NAME", or NULL */
+	struct probe_spec *start;	/* of a span, else NULL */
+	char *keys;			/* "dev,sector", "pid=next_pid"; NULL: the thread */
 	const char *filter;		/* or NULL; borrowed */
+	const char *tally;		/* --tally, or NULL; borrowed */
+	uint64_t min_ns, max_ns;	/* 0: none */
 	bool kernel_stack, user_stack;
 };
 
@@ -187,6 +244,13 @@ struct probe_kind {
 		    struct probe_value *out, struct diag *d);
 	/* Names of the values there are, for messages; *usual: those taken without a list. */
 	int (*names)(const struct probe *p, bool usual, probe_name_fn fn, void *ctx);
+	/*
+	 * Kinds that are entry or return of functions: a number that is the same at the entry
+	 * and the return of one call, and of no other call under way in that thread.  -errno
+	 * if there is none (fentry without fexit).  NULL: no function's.
+	 */
+	int (*frame)(const struct probe *p, const struct probe_variant *v,
+		     struct probe_value *out);
 	/* Attaches v->prog_fd to all its places; each fd goes into a. */
 	int (*attach)(struct probes *set, struct probe *p, struct probe_variant *v,
 		      struct attachset *a, struct diag *d);
@@ -208,6 +272,8 @@ struct probe *probe_add(struct probes *set, const struct probe_kind *kind, const
  * every variant.  -errno with d set.
  */
 int probe_resolve(struct probes *set, const struct probe_spec *spec, struct diag *d);
+/* A span's start that is not in the list; release it with its end. */
+void probe_free(struct probe *p);
 /* Frees all of it; harmless on zeroed memory. */
 void probe_release_all(struct probes *set);
 

@@ -271,8 +271,8 @@ static int announce(struct probedrain *pd, struct source *s, const struct probe 
 		const struct probe_field *f = &p->fields[i];
 
 		fields[s->first + i] = (struct field_desc){
-			f->name, file_type(f), ROLE_NONE, f->hint, f->class,
-			f->unit ? f->unit : "",
+			f->name, file_type(f), f->role, f->hint, f->class,
+			f->unit ? f->unit : "", f->values,
 		};
 		s->columns[i] = (struct column){
 			f->result, f->size, f->class, f->is_signed, f->is_code, f->offset,

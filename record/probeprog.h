@@ -24,16 +24,20 @@ struct probeprog_env {
 	struct proberings_maps maps;
 	enum proberings_way way;
 	struct probeprog_target target;
+	struct spanmaps *spans;		/* tables of all spans; NULL: there are none */
 };
 
 /* What the largest record of the probe takes in a ring. */
 size_t probeprog_max_bytes(const struct probe *p);
 /*
  * Loads the variant's program into v->prog_fd.  The verifier's last words are in d
- * when it refuses.
+ * when it refuses.  Of a probe with a span it is the program of the end.
  */
 int probeprog_load(const struct probe *p, struct probe_variant *v, uint32_t index,
 		   const struct probeprog_env *env, struct diag *d);
+/* The program of a variant of p->span->start. */
+int probeprog_load_start(const struct probe *p, struct probe_variant *v, uint32_t index,
+			 const struct probeprog_env *env, struct diag *d);
 
 /*
  * Times the kernel left out a run of the program because one was running already;
@@ -56,6 +60,11 @@ struct probeprog_builder {
 	int skip;		/* label: leave without a record */
 	int lost;		/* label: count a lost record, then leave */
 	uint32_t index;
+	/*
+	 * Ends of spans: stack slots of the address of what was kept of the start, and of the
+	 * duration; FETCH_START and FETCH_DURATION read them.
+	 */
+	int16_t start, duration;
 };
 
 /* Room on the BPF stack, 8-byte aligned: its offset from r10. */

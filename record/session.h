@@ -17,6 +17,8 @@ enum session_choice { SESSION_DEFAULT, SESSION_ON, SESSION_OFF };
 struct session_event {
 	const char *text;		/* one event or several, see probespec.h */
 	const char *filter;		/* or NULL */
+	const char *tally;		/* see tally.h, or NULL */
+	uint64_t min_ns, max_ns;	/* of spans; 0: none */
 	enum session_choice kernel_stack, user_stack;
 };
 
@@ -28,6 +30,8 @@ struct session_opts {
 	/* For events that do not say: stacks are usual with samples, not with probes. */
 	enum session_choice kernel_stack, user_stack;
 	bool idle;
+	const char *graph;		/* --graph: kernel functions with globs, or NULL */
+	unsigned int graph_depth;	/* 0: all */
 	enum sampler_transport transport;
 	const char *use;		/* the only ways to record that may be taken, or NULL */
 	size_t buffer_bytes;
@@ -40,6 +44,7 @@ struct session_opts {
 
 struct session_summary {
 	uint64_t events, lost, bytes;
+	uint64_t no_start, no_end;	/* spans of which one side was seen */
 	uint64_t wall_ns;		/* of the recording proper */
 	uint64_t user_ns, system_ns;	/* of the recorder, whole life */
 	uint64_t life_ns;		/* since session_open(): for its share of a CPU */

@@ -24,6 +24,12 @@ struct query_opts {
 	const char *filter;	/* an expression (format/expr.h), or NULL */
 };
 
+/*
+ * Events may also be spans, `A..B@key[,key] as NAME`, in the words of kymo record, made of
+ * the raw records of A and B in the file: their records and those that were paired when
+ * recording are alike.
+ */
+
 struct query;
 
 /* -EINVAL: the user's words are wrong; d says which. */
@@ -74,6 +80,7 @@ struct query_quality {
 	uint64_t records;		/* that passed the filters */
 	bool is_sampled;		/* all are samples: their events have a weight */
 	uint64_t lost;			/* within the time range, CPUs and events asked for */
+	uint64_t no_start, no_end;	/* spans of which one side was seen, likewise */
 	uint64_t lost_notes;		/* about tasks and mappings: names may be missing */
 	/*
 	 * Counted by the view: of every record, all frames of its stack; and

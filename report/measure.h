@@ -1,0 +1,57 @@
+/*
+ * What is measured of a record, the same choice in every view: --of FIELD, else the
+ * weight, else the duration, else 1 a record.  Of a tally's record it is what the tally
+ * measured, in buckets.
+ */
+#ifndef REPORT_MEASURE_H
+#define REPORT_MEASURE_H
+
+#include "format/diag.h"
+#include "report/query.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum measure_default {
+	MEASURE_WEIGHT_FIRST,	/* weight, else duration, else 1: sums */
+	MEASURE_DURATION_FIRST,	/* duration, else weight: distributions, heat maps */
+};
+
+/* Of one event. */
+struct measure {
+	const struct trace_event *event;
+	int field;		/* index, or -1: each record counts 1 */
+	bool is_signed;
+	bool is_tally;		/* field (or -1) is the bucket */
+	const char *name, *unit;	/* "duration", "ns"; "" with field -1 */
+};
+
+/*
+ * -EINVAL with d set: the event has no such field, or it is no number.  `of` is NULL for
+ * the default.
+ */
+int measure_init(struct measure *m, const struct trace_event *e, const char *of,
+		 enum measure_default usual, struct diag *d);
+
+/*
+ * Of each row of a batch: its value, and how often it counts.  Values are signed if
+ * is_signed; of tallies they are the middles of buckets, and count, sum, least and most
+ * tell what is known exactly.  Valid until the next call with the same scratch.
+ */
+struct measure_rows {
+	const uint64_t *values;		/* by row of the batch: index with b->rows[i] */
+	const uint64_t *counts;		/* NULL: 1 each */
+	const uint64_t *sums, *least, *most, *first;	/* tallies only, else NULL */
+	const uint64_t *intervals;	/* tallies: length of the interval, ns; else NULL */
+};
+
+struct measure_scratch;
+
+int measure_scratch_new(struct measure_scratch **out);
+void measure_scratch_free(struct measure_scratch *s);
+/* 0, -EBADMSG when a column is damaged, or -ENOMEM. */
+int measure_rows(const struct measure *m, const struct query_batch *b,
+		 struct measure_scratch *s, struct measure_rows *out);
+
+#endif
