@@ -21,28 +21,37 @@ enum measure_default {
 /* Of one event. */
 struct measure {
 	const struct trace_event *event;
-	int field;		/* index, or -1: each record counts 1 */
+	int field;		/* index, or -1: each record counts 1, or its ROLE_COUNT */
 	bool is_signed;
-	bool is_tally;		/* field (or -1) is the bucket */
+	bool is_tally;		/* field is the bucket or the sum of a tally */
+	bool has_buckets;	/* field is the bucket */
 	const char *name, *unit;	/* "duration", "ns"; "" with field -1 */
 };
 
 /*
- * -EINVAL with d set: the event has no such field, or it is no number.  `of` is NULL for
- * the default.
+ * -EINVAL with d set: the event has no such field, or it is no number.  `of` is a field's
+ * name, or "duration" or "weight" for the field of that role, or "1" (or the name of a
+ * ROLE_COUNT) for how often; NULL for the default.
  */
 int measure_init(struct measure *m, const struct trace_event *e, const char *of,
 		 enum measure_default usual, struct diag *d);
+/* Whether measure_init() would succeed. */
+bool measure_fits(const struct trace_event *e, const char *of);
 
 /*
  * Of each row of a batch: its value, and how often it counts.  Values are signed if
  * is_signed; of tallies they are the middles of buckets, and count, sum, least and most
- * tell what is known exactly.  Valid until the next call with the same scratch.
+ * tell what is known exactly.  Floating point numbers are rounded to whole ones.  Valid
+ * until the next call with the same scratch or the end of the batch.
  */
 struct measure_rows {
-	const uint64_t *values;		/* by row of the batch: index with b->rows[i] */
+	/* By row of the batch: index with b->rows[i].  NULL: 1 each, or a sum without buckets. */
+	const uint64_t *values;
 	const uint64_t *counts;		/* NULL: 1 each */
-	const uint64_t *sums, *least, *most, *first;	/* tallies only, else NULL */
+	/* Tallies with a bucket or a sum only, else NULL; buckets as the file has them. */
+	const uint64_t *buckets;
+	/* of the whole key where first is 1; any but first may be NULL in a poor file. */
+	const uint64_t *sums, *least, *most, *first;
 	const uint64_t *intervals;	/* tallies: length of the interval, ns; else NULL */
 };
 
