@@ -77,6 +77,7 @@ enum field_hint {
 	 */
 	HINT_IP = 3,
 	HINT_ERRNO = 4,		/* -4095..-1 is the negative of an errno */
+	HINT_OCTAL = 5,
 };
 
 /* Columns by block type; ids as in kymo-format(5). S marks a string id. */
@@ -227,8 +228,8 @@ enum index_column {		/* the block headers, in file order */
 /*
  * `values` names what numbers mean, or is NULL.  It starts with '=' (one name for the whole
  * number) or '|' (flags), then has [MASK/]VALUE=NAME, separated by blanks, numbers
- * decimal or 0x...: "=0=READ 1=WRITE", "|3/0=RDONLY 3/1=WRONLY 0x40=CREAT".  A flag
- * without a mask is its own mask.
+ * decimal (also negative) or 0x...: "=0=READ -1=ANY", "|3/0=RDONLY 3/1=WRONLY 0x40=CREAT".
+ * A flag without a mask is its own mask.  report/valuenames.h reads it.
  */
 struct field_desc {
 	const char *name;

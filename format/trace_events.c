@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NR_EVENT_COLUMNS EVENT_FIELD_VALUES
+
 /* The block as columns: cell (row, column id) of nr rows. */
 struct event_rows {
 	uint64_t *v;
@@ -23,6 +25,14 @@ static uint8_t small(uint64_t v)
 static const char *text(const struct trace *t, uint64_t id)
 {
 	return trace_text(t, id <= BLOCK_MAX_ID ? (uint32_t)id : 0);
+}
+
+/* NULL when there is none. */
+static const char *text_or_null(const struct trace *t, uint64_t id)
+{
+	const char *s = text(t, id);
+
+	return *s ? s : NULL;
 }
 
 static int make_event(struct trace *t, const struct event_rows *r, size_t first, uint32_t nr)
@@ -56,6 +66,7 @@ static int make_event(struct trace *t, const struct event_rows *r, size_t first,
 			.hint = small(cell(r, first + f, EVENT_FIELD_HINT)),
 			.class = small(cell(r, first + f, EVENT_FIELD_CLASS)),
 			.unit = text(t, cell(r, first + f, EVENT_FIELD_UNIT)),
+			.values = text_or_null(t, cell(r, first + f, EVENT_FIELD_VALUES)),
 		};
 		if (cell(r, first + f, EVENT_FIELD) != f + 1)
 			return -EBADMSG;
@@ -98,14 +109,14 @@ int trace_events_load(struct trace *t, const struct table *table)
 	struct event_rows r = { .nr = table->nr };
 	int err = 0;
 
-	if (r.nr * EVENT_FORMAT > BLOCK_MAX_NUMBERS)
+	if (r.nr * NR_EVENT_COLUMNS > BLOCK_MAX_NUMBERS)
 		return -EBADMSG;
 	if (!t->events)
 		t->events = calloc(BLOCK_MAX_EVENT + 1, sizeof(*t->events));
-	r.v = malloc((r.nr + 1) * EVENT_FORMAT * sizeof(*r.v));
+	r.v = malloc((r.nr + 1) * NR_EVENT_COLUMNS * sizeof(*r.v));
 	if (!t->events || !r.v)
 		err = -ENOMEM;
-	for (uint32_t id = 1; !err && id <= EVENT_FORMAT; id++)
+	for (uint32_t id = 1; !err && id <= NR_EVENT_COLUMNS; id++)
 		err = table_read_numbers(t->decoder, table, table_find(table, id),
 					 r.v + (id - 1) * r.nr);
 	if (!err)

@@ -176,6 +176,7 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc)
 			[EVENT_FIELD_HINT - 1] = field->hint,
 			[EVENT_FIELD_CLASS - 1] = field->class,
 			[EVENT_FORMAT - 1] = fixed_text(w, desc->format),
+			[EVENT_FIELD_VALUES - 1] = fixed_text(w, field->values),
 		};
 
 		writer_block_add_row(w, ROWS_EVENTS, cells);

@@ -1,6 +1,7 @@
 #include "report/fieldtext.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "report/digits.h"
 #include "report/escape.h"
 #include "report/number.h"
+#include "report/valuenames.h"
 
 #define MAX_FOLDED 4096
 #define MAX_ERRNO 4095
@@ -112,6 +114,37 @@ static void put_errno(struct bytebuf *to, uint64_t number)
 	bytebuf_text(to, ")");
 }
 
+static void put_octal(struct bytebuf *to, uint64_t number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%#" PRIo64, number);
+	bytebuf_text(to, text);
+}
+
+/* Its name or the names of its flags, e.g. "RDONLY|CLOEXEC|0x1000000"; false: none. */
+static bool put_names(struct bytebuf *to, const char *values, uint64_t number,
+		      enum fieldtext_style style)
+{
+	struct valuenames n;
+	const char *name;
+	size_t len, nr = 0;
+
+	valuenames_begin(&n, values, number);
+	for (; valuenames_next(&n, &name, &len); nr++) {
+		if (nr)
+			bytebuf_put(to, "|", 1);
+		put_word(to, name, len, style);
+	}
+	if (!n.is_flags || !(nr || n.rest))
+		return nr > 0;
+	if (n.rest) {
+		bytebuf_text(to, nr ? "|0x" : "0x");
+		digits_put_hex(to, n.rest, 0);
+	}
+	return true;
+}
+
 /* False: the hint asks for nothing special of this number. */
 static bool put_hinted(struct bytebuf *to, const struct field_desc *f, uint64_t number,
 		       enum fieldtext_style style)
@@ -144,6 +177,11 @@ static bool put_hinted(struct bytebuf *to, const struct field_desc *f, uint64_t 
 			return false;
 		put_errno(to, number);
 		return true;
+	case HINT_OCTAL:
+		if (!for_people(style))
+			return false;
+		put_octal(to, number);
+		return true;
 	default:
 		return false;
 	}
@@ -155,6 +193,8 @@ static void put_number(struct bytebuf *to, const struct field_desc *f, uint64_t 
 	bool is_signed = f->type == FIELD_SIGNED || f->hint == HINT_ERRNO;
 	bool negative = is_signed && (int64_t)number < 0;
 
+	if (f->values && for_people(style) && put_names(to, f->values, number, style))
+		return;
 	if (put_hinted(to, f, number, style))
 		return;
 	if (for_people(style) && f->unit && !strcmp(f->unit, "ns") && f->role != ROLE_TIME)

@@ -59,6 +59,8 @@ const char *info_role_name(unsigned int role)
 		[ROLE_DURATION] = "duration", [ROLE_WAKER_STACK] = "waker stack",
 		[ROLE_WAKER] = "waker", [ROLE_TARGET] = "target", [ROLE_COUNT] = "count",
 		[ROLE_SUM] = "sum", [ROLE_BUCKET] = "bucket", [ROLE_STATE] = "state",
+		[ROLE_LEAST] = "least", [ROLE_MOST] = "greatest", [ROLE_FIRST] = "first of a key",
+		[ROLE_INTERVAL] = "interval", [ROLE_RESULT] = "result", [ROLE_DEPTH] = "depth",
 	};
 
 	return WORD(words, role);

@@ -74,6 +74,8 @@ static void dump_events(const struct trace *t)
 			put_text(d->name);
 			printf("\t%u\t%u\t%u\t%u", d->type, d->role, d->hint, d->class);
 			put_text(d->unit);
+			if (d->values)
+				put_text(d->values);
 			putchar('\n');
 		}
 	}

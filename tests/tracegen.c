@@ -138,12 +138,12 @@ static void put_host(struct generator *g)
 static void put_event(struct generator *g)
 {
 	static const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "task", FIELD_TASK, ROLE_TASK, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, HINT_DECIMAL, CLASS_NONE, "ns" },
-		{ "state", FIELD_UNSIGNED, ROLE_STATE, HINT_CHAR, CLASS_NONE, "" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "task", FIELD_TASK, ROLE_TASK, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+		{ "state", FIELD_UNSIGNED, ROLE_STATE, HINT_CHAR, CLASS_NONE, "", NULL },
 	};
 	static const struct event_desc desc = { "cpu-clock", 6, fields, NULL };
 
@@ -154,17 +154,18 @@ static void put_event(struct generator *g)
 static void put_other_event(struct generator *g)
 {
 	static const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "task", FIELD_TASK, ROLE_TASK, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "duration", FIELD_UNSIGNED, ROLE_DURATION, HINT_DECIMAL, CLASS_NONE, "ns" },
-		{ "waker", FIELD_TASK, ROLE_WAKER, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "waker_stack", FIELD_STACK, ROLE_WAKER_STACK, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "error", FIELD_SIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "flags", FIELD_UNSIGNED, ROLE_NONE, HINT_HEX, CLASS_NONE, "" },
-		{ "load", FIELD_FLOAT, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "file", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_PATH, "" },
-		{ "query", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "task", FIELD_TASK, ROLE_TASK, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "duration", FIELD_UNSIGNED, ROLE_DURATION, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+		{ "waker", FIELD_TASK, ROLE_WAKER, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "waker_stack", FIELD_STACK, ROLE_WAKER_STACK, HINT_DECIMAL, CLASS_NONE, "",
+		  NULL },
+		{ "error", FIELD_SIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "flags", FIELD_UNSIGNED, ROLE_NONE, HINT_HEX, CLASS_NONE, "", NULL },
+		{ "load", FIELD_FLOAT, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "file", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_PATH, "", NULL },
+		{ "query", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 	};
 	static const struct event_desc desc = { "request", 11, fields, "query:%s file:%s" };
 

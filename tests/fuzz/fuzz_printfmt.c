@@ -9,13 +9,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct field_desc fields[] = {
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-	{ "a", FIELD_SIGNED, ROLE_NONE, 0, 0, "" },
-	{ "b", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
-	{ "s", FIELD_BYTES, ROLE_NONE, 0, 0, "" },
-	{ "v[0]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
-	{ "v[1]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
-	{ "d", FIELD_BYTES, ROLE_NONE, 0, 0, "" },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+	{ "a", FIELD_SIGNED, ROLE_NONE, 0, 0, "", NULL },
+	{ "b", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
+	{ "s", FIELD_BYTES, ROLE_NONE, 0, 0, "", NULL },
+	{ "v[0]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
+	{ "v[1]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
+	{ "d", FIELD_BYTES, ROLE_NONE, 0, 0, "", NULL },
 };
 
 #define NR_FIELDS (sizeof(fields) / sizeof(fields[0]))

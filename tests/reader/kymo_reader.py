@@ -337,8 +337,8 @@ def read_index(data):
 
 class Field:
     def __init__(self, row):
-        self.column, self.name, self.type, self.role, self.unit, self.hint, self.privacy = (
-            row[i] for i in (2, 3, 4, 5, 6, 7, 8))
+        (self.column, self.name, self.type, self.role, self.unit, self.hint, self.privacy,
+         self.values) = (row[i] for i in (2, 3, 4, 5, 6, 7, 8, 10))
 
 
 class Trace:
@@ -400,7 +400,7 @@ class Trace:
             for module, start, size, name in table.rows(4):
                 self.symbols.setdefault(module, {})[start] = (size, name)
         elif block.type == EVENT:
-            self.load_events(table.rows(10))
+            self.load_events(table.rows(11))
         elif block.type in simple:
             entries, nr_columns = simple[block.type]
             if block.type == TASKS:
@@ -486,7 +486,7 @@ def print_trace(t):
         line("event", event, text_of(t.string(name)), text_of(t.string(text)))
         for f in fields:
             line("field", f.column, text_of(t.string(f.name)), f.type, f.role, f.hint, f.privacy,
-                 text_of(t.string(f.unit)))
+                 text_of(t.string(f.unit)), *filter(None, [text_of(t.string(f.values))]))
     for i, row in sorted(t.tasks.items()):
         uid = row[11:] if row[11] < UID_UNKNOWN else ()
         line("task", i, *row[:5], *map(t.string, row[5:8]), *row[8:11], *uid)

@@ -38,10 +38,10 @@ static uint64_t next_random(void)
 static void write_small(struct bytebuf *to)
 {
 	static const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "" },
-		{ "text", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "", NULL },
+		{ "text", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 	};
 	static const struct event_desc desc = { "sample", 4, fields, NULL };
 	const struct writer_output output = { memory_put, to };

@@ -10,10 +10,10 @@
 #include "tests/unit/memory_trace.h"
 
 static const struct field_desc fields[] = {
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-	{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "caller", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "op", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+	{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "caller", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "op", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
 };
 static const struct event_desc desc = { "probe", 4, fields, NULL };
 

@@ -12,9 +12,9 @@
 #define NR 5000
 
 static const struct field_desc fields[] = {
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-	{ "number", FIELD_UNSIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "" },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+	{ "number", FIELD_UNSIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "", NULL },
 };
 static const struct event_desc with_cpu = { "with", 3, fields, NULL };
 static const struct event_desc without_cpu = { "without", 2, fields, NULL };

@@ -30,8 +30,8 @@ static int text_of(char *text, size_t cap, uint32_t i)
 static void write_texts(struct bytebuf *b)
 {
 	const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-		{ "name", FIELD_STRING, ROLE_NONE, 0, CLASS_PATH, "" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		{ "name", FIELD_STRING, ROLE_NONE, 0, CLASS_PATH, "", NULL },
 	};
 	const struct event_desc desc = { .name = "open", .nr_fields = 2, .fields = fields };
 	const struct writer_output output = { .put = memory_put, .ctx = b };

@@ -12,18 +12,19 @@
 #include "tests/unit/memory_trace.h"
 
 static const struct field_desc sample_fields[] = {
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "delta", FIELD_SIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "delta", FIELD_SIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
 };
 static const struct event_desc sample_desc = { "sample", 4, sample_fields, NULL };
 
 static const struct field_desc note_fields[] = {
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-	{ "text", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "" },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+	{ "text", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
+	{ "kind", FIELD_UNSIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", "=7=SEVEN 8=EIGHT" },
 };
-static const struct event_desc note_desc = { "note", 2, note_fields, "format: %s" };
+static const struct event_desc note_desc = { "note", 3, note_fields, "format: %s" };
 
 static struct writer *open_writer(struct bytebuf *to)
 {
@@ -75,6 +76,7 @@ static void write_all(struct bytebuf *to)
 				const uint64_t values[] = {
 					second * 1000 + i * 10,
 					writer_string(w, CLASS_USER, "query 12", 7 + i % 2),
+					7,
 				};
 
 				writer_record(w, note, values);
@@ -123,6 +125,8 @@ static void check_dictionaries(struct trace *t)
 	assert_string_equal(trace_event_at(t, 0)->name, "sample");
 	assert_string_equal(e->format, "format: %s");
 	assert_int_equal(e->fields[1].class, CLASS_USER);
+	assert_null(e->fields[1].values);
+	assert_string_equal(e->fields[2].values, "=7=SEVEN 8=EIGHT");
 	assert_int_equal(e->by_role[ROLE_TIME], 0);
 	assert_int_equal(e->by_role[ROLE_STACK], -1);
 	assert_int_equal(trace_task(t, 1)->tid, 11);

@@ -12,12 +12,12 @@
 #include "tests/unit/memory_trace.h"
 
 static const struct field_desc call_fields[] = {
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns" },
-	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "caller", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "" },
-	{ "name", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_PATH, "" },
-	{ "data", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "" },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
+	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "caller", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
+	{ "name", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_PATH, "", NULL },
+	{ "data", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 };
 static const struct event_desc call_desc = { "call", 6, call_fields, NULL };
 static const struct event_desc tick_desc = { "tick", 2, call_fields, NULL };

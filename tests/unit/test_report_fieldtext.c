@@ -24,12 +24,12 @@ static void fixture_open(struct fixture *f)
 {
 	struct writer_output out = { .put = memory_put, .ctx = &f->file };
 	const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-		{ "text", FIELD_STRING, ROLE_NONE, 0, CLASS_PATH, "" },
-		{ "known", FIELD_FRAME, ROLE_NONE, 0, 0, "" },
-		{ "other", FIELD_FRAME, ROLE_NONE, 0, 0, "" },
-		{ "special", FIELD_FRAME, ROLE_NONE, 0, 0, "" },
-		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		{ "text", FIELD_STRING, ROLE_NONE, 0, CLASS_PATH, "", NULL },
+		{ "known", FIELD_FRAME, ROLE_NONE, 0, 0, "", NULL },
+		{ "other", FIELD_FRAME, ROLE_NONE, 0, 0, "", NULL },
+		{ "special", FIELD_FRAME, ROLE_NONE, 0, 0, "", NULL },
+		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "", NULL },
 	};
 	const struct event_desc desc = { .name = "e", .nr_fields = 6, .fields = fields };
 	uint32_t text, known, other, special, stack;
@@ -111,6 +111,36 @@ static void word(struct fixture *f, uint8_t type, uint8_t hint,
 	expect(f, &desc, v, text, text, json, text);
 }
 
+static void named(struct fixture *f, const char *values, uint64_t v, const char *people,
+		  const char *machines)
+{
+	const struct field_desc desc = { .name = "x", .type = FIELD_SIGNED, .hint = HINT_HEX,
+					 .unit = "", .values = values };
+
+	expect(f, &desc, &(struct fieldtext_value) { .number = v }, people, people, machines,
+	       machines);
+}
+
+static void test_names(void **state)
+{
+	const struct field_desc bad = { .name = "x", .type = FIELD_UNSIGNED, .unit = "",
+					.values = "=1=a\033[31m" };
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	named(&f, "=0=READ 1=WRITE", 1, "WRITE", "1");
+	named(&f, "=0=READ 1=WRITE", 18, "0x12", "18");
+	named(&f, "=-100=CWD", (uint64_t)-100, "CWD", "-100");
+	named(&f, "|3/0=RDONLY 3/1=WRONLY 0x40=CREAT", 0x1041, "WRONLY|CREAT|0x1000", "4161");
+	named(&f, "|3/0=RDONLY 3/1=WRONLY 0x40=CREAT", 0, "RDONLY", "0");
+	named(&f, "|1=A", 0, "0x0", "0");
+	named(&f, "|1=A", 6, "0x6", "6");
+	expect(&f, &bad, &(struct fieldtext_value) { .number = 1 }, "a\\x1b[31m", "a\033[31m",
+	       "1", "1");
+	fixture_close(&f);
+}
+
 static void test_numbers(void **state)
 {
 	struct fixture f;
@@ -128,6 +158,8 @@ static void test_numbers(void **state)
 	number(&f, FIELD_SIGNED, HINT_ERRNO, "", (uint64_t)-2, "-2 (ENOENT)", "-2");
 	number(&f, FIELD_UNSIGNED, HINT_ERRNO, "", (uint64_t)-11, "-11 (EAGAIN)", "-11");
 	number(&f, FIELD_SIGNED, HINT_ERRNO, "", (uint64_t)-4095, "-4095", "-4095");
+	number(&f, FIELD_UNSIGNED, HINT_OCTAL, "", 0644, "0644", "420");
+	number(&f, FIELD_UNSIGNED, HINT_OCTAL, "", 0, "0", "0");
 	number(&f, FIELD_SIGNED, HINT_ERRNO, "", (uint64_t)INT64_MIN, "-9223372036854775808",
 	       "-9223372036854775808");
 	number(&f, FIELD_SIGNED, HINT_ERRNO, "", 4096, "4096", "4096");
@@ -212,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_floats),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_ids),

@@ -62,11 +62,11 @@ static void announce(struct writer *w)
 static void write_samples(struct writer *w)
 {
 	const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "" },
-		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "" },
-		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "" },
-		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, 0, 0, "ns" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		{ "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "", NULL },
+		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "", NULL },
+		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "", NULL },
+		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, 0, 0, "ns", NULL },
 	};
 	const struct event_desc desc = { .name = "test", .nr_fields = 5, .fields = fields };
 	uint32_t event = writer_event(w, &desc);
@@ -254,10 +254,10 @@ static void test_groups(void **state)
 static void write_strange(struct writer *w)
 {
 	const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "" },
-		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "" },
-		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, 0, 0, "ns" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "", NULL },
+		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "", NULL },
+		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, 0, 0, "ns", NULL },
 	};
 	const struct event_desc desc = { .name = "strange", .nr_fields = 4, .fields = fields };
 	uint32_t event = writer_event(w, &desc), stack = 0;

@@ -33,7 +33,8 @@ static const struct {
 
 static const struct event_desc event = {
 	.name = "e", .nr_fields = 1,
-	.fields = &(const struct field_desc) { "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
+	.fields = &(const struct field_desc) {
+		"time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
 };
 
 static uint32_t string(struct writer *w, const char *text)

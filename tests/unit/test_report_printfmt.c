@@ -366,13 +366,13 @@ static const char some_lines[] =
 static char *print_some(const char *print_fmt)
 {
 	static const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-		{ "a", FIELD_SIGNED, ROLE_NONE, 0, 0, "" },
-		{ "b", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
-		{ "s", FIELD_BYTES, ROLE_NONE, 0, 0, "" },
-		{ "v[0]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
-		{ "v[1]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
-		{ "d", FIELD_BYTES, ROLE_NONE, 0, 0, "" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		{ "a", FIELD_SIGNED, ROLE_NONE, 0, 0, "", NULL },
+		{ "b", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
+		{ "s", FIELD_BYTES, ROLE_NONE, 0, 0, "", NULL },
+		{ "v[0]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
+		{ "v[1]", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
+		{ "d", FIELD_BYTES, ROLE_NONE, 0, 0, "", NULL },
 	};
 	static const uint8_t bytes[] = "ab\x1b\0rest\1\0\0\0\2\0\0";
 	const uint64_t values[] = { 0, (uint64_t)-3, UINT64_MAX, 8, 7, 65535, UINT64_C(8) << 32 | 8 };

@@ -57,12 +57,12 @@ static const char *const event_names[NR_EVENTS] = { "cpu-clock", "sched:switch",
 
 /* Every event has another order of fields; the last one has no CPU. */
 static const struct field_desc fields[] = {
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "" },
-	{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "" },
-	{ "id", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "" },
-	{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "" },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "", NULL },
+	{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "", NULL },
+	{ "id", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
+	{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "", NULL },
 };
 static const size_t first_field[NR_EVENTS] = { 0, 1, 2 };
 static const uint32_t nr_fields[NR_EVENTS] = { 4, 4, 3 };

@@ -35,14 +35,14 @@ static uint64_t float_bits(double d)
 static void write_odd_event(struct writer *w)
 {
 	const struct field_desc fields[] = {
-		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "" },
-		{ "dev", FIELD_UNSIGNED, ROLE_NONE, HINT_HEX, 0, "" },
-		{ "delta", FIELD_SIGNED, ROLE_NONE, 0, 0, "" },
-		{ "ratio", FIELD_FLOAT, ROLE_NONE, 0, 0, "" },
-		{ "path", FIELD_STRING, ROLE_NONE, 0, CLASS_PATH, "" },
-		{ "how", FIELD_UNSIGNED, ROLE_NONE, HINT_CHAR, 0, "" },
-		{ "peer", FIELD_TASK, ROLE_TARGET, 0, 0, "" },
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "", NULL },
+		{ "dev", FIELD_UNSIGNED, ROLE_NONE, HINT_HEX, 0, "", NULL },
+		{ "delta", FIELD_SIGNED, ROLE_NONE, 0, 0, "", NULL },
+		{ "ratio", FIELD_FLOAT, ROLE_NONE, 0, 0, "", NULL },
+		{ "path", FIELD_STRING, ROLE_NONE, 0, CLASS_PATH, "", NULL },
+		{ "how", FIELD_UNSIGNED, ROLE_NONE, HINT_CHAR, 0, "", NULL },
+		{ "peer", FIELD_TASK, ROLE_TARGET, 0, 0, "", NULL },
 	};
 	const struct event_desc desc = { .name = "odd:event", .nr_fields = 8, .fields = fields };
 	uint32_t event = writer_event(w, &desc);
