@@ -131,6 +131,12 @@ size_t trace_nr_symbols(const struct trace *t);
 size_t trace_nr_events(const struct trace *t);
 const struct trace_event *trace_event_at(const struct trace *t, size_t i);
 const struct trace_event *trace_event_by_id(const struct trace *t, uint32_t id);
+/*
+ * An event that is made of others and stands in no file: from now on it is among the
+ * trace's.  Texts are copied.  -ENOSPC: there are as many events as there can be.
+ */
+int trace_add_event(struct trace *t, const struct event_desc *desc,
+		    const struct trace_event **out);
 
 const char *trace_host(const struct trace *t, const char *key);	/* or NULL */
 size_t trace_nr_host(const struct trace *t);

@@ -134,8 +134,11 @@ int trace_rewind(struct trace *t)
 	return 0;
 }
 
+/* What is in memory has no block that could be damaged. */
 void trace_damaged(struct trace_batch *batch)
 {
+	if (batch->columns)
+		return;
 	trace_blocks_damaged(batch->trace, batch->trace->block);
 }
 
@@ -151,6 +154,8 @@ const uint64_t *trace_column(struct trace_batch *batch, uint32_t field)
 
 	if (field >= batch->event->nr_fields || batch->event->fields[field].type == FIELD_BYTES)
 		return NULL;
+	if (batch->columns)
+		return batch->columns[field];
 	cell = &t->cells[field];
 	if (cell->state == CELL_EMPTY) {
 		cell->state = CELL_DAMAGED;
@@ -175,7 +180,8 @@ bool trace_column_constant(struct trace_batch *batch, uint32_t field, uint64_t *
 {
 	struct trace *t = batch->trace;
 
-	if (field >= batch->event->nr_fields || batch->event->fields[field].type == FIELD_BYTES)
+	if (field >= batch->event->nr_fields || batch->event->fields[field].type == FIELD_BYTES ||
+	    batch->columns)
 		return false;
 	return table_is_constant(&t->table, column_of(t, field), value);
 }
@@ -213,6 +219,11 @@ int trace_column_bytes(struct trace_batch *batch, uint32_t field,
 
 	if (field >= batch->event->nr_fields || batch->event->fields[field].type != FIELD_BYTES)
 		return -EINVAL;
+	if (batch->columns) {
+		*lens = batch->texts[field].lens;
+		*bytes = batch->texts[field].bytes;
+		return 0;
+	}
 	cell = &batch->trace->cells[field];
 	if (cell->state == CELL_EMPTY) {
 		err = read_bytes(batch, field, cell);
