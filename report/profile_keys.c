@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "report/fieldtext.h"
+
 static uint64_t text_value(const struct trace *t, uint32_t string, struct textids *texts)
 {
 	const char *text = trace_text(t, string);
@@ -137,6 +139,8 @@ int profile_keys_field(const struct profile_key *key, const struct trace_event *
 {
 	int field = -1;
 
+	if (key->of == PROFILE_OF_TASK)
+		return e->by_role[ROLE_TASK] < 0 ? field_named(e, key->name) : -1;
 	if (key->of != PROFILE_OF_RECORD)
 		return -1;
 	if (key->role)
@@ -147,6 +151,32 @@ int profile_keys_field(const struct profile_key *key, const struct trace_event *
 bool profile_keys_is_text(const struct field_desc *f)
 {
 	return f->type == FIELD_STRING || f->type == FIELD_FRAME || f->type == FIELD_TASK;
+}
+
+bool profile_keys_text(const struct trace *t, struct names *names, const struct field_desc *f,
+		       uint32_t id, struct trace_string *out)
+{
+	const struct trace_task *task;
+
+	if (f->type == FIELD_FRAME) {
+		out->text = names_frame(names, id)->symbol;
+		out->len_bytes = (uint32_t)strlen(out->text);
+		return true;
+	}
+	if (f->type == FIELD_TASK) {
+		task = trace_task(t, id);
+		*out = (struct trace_string) { .text = "[unknown]", .len_bytes = 9 };
+		if (task)
+			*out = trace_string(t, task->comm);
+		return true;
+	}
+	*out = trace_string(t, id);
+	if (id)
+		return true;
+	*out = (struct trace_string) {
+		.text = FIELDTEXT_UNREAD, .len_bytes = sizeof(FIELDTEXT_UNREAD) - 1,
+	};
+	return false;
 }
 
 static void add_name(char *all, size_t size, const char *name)

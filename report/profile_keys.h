@@ -7,6 +7,7 @@
 
 #include "format/diag.h"
 #include "format/trace.h"
+#include "report/names.h"
 #include "report/textids.h"
 
 #include <stdbool.h>
@@ -55,10 +56,19 @@ int profile_keys_parse(struct profile_keys *keys, const char *text, struct diag 
 /* -EINVAL with d set when a key is a field that no event has, or that has no value. */
 int profile_keys_check(const struct profile_keys *keys, const struct trace *t,
 		       struct diag *d);
-/* The index of the key's field in an event; -1: none, or not of records. */
+/*
+ * The index of the field that is the key's value in an event; -1: none, or not of records.
+ * An event without a task answers keys of tasks with its own fields of these names.
+ */
 int profile_keys_field(const struct profile_key *key, const struct trace_event *e);
 /* Fields whose value is an id of a struct textids. */
 bool profile_keys_is_text(const struct field_desc *f);
+/*
+ * What such a field says: a string, the comm of a task, the symbol of a frame.  False when
+ * it could not be read: the text stands for that.
+ */
+bool profile_keys_text(const struct trace *t, struct names *names, const struct field_desc *f,
+		       uint32_t id, struct trace_string *out);
 /* NULL when the list has no such key. */
 const struct profile_key *profile_keys_find(const struct profile_keys *keys,
 					    enum profile_kind kind);

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/fieldtext.h"
-
 /* Scopes of texts: what was recorded, and what is shown for what was not. */
 enum { SCOPE_TEXT, SCOPE_UNREAD };
 
@@ -22,25 +20,11 @@ struct valued {
 /* What ids of a field mean, as an id of p->texts. */
 static uint64_t text_of(struct profile *p, const struct field_desc *f, uint32_t id)
 {
-	struct trace_string string = { 0 };
-	const struct trace_task *task;
-
-	if (f->type == FIELD_FRAME) {
-		string.text = names_frame(p->names, id)->symbol;
-		return textids_get(p->texts, SCOPE_TEXT, string.text, strlen(string.text));
-	}
-	if (f->type == FIELD_TASK) {
-		task = trace_task(p->trace, id);
-		if (!task)
-			return textids_get(p->texts, SCOPE_TEXT, "[unknown]", 9);
-		id = task->comm;
-	}
+	struct trace_string s;
 	/* Not the same as a text that is empty, or that reads like this. */
-	if (f->type == FIELD_STRING && !id)
-		return textids_get(p->texts, SCOPE_UNREAD, FIELDTEXT_UNREAD,
-				   strlen(FIELDTEXT_UNREAD));
-	string = trace_string(p->trace, id);
-	return textids_get(p->texts, SCOPE_TEXT, string.text, string.len_bytes);
+	bool is_read = profile_keys_text(p->trace, p->names, f, id, &s);
+
+	return textids_get(p->texts, is_read ? SCOPE_TEXT : SCOPE_UNREAD, s.text, s.len_bytes);
 }
 
 /* The values of all keys in a context. */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "report/column.h"
+
 #define FIRST_SLOTS 8192
 
 /*
@@ -250,30 +252,6 @@ static inline struct profile_sum *find(struct profile_sums *s, uint32_t context,
 	sum = &s->sums[s->nr++];
 	*sum = (struct profile_sum) { .context = context, .stack = stack };
 	return sum;
-}
-
-/* A column, or one number that stands for all rows. */
-struct column {
-	const uint64_t *values;
-	uint64_t constant;
-	size_t mask;		/* of the row: 0 when it is one number */
-};
-
-static int column_open(struct column *c, struct query_batch *b, int field, uint64_t missing)
-{
-	c->constant = missing;
-	c->mask = 0;
-	c->values = &c->constant;
-	if (field < 0 || trace_column_constant(b->batch, (uint32_t)field, &c->constant))
-		return 0;
-	c->mask = SIZE_MAX;
-	c->values = trace_column(b->batch, (uint32_t)field);
-	return c->values ? 0 : -EBADMSG;
-}
-
-static inline uint64_t column_at(const struct column *c, size_t row)
-{
-	return c->values[row & c->mask];
 }
 
 struct columns {
