@@ -23,17 +23,17 @@ int16_t probeprog_stack(struct probeprog_builder *b, unsigned int size_bytes)
 	return b->stack_top;
 }
 
-size_t probeprog_max_bytes(const struct probe *p)
+static size_t round_up_8(size_t n)
 {
-	return probeprog_fields_max_bytes(p);
+	return (n + 7) & ~(size_t)7;
 }
 
-static bool has_varying_parts(const struct probe *p)
+size_t probeprog_max_bytes(const struct probe *p)
 {
-	for (size_t i = 0; i < p->nr_fields; i++)
-		if (p->fields[i].result != RESULT_NUMBER)
-			return true;
-	return p->kernel_stack || p->user_stack;
+	size_t bytes = sizeof(struct probe_record) + round_up_8(p->fixed_bytes) +
+		       probeprog_fields_pieces_bytes(p);
+
+	return p->span ? bytes + probeprog_fields_pieces_bytes(p->span->start) : bytes;
 }
 
 /* --- building ------------------------------------------------------------------------------ */
@@ -55,7 +55,7 @@ static bool filter_is_cheap(const struct probeprog_builder *b)
 	return true;
 }
 
-static int emit_filter(struct probeprog_builder *b, struct diag *d)
+int probeprog_filter(struct probeprog_builder *b, struct diag *d)
 {
 	int16_t top = b->stack_top;
 	int err = b->probe->filter ? probefilter_emit(b, d) : 0;
@@ -65,18 +65,43 @@ static int emit_filter(struct probeprog_builder *b, struct diag *d)
 	return err;
 }
 
-static int build(struct probeprog_builder *b, struct diag *d)
+int probeprog_choose(struct probeprog_builder *b, struct diag *d)
+{
+	bool filter_first = filter_is_cheap(b);
+	int err = filter_first ? probeprog_filter(b, d) : 0;
+
+	probeprog_target_require(b);
+	return filter_first ? err : probeprog_filter(b, d);
+}
+
+static int build_record(struct probeprog_builder *b, struct diag *d)
 {
 	struct probeprog_sink sink = {
-		.varies = has_varying_parts(b->probe),
-		.fixed_bytes = (uint32_t)sizeof(struct probe_record) +
-			       ((b->probe->fixed_bytes + 7) & ~7u),
+		.varies = probeprog_fields_vary(b->probe),
+		.fixed_bytes = (uint32_t)(sizeof(struct probe_record) +
+					  round_up_8(b->probe->fixed_bytes)),
 		.max_bytes = (uint32_t)probeprog_max_bytes(b->probe),
 	};
-	struct bpfcode *c = &b->code;
-	int err = 0;
+	int err = probeprog_choose(b, d);
 
-	b->skip = bpfcode_label(c);
+	if (err)
+		return err;
+	probeprog_sink_reserve(b, &sink);
+	probeprog_fields_emit(b, &sink);
+	probeprog_sink_commit(b, &sink);
+	bpfcode_jump(&b->code, b->skip);
+	bpfcode_here(&b->code, b->lost);
+	probeprog_sink_count_lost(b);
+	return 0;
+}
+
+/* span: of a start; of an end it is the probe's own. */
+static int build(struct probeprog_builder *b, const struct probe_span *span, struct diag *d)
+{
+	struct bpfcode *c = &b->code;
+	int end, err;
+
+	b->skip = end = bpfcode_label(c);
 	b->lost = bpfcode_label(c);
 	b->slot = probeprog_stack(b, 8);
 	bpfcode_map_value(c, BPF_REG_2, b->env->maps.control_fd, 0);
@@ -84,22 +109,13 @@ static int build(struct probeprog_builder *b, struct diag *d)
 	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_2, 0, b->skip);
 	bpfcode_op(c, BPF_MOV, BPF_REG_6, BPF_REG_1);
 	probeprog_target_identify(b);
-	if (filter_is_cheap(b)) {
-		err = emit_filter(b, d);
-		probeprog_target_require(b);
-	} else {
-		probeprog_target_require(b);
-		err = emit_filter(b, d);
-	}
+	if (span)
+		err = probeprog_span_start(b, span, d);
+	else
+		err = b->probe->span ? probeprog_span_end(b, d) : build_record(b, d);
 	if (err)
 		return err;
-	probeprog_sink_reserve(b, &sink);
-	probeprog_fields_emit(b, &sink);
-	probeprog_sink_commit(b, &sink);
-	bpfcode_jump(c, b->skip);
-	bpfcode_here(c, b->lost);
-	probeprog_sink_count_lost(b);
-	bpfcode_here(c, b->skip);
+	bpfcode_here(c, end);
 	/*
 	 * Where perf shares the event, 0 takes it away from everybody else.  Elsewhere the
 	 * result means nothing, or has to be 0.
@@ -146,7 +162,8 @@ static const char *last_words(char *log)
 }
 
 /* A program is refused: once more, to hear why. */
-static int say_refusal(const struct probeprog_builder *b, int err, struct diag *d)
+static int say_refusal(const struct probeprog_builder *b, const char *name, int err,
+		       struct diag *d)
 {
 	bool is_refused = err != -EMFILE && err != -ENFILE && err != -ENOMEM;
 	char *log = d && is_refused ? calloc(1, LOG_BYTES) : NULL;
@@ -161,40 +178,65 @@ static int say_refusal(const struct probeprog_builder *b, int err, struct diag *
 	}
 	if (err == -EMFILE)
 		diag_set(d, err, "cannot load the program of probe '%s': too many open files (see: "
-			 "ulimit -n)", b->probe->name);
+			 "ulimit -n)", name);
 	else if (log && *log)
 		diag_set(d, err, "cannot load the program of probe '%s': %s (the kernel says: %.200s)",
-			 b->probe->name, strerror(-err), last_words(log));
+			 name, strerror(-err), last_words(log));
 	else if (err == -EPERM)
 		diag_set(d, err, "cannot load the program of probe '%s': %s (run as root, or with "
-			 "CAP_BPF and CAP_PERFMON)", b->probe->name, strerror(-err));
+			 "CAP_BPF and CAP_PERFMON)", name, strerror(-err));
 	else
-		diag_set(d, err, "cannot load the program of probe '%s': %s%s", b->probe->name,
+		diag_set(d, err, "cannot load the program of probe '%s': %s%s", name,
 			 strerror(-err), err == -EMFILE ? " (see: ulimit -n)" : "");
 	free(log);
 	return err;
 }
 
-int probeprog_load(const struct probe *p, struct probe_variant *v, uint32_t index,
-		   const struct probeprog_env *env, struct diag *d)
+static int build_and_load(struct probeprog_builder *b, const struct probe *p,
+			  const struct probe_span *span, struct diag *d)
 {
-	struct probeprog_builder b = { .probe = p, .variant = v, .env = env, .index = index };
 	int fd;
 
 	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
 		return diag_set(d, -EOPNOTSUPP, "probes are for little-endian machines only");
-	bpfcode_init(&b.code);
-	fd = build(&b, d);
+	bpfcode_init(&b->code);
+	fd = build(b, span, d);
 	if (fd) {
 		diag_set(d, fd, fd == -E2BIG ?
 			 "probe '%s' is too large for a BPF program: ask for fewer fields or a "
 			 "shorter filter" : "cannot build the program of probe '%s'", p->name);
 	} else {
-		fd = load(v, &b.code, NULL);
+		fd = load(b->variant, &b->code, NULL);
 		if (fd < 0)
-			fd = say_refusal(&b, fd, d);
+			fd = say_refusal(b, p->name, fd, d);
 	}
-	bpfcode_release(&b.code);
+	bpfcode_release(&b->code);
+	return fd;
+}
+
+int probeprog_load(const struct probe *p, struct probe_variant *v, uint32_t index,
+		   const struct probeprog_env *env, struct diag *d)
+{
+	struct probeprog_builder b = {
+		.probe = p, .variant = v, .tally = p->tally, .env = env, .index = index,
+	};
+	int fd = build_and_load(&b, p, NULL, d);
+
+	if (fd < 0)
+		return fd;
+	v->prog_fd = fd;
+	return 0;
+}
+
+int probeprog_load_start(const struct probe *p, struct probe_variant *v, uint32_t index,
+			 const struct probeprog_env *env, struct diag *d)
+{
+	struct probeprog_builder b = {
+		.probe = p->span->start, .variant = v, .tally = p->tally, .env = env,
+		.index = index,
+	};
+	int fd = build_and_load(&b, p, p->span, d);
+
 	if (fd < 0)
 		return fd;
 	v->prog_fd = fd;

@@ -29,13 +29,15 @@ struct probeprog_env {
 
 /* What the largest record of the probe takes in a ring. */
 size_t probeprog_max_bytes(const struct probe *p);
+/* What waits of the start of a span, at most: a value of a table (record/spanmaps.h). */
+size_t probeprog_start_bytes(const struct probe_span *span);
 /*
  * Loads the variant's program into v->prog_fd.  The verifier's last words are in d
  * when it refuses.  Of a probe with a span it is the program of the end.
  */
 int probeprog_load(const struct probe *p, struct probe_variant *v, uint32_t index,
 		   const struct probeprog_env *env, struct diag *d);
-/* The program of a variant of p->span->start. */
+/* The program of a variant of p->span->start; the index is that of p. */
 int probeprog_load_start(const struct probe *p, struct probe_variant *v, uint32_t index,
 			 const struct probeprog_env *env, struct diag *d);
 
@@ -52,8 +54,9 @@ uint64_t probeprog_missed(const struct probe_variant *v);
  */
 struct probeprog_builder {
 	struct bpfcode code;
-	const struct probe *probe;
+	const struct probe *probe;	/* whose program it is: of a start, the start */
 	const struct probe_variant *variant;
+	struct tally *tally;		/* of a start, that of its end; or NULL */
 	const struct probeprog_env *env;
 	int16_t slot;		/* offset from r10 of 8 bytes for the moment */
 	int16_t stack_top;	/* offsets of r10 below this are free; see probeprog_stack() */
@@ -61,8 +64,8 @@ struct probeprog_builder {
 	int lost;		/* label: count a lost record, then leave */
 	uint32_t index;
 	/*
-	 * Ends of spans: stack slots of the address of what was kept of the start, and of the
-	 * duration; FETCH_START and FETCH_DURATION read them.
+	 * Ends of spans: stack slots of the address of what was kept of the start (struct
+	 * spanmaps_start), and of the duration; FETCH_START and FETCH_DURATION read them.
 	 */
 	int16_t start, duration;
 };

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "record/spanmaps.h"
+
 /* Arguments and registers; the verifier wants 8 bytes where that is how they lie. */
 static bool context_is_words(const struct probeprog_builder *b)
 {
@@ -137,6 +139,31 @@ static void fetch_identity(struct probeprog_builder *b, const struct fetch_step 
 	}
 }
 
+static void fetch_age(struct probeprog_builder *b)
+{
+	struct bpfcode *c = &b->code;
+	int done = bpfcode_label(c);
+
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, 0, done);
+	bpfcode_store(c, 8, BPF_REG_10, b->slot, BPF_REG_0);
+	bpfcode_call(c, BPF_FUNC_ktime_get_ns);
+	bpfcode_load(c, 8, BPF_REG_1, BPF_REG_10, b->slot);
+	bpfcode_op(c, BPF_SUB, BPF_REG_0, BPF_REG_1);
+	bpfcode_here(c, done);
+}
+
+/* What was kept of the start of a span lies as in a record. */
+static void fetch_start(struct probeprog_builder *b, const struct fetch_step *s)
+{
+	struct bpfcode *c = &b->code;
+
+	bpfcode_load(c, 8, BPF_REG_0, BPF_REG_10, b->start);
+	bpfcode_load(c, s->size, BPF_REG_0, BPF_REG_0,
+		     (int16_t)(offsetof(struct spanmaps_start, data) + (size_t)s->value));
+	if (s->is_signed)
+		bpfcode_extend(c, BPF_REG_0, s->size, true);
+}
+
 static void fetch_step(struct probeprog_builder *b, const struct fetch_step *s)
 {
 	struct bpfcode *c = &b->code;
@@ -176,6 +203,15 @@ static void fetch_step(struct probeprog_builder *b, const struct fetch_step *s)
 		break;
 	case FETCH_BITS:
 		extract_bits(c, s);
+		break;
+	case FETCH_AGE:
+		fetch_age(b);
+		break;
+	case FETCH_START:
+		fetch_start(b, s);
+		break;
+	case FETCH_DURATION:
+		bpfcode_load(c, 8, BPF_REG_0, BPF_REG_10, b->duration);
 		break;
 	default:
 		fetch_identity(b, s);

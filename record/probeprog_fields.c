@@ -19,27 +19,35 @@ static void end_of_record(struct probeprog_builder *b, int dst)
 	bpfcode_op(&b->code, BPF_ADD, dst, BPF_REG_8);
 }
 
-static void mask_fill(struct probeprog_builder *b, const struct probeprog_sink *s)
+/* What the verifier is to believe of a fill. */
+static void limit_fill(struct probeprog_builder *b, const struct probeprog_sink *s, int reg)
 {
-	bpfcode_op_imm(&b->code, BPF_AND, BPF_REG_8, (int32_t)s->mask);
+	if (s->compares)
+		bpfcode_jump_imm(&b->code, BPF_JGT, reg, (int32_t)s->most_bytes, b->skip);
+	else
+		bpfcode_op_imm(&b->code, BPF_AND, reg, (int32_t)s->mask);
 }
 
-/* r8 += r0, filled up to a multiple of 8, with zeros; r0 and r1 are lost. */
-static void advance(struct probeprog_builder *b, const struct probeprog_sink *s)
+/*
+ * r8 += r0, which is at most piece_bytes, filled up to a multiple of 8, with zeros; r0 and
+ * r1 are lost.
+ */
+static void advance(struct probeprog_builder *b, struct probeprog_sink *s, uint32_t piece_bytes)
 {
 	struct bpfcode *c = &b->code;
 
+	s->most_bytes += round_up_8(piece_bytes);
 	if (!s->clean) {
 		bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_8);
 		bpfcode_op(c, BPF_ADD, BPF_REG_1, BPF_REG_0);
-		bpfcode_op_imm(c, BPF_AND, BPF_REG_1, (int32_t)s->mask);
+		limit_fill(b, s, BPF_REG_1);
 		bpfcode_op(c, BPF_ADD, BPF_REG_1, BPF_REG_9);
 		bpfcode_store_imm(c, 8, BPF_REG_1, 0, 0);
 	}
 	bpfcode_op_imm(c, BPF_ADD, BPF_REG_0, 7);
 	bpfcode_op_imm(c, BPF_AND, BPF_REG_0, -8);
 	bpfcode_op(c, BPF_ADD, BPF_REG_8, BPF_REG_0);
-	mask_fill(b, s);
+	limit_fill(b, s, BPF_REG_8);
 }
 
 /* Calls the reader of the kernel's or the user's memory; the address is in r3. */
@@ -75,7 +83,7 @@ static void count_nul(struct bpfcode *c)
 	bpfcode_op(c, BPF_ADD, BPF_REG_0, BPF_REG_1);
 }
 
-static void emit_string(struct probeprog_builder *b, const struct probeprog_sink *s,
+static void emit_string(struct probeprog_builder *b, struct probeprog_sink *s,
 			const struct probe_value *v, uint32_t max_bytes, int16_t length_at)
 {
 	struct bpfcode *c = &b->code;
@@ -89,11 +97,11 @@ static void emit_string(struct probeprog_builder *b, const struct probeprog_sink
 	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, next);
 	count_nul(c);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
-	advance(b, s);
+	advance(b, s, max_bytes);
 	bpfcode_here(c, next);
 }
 
-static void emit_bytes(struct probeprog_builder *b, const struct probeprog_sink *s,
+static void emit_bytes(struct probeprog_builder *b, struct probeprog_sink *s,
 		       const struct probe_value *v, uint32_t max_bytes, int16_t length_at)
 {
 	struct bpfcode *c = &b->code;
@@ -106,14 +114,14 @@ static void emit_bytes(struct probeprog_builder *b, const struct probeprog_sink 
 	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, failed);
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_0, (int32_t)max_bytes);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
-	advance(b, s);
+	advance(b, s, max_bytes);
 	bpfcode_jump(c, next);
 	bpfcode_here(c, failed);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
 	bpfcode_here(c, next);
 }
 
-static void emit_data_location(struct probeprog_builder *b, const struct probeprog_sink *s,
+static void emit_data_location(struct probeprog_builder *b, struct probeprog_sink *s,
 			       const struct probe_value *v, uint32_t max_bytes,
 			       int16_t length_at)
 {
@@ -133,7 +141,7 @@ static void emit_data_location(struct probeprog_builder *b, const struct probepr
 	bpfcode_call(c, BPF_FUNC_probe_read_kernel);
 	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, failed);
 	bpfcode_load(c, 4, BPF_REG_0, BPF_REG_9, length_at);
-	advance(b, s);
+	advance(b, s, max_bytes);
 	bpfcode_jump(c, next);
 	bpfcode_here(c, failed);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
@@ -144,7 +152,7 @@ static void emit_data_location(struct probeprog_builder *b, const struct probepr
  * The last byte that is not zero ends the name: found by halving, which is cheaper than
  * another call.  The helper fills up with zeros, but before kernel 6.2 not all of it.
  */
-static void emit_comm(struct probeprog_builder *b, const struct probeprog_sink *s,
+static void emit_comm(struct probeprog_builder *b, struct probeprog_sink *s,
 		      int16_t length_at)
 {
 	struct bpfcode *c = &b->code;
@@ -179,10 +187,10 @@ static void emit_comm(struct probeprog_builder *b, const struct probeprog_sink *
 	bpfcode_here(c, found);
 	bpfcode_op_imm(c, BPF_ADD, BPF_REG_0, 1);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
-	advance(b, s);
+	advance(b, s, COMM_BYTES);
 }
 
-static void emit_stack(struct probeprog_builder *b, const struct probeprog_sink *s,
+static void emit_stack(struct probeprog_builder *b, struct probeprog_sink *s,
 		       int32_t flags, uint32_t count_offset)
 {
 	struct bpfcode *c = &b->code;
@@ -195,14 +203,15 @@ static void emit_stack(struct probeprog_builder *b, const struct probeprog_sink 
 	bpfcode_call(c, BPF_FUNC_get_stack);
 	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, failed);
 	bpfcode_op(c, BPF_ADD, BPF_REG_8, BPF_REG_0);
-	mask_fill(b, s);
+	s->most_bytes += STACK_BYTES;
+	limit_fill(b, s, BPF_REG_8);
 	bpfcode_op_imm(c, BPF_RSH, BPF_REG_0, 3);
 	bpfcode_here(c, failed);
 	bpfcode_store(c, 4, BPF_REG_9, (int16_t)(sizeof(struct probe_record) + count_offset),
 		      BPF_REG_0);
 }
 
-void probeprog_fields_emit(struct probeprog_builder *b, const struct probeprog_sink *s)
+void probeprog_fields_emit(struct probeprog_builder *b, struct probeprog_sink *s)
 {
 	const struct probe *p = b->probe;
 
@@ -235,9 +244,17 @@ void probeprog_fields_emit(struct probeprog_builder *b, const struct probeprog_s
 		emit_stack(b, s, BPF_F_USER_STACK, p->user_count_offset);
 }
 
-size_t probeprog_fields_max_bytes(const struct probe *p)
+bool probeprog_fields_vary(const struct probe *p)
 {
-	size_t bytes = sizeof(struct probe_record) + round_up_8(p->fixed_bytes);
+	for (size_t i = 0; i < p->nr_fields; i++)
+		if (p->fields[i].result != RESULT_NUMBER)
+			return true;
+	return p->kernel_stack || p->user_stack;
+}
+
+size_t probeprog_fields_pieces_bytes(const struct probe *p)
+{
+	size_t bytes = (size_t)(p->kernel_stack + p->user_stack) * STACK_BYTES;
 
 	for (size_t i = 0; i < p->nr_fields; i++) {
 		if (p->fields[i].result == RESULT_COMM)
@@ -245,5 +262,5 @@ size_t probeprog_fields_max_bytes(const struct probe *p)
 		else if (p->fields[i].result != RESULT_NUMBER)
 			bytes += round_up_8(p->fields[i].max_bytes);
 	}
-	return bytes + (size_t)(p->kernel_stack + p->user_stack) * STACK_BYTES;
+	return bytes;
 }

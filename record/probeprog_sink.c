@@ -38,25 +38,56 @@ static void look_up(struct probeprog_builder *b, int map_fd, int none)
 
 /* --- mapped rings ---------------------------------------------------------------------- */
 
+/* r0 = the ring of this CPU. */
+static void find_ring(struct probeprog_builder *b)
+{
+	bpfcode_call(&b->code, BPF_FUNC_get_smp_processor_id);
+	bpfcode_store(&b->code, 4, BPF_REG_10, b->slot, BPF_REG_0);
+	look_up(b, b->env->maps.ring_fd, b->skip);
+}
+
+static void read_time(struct probeprog_builder *b, const struct probeprog_sink *s)
+{
+	bpfcode_call(&b->code, BPF_FUNC_ktime_get_ns);
+	bpfcode_store(&b->code, 8, BPF_REG_10, s->time, BPF_REG_0);
+}
+
+static void begin_mapped(struct probeprog_builder *b, const struct probeprog_sink *s)
+{
+	struct bpfcode *c = &b->code;
+
+	find_ring(b);
+	bpfcode_store(c, 8, BPF_REG_10, s->base, BPF_REG_0);
+	bpfcode_load(c, 8, BPF_REG_0, BPF_REG_0, PROBERINGS_RESERVED);
+	bpfcode_store(c, 8, BPF_REG_10, s->position, BPF_REG_0);
+}
+
 static void reserve_mapped(struct probeprog_builder *b, const struct probeprog_sink *s)
 {
 	const struct proberings_maps *maps = &b->env->maps;
 	struct bpfcode *c = &b->code;
 	int got = bpfcode_label(c);
 
-	bpfcode_call(c, BPF_FUNC_get_smp_processor_id);
-	bpfcode_store(c, 4, BPF_REG_10, b->slot, BPF_REG_0);
-	look_up(b, maps->ring_fd, b->skip);
-	bpfcode_op(c, BPF_MOV, BPF_REG_9, BPF_REG_0);
+	if (s->begun) {
+		bpfcode_load(c, 8, BPF_REG_9, BPF_REG_10, s->base);
+	} else {
+		find_ring(b);
+		bpfcode_op(c, BPF_MOV, BPF_REG_9, BPF_REG_0);
+	}
 	for (int i = 0; i < RESERVE_TRIES; i++) {
-		bpfcode_load(c, 8, BPF_REG_8, BPF_REG_9, PROBERINGS_RESERVED);
+		bool first = s->begun && i == 0;
+
+		if (first)
+			bpfcode_load(c, 8, BPF_REG_8, BPF_REG_10, s->position);
+		else
+			bpfcode_load(c, 8, BPF_REG_8, BPF_REG_9, PROBERINGS_RESERVED);
 		bpfcode_load(c, 8, BPF_REG_1, BPF_REG_9, PROBERINGS_CONSUMED);
 		bpfcode_op(c, BPF_MOV, BPF_REG_2, BPF_REG_8);
 		bpfcode_op(c, BPF_SUB, BPF_REG_2, BPF_REG_1);
 		bpfcode_jump_imm(c, BPF_JGT, BPF_REG_2,
 				 (int32_t)(maps->cpu_bytes - s->max_bytes), b->lost);
-		bpfcode_call(c, BPF_FUNC_ktime_get_ns);
-		bpfcode_store(c, 8, BPF_REG_10, s->time, BPF_REG_0);
+		if (!first)
+			read_time(b, s);
 		bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_8);
 		bpfcode_op(c, BPF_MOV, BPF_REG_2, BPF_REG_8);
 		bpfcode_op_imm(c, BPF_ADD, BPF_REG_2, (int32_t)s->max_bytes);
@@ -168,8 +199,8 @@ static void reserve_message(struct probeprog_builder *b, struct probeprog_sink *
 	bpfcode_store_imm(c, 8, BPF_REG_9, -8, 0);
 	bpfcode_call(c, BPF_FUNC_get_smp_processor_id);
 	bpfcode_store(c, 4, BPF_REG_9, -4, BPF_REG_0);
-	bpfcode_call(c, BPF_FUNC_ktime_get_ns);
-	bpfcode_store(c, 8, BPF_REG_10, s->time, BPF_REG_0);
+	if (!s->begun)
+		read_time(b, s);
 }
 
 /*
@@ -231,17 +262,32 @@ static void commit_message(struct probeprog_builder *b, const struct probeprog_s
 
 /* --- both -------------------------------------------------------------------------------- */
 
+static void prepare(struct probeprog_builder *b, struct probeprog_sink *s)
+{
+	s->mask = (uint32_t)proberings_round_up(s->max_bytes + 1) - 1;
+	s->clean = b->env->way == RINGS_MAPPED;
+	s->on_stack = !s->clean && !s->varies && s->max_bytes <= MAX_STACK_RECORD;
+	s->time = probeprog_stack(b, 8);
+	s->position = probeprog_stack(b, 8);
+	s->base = probeprog_stack(b, 8);
+}
+
+void probeprog_sink_begin(struct probeprog_builder *b, struct probeprog_sink *s)
+{
+	prepare(b, s);
+	s->begun = true;
+	if (b->env->way == RINGS_MAPPED)
+		begin_mapped(b, s);
+	read_time(b, s);
+}
+
 void probeprog_sink_reserve(struct probeprog_builder *b, struct probeprog_sink *s)
 {
 	bool mapped = b->env->way == RINGS_MAPPED;
 	struct bpfcode *c = &b->code;
 
-	s->mask = (uint32_t)proberings_round_up(s->max_bytes + 1) - 1;
-	s->clean = mapped;
-	s->on_stack = !mapped && !s->varies && s->max_bytes <= MAX_STACK_RECORD;
-	s->time = probeprog_stack(b, 8);
-	s->position = probeprog_stack(b, 8);
-	s->base = probeprog_stack(b, 8);
+	if (!s->begun)
+		prepare(b, s);
 	if (mapped)
 		reserve_mapped(b, s);
 	else

@@ -18,12 +18,15 @@ static void require_in_map(struct probeprog_builder *b, int map_fd)
 }
 
 /* One comparison for each run of neighbours. */
-static void require_cpu(struct probeprog_builder *b)
+void probeprog_target_require_cpu(struct probeprog_builder *b)
 {
 	const struct probeprog_target *t = &b->env->target;
 	struct bpfcode *c = &b->code;
-	int chosen = bpfcode_label(c);
+	int chosen;
 
+	if (!t->cpus)
+		return;
+	chosen = bpfcode_label(c);
 	bpfcode_call(c, BPF_FUNC_get_smp_processor_id);
 	for (size_t i = 0, last; i < t->nr_cpus; i = last + 1) {
 		for (last = i; last + 1 < t->nr_cpus && t->cpus[last + 1] == t->cpus[last] + 1;)
@@ -74,8 +77,7 @@ void probeprog_target_require(struct probeprog_builder *b)
 		bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_7);
 		require_in_map(b, t->traced_tids_fd);
 	}
-	if (t->cpus)
-		require_cpu(b);
+	probeprog_target_require_cpu(b);
 	if (t->cgroup_fd >= 0)
 		require_cgroup(b);
 }

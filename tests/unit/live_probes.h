@@ -7,6 +7,7 @@
 
 #include "record/probeprog.h"
 #include "record/proberings.h"
+#include "record/spanmaps.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -29,13 +30,19 @@ struct live_probe {
 	struct probe_variant v;
 	struct probe_field fields[LIVE_MAX_FIELDS];
 	struct probe_value values[LIVE_MAX_FIELDS];
+	struct probe_value keys[PROBE_SPAN_MAX_KEYS];
 	int link_fd;
 	bool by_hand;			/* live_open() does not attach it */
 };
 
 struct live {
 	struct live_probe probes[LIVE_MAX_PROBES];
+	struct live_probe starts[LIVE_MAX_PROBES];	/* of those that are spans */
+	struct probe_span spans[LIVE_MAX_PROBES];
+	struct probe *list[LIVE_MAX_PROBES];
 	uint32_t nr_probes;
+	struct probes set;
+	struct spanmaps *spanmaps;
 	struct proberings *rings;
 	struct probeprog_env env;
 	struct diag diag;
@@ -50,6 +57,8 @@ static inline void live_init(struct live *l)
 	for (size_t i = 0; i < LIVE_MAX_PROBES; i++) {
 		l->probes[i].link_fd = -1;
 		l->probes[i].v.prog_fd = -1;
+		l->starts[i].link_fd = -1;
+		l->starts[i].v.prog_fd = -1;
 	}
 	l->traced_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "test_traced", 4, 1, 64, NULL);
 	l->traced_only = true;
@@ -58,18 +67,31 @@ static inline void live_init(struct live *l)
 	};
 }
 
-static inline struct live_probe *live_add(struct live *l, const char *name, uint32_t prog_type)
+static inline void live_make(struct live_probe *lp, const char *name, uint32_t prog_type)
 {
-	struct live_probe *lp = &l->probes[l->nr_probes++];
-
 	lp->p = (struct probe){
 		.name = strdup(name), .fields = lp->fields, .variants = &lp->v,
 		.nr_variants = 1,
 	};
 	lp->v = (struct probe_variant){
-		.prog_type = prog_type, .prog_fd = -1, .values = lp->values,
+		.prog_type = prog_type, .prog_fd = -1, .values = lp->values, .keys = lp->keys,
 	};
+}
+
+static inline struct live_probe *live_add(struct live *l, const char *name, uint32_t prog_type)
+{
+	struct live_probe *lp = &l->probes[l->nr_probes];
+
+	l->list[l->nr_probes++] = &lp->p;
+	live_make(lp, name, prog_type);
 	return lp;
+}
+
+static inline void live_make_typed(struct live_probe *lp, const char *name, int id)
+{
+	live_make(lp, name, BPF_PROG_TYPE_TRACING);
+	lp->v.expected_attach_type = BPF_TRACE_RAW_TP;
+	lp->v.attach_btf_id = (uint32_t)id;
 }
 
 /* tp_btf: 0, or -errno where the kernel does not describe the tracepoint. */
@@ -79,10 +101,64 @@ static inline int live_add_typed(struct live *l, const char *name, struct live_p
 
 	if (id < 0)
 		return id;
-	*lp = live_add(l, name, BPF_PROG_TYPE_TRACING);
-	(*lp)->v.expected_attach_type = BPF_TRACE_RAW_TP;
-	(*lp)->v.attach_btf_id = (uint32_t)id;
+	*lp = &l->probes[l->nr_probes];
+	l->list[l->nr_probes++] = &(*lp)->p;
+	live_make_typed(*lp, name, id);
 	return 0;
+}
+
+/*
+ * From one tracepoint to another, without keys.  First the fields of the start are added,
+ * then live_span_middle() is called, then those of the end are added.
+ */
+static inline int live_add_span(struct live *l, const char *from, const char *to,
+				struct live_probe **start, struct live_probe **end)
+{
+	int id = libbpf_find_vmlinux_btf_id(from, BPF_TRACE_RAW_TP);
+	int err = id < 0 ? id : live_add_typed(l, to, end);
+
+	if (err)
+		return err;
+	*start = &l->starts[l->nr_probes - 1];
+	live_make_typed(*start, from, id);
+	(*start)->p.fixed_bytes = 8;
+	(*end)->p.span = &l->spans[l->nr_probes - 1];
+	(*end)->p.span->start = &(*start)->p;
+	return 0;
+}
+
+static inline void live_span_middle(struct live_probe *end)
+{
+	struct probe_span *span = end->p.span;
+
+	span->start->fixed_bytes = (span->start->fixed_bytes + 7) & ~7u;
+	span->image_bytes = span->start->fixed_bytes - 8;
+	end->p.fixed_bytes = span->start->fixed_bytes;
+}
+
+static inline void live_key(struct live_probe *lp, size_t i, const struct fetch_step *steps,
+			    uint32_t nr_steps)
+{
+	lp->keys[i] = (struct probe_value){
+		.result = RESULT_NUMBER, .size = 8, .nr_steps = nr_steps,
+	};
+	memcpy(lp->keys[i].steps, steps, nr_steps * sizeof(*steps));
+}
+
+/* One more key of both sides. */
+#define live_keys(end, start, ...) do { \
+	live_key(start, (end)->p.span->nr_keys, LIVE_STEPS(__VA_ARGS__)); \
+	live_key(end, (end)->p.span->nr_keys++, LIVE_STEPS(__VA_ARGS__)); \
+} while (0)
+
+static inline void live_by_thread(struct live_probe *start, struct live_probe *end)
+{
+	const struct fetch_step tid = { .op = FETCH_TID };
+
+	live_key(start, 0, &tid, 1);
+	live_key(end, 0, &tid, 1);
+	end->p.span->nr_keys = 1;
+	end->p.span->by_thread = true;
 }
 
 /* Adds a field with these steps and lays it out. */
@@ -147,6 +223,19 @@ static inline int live_attach_perf(struct live_probe *lp, struct perf_event_attr
 	return 0;
 }
 
+static inline int live_load(struct live *l, uint32_t i)
+{
+	struct live_probe *lp = &l->probes[i], *start = &l->starts[i];
+	int err = probeprog_load(&lp->p, &lp->v, i, &l->env, &l->diag);
+
+	if (!err && lp->p.span) {
+		err = probeprog_load_start(&lp->p, &start->v, i, &l->env, &l->diag);
+		if (!err && !start->by_hand)
+			err = live_attach(start);
+	}
+	return err || lp->by_hand ? err : live_attach(lp);
+}
+
 /* Opens the rings, loads and attaches everything; enabled is still off. */
 static inline int live_open(struct live *l, enum proberings_way way)
 {
@@ -169,22 +258,26 @@ static inline int live_open(struct live *l, enum proberings_way way)
 	l->env.way = proberings_way(l->rings);
 	if (l->traced_only)
 		l->env.target.traced_fd = l->traced_fd;
-	for (uint32_t i = 0; !err && i < l->nr_probes; i++) {
-		struct live_probe *lp = &l->probes[i];
-
-		err = probeprog_load(&lp->p, &lp->v, i, &l->env, &l->diag);
-		if (!err && !lp->by_hand)
-			err = live_attach(lp);
-	}
+	l->set = (struct probes){ .list = l->list, .nr = l->nr_probes };
+	err = spanmaps_open(&l->spanmaps, &l->set, l->env.maps.nr_cpus, &l->diag);
+	l->env.spans = l->spanmaps;
+	for (uint32_t i = 0; !err && i < l->nr_probes; i++)
+		err = live_load(l, i);
 	return err;
+}
+
+static inline void live_detach_one(struct live_probe *lp)
+{
+	if (lp->link_fd >= 0)
+		close(lp->link_fd);
+	lp->link_fd = -1;
 }
 
 static inline void live_detach(struct live *l)
 {
 	for (uint32_t i = 0; i < l->nr_probes; i++) {
-		if (l->probes[i].link_fd >= 0)
-			close(l->probes[i].link_fd);
-		l->probes[i].link_fd = -1;
+		live_detach_one(&l->starts[i]);
+		live_detach_one(&l->probes[i]);
 	}
 }
 
@@ -194,8 +287,13 @@ static inline void live_close(struct live *l)
 	for (uint32_t i = 0; i < l->nr_probes; i++) {
 		if (l->probes[i].v.prog_fd >= 0)
 			close(l->probes[i].v.prog_fd);
+		if (l->starts[i].v.prog_fd >= 0)
+			close(l->starts[i].v.prog_fd);
 		free(l->probes[i].p.name);
+		free(l->starts[i].p.name);
 	}
+	spanmaps_close(l->spanmaps);
+	l->spanmaps = NULL;
 	proberings_close(l->rings);
 	l->rings = NULL;
 	if (l->traced_fd >= 0)
