@@ -13,7 +13,7 @@
 struct syscallargs {
 	bool is_string;		/* the address of a NUL-terminated text of the caller's */
 	uint32_t max_bytes;	/* of a string, NUL included */
-	uint8_t size;		/* of a number: its lowest 4 or 8 bytes count */
+	uint8_t size;		/* of a number: its lowest 2, 4 or 8 bytes count */
 	bool is_signed;
 	bool is_pointer;	/* an address of the caller's, to be shown as such */
 	uint8_t hint, class;	/* format/schema.h */
@@ -27,5 +27,10 @@ struct syscallargs {
 bool syscallargs_find(const char *call, const char *arg, struct syscallargs *out);
 /* By the type as the kernel writes it: "unsigned int", "const char *".  Never a string. */
 void syscallargs_of_type(const char *type, struct syscallargs *out);
+/*
+ * Whether a call leaves nothing of its arguments: it puts another program in the place
+ * of the caller, takes other registers, or never returns.
+ */
+bool syscallargs_are_gone_after(const char *call);
 
 #endif
