@@ -4,6 +4,7 @@
  *
  *	probecost [-c CALLS] [-r ROUNDS] [-w mapped|ringbuf|perfbuf]
  *		  [-s SET-UPS]			as many of the first ones
+ *		  [-x SET-UP]			only that one, by number, beside the first two
  *
  * Time is the CPU's, of the calling threads.  Each round measures all set-ups one after
  * the other; of each the run that was disturbed least is printed.
@@ -16,7 +17,7 @@
 /* Two programs that do nothing, ... */
 enum setup {
 	BARE, EMPTY, DROPPED, FILTERED, FILTERED_ALL, RECORDS, ARGS, READ_ARGS, COMM, STACKS, ALL_PROCESSES,
-	TWO_THREADS, NR_SETUPS
+	TWO_THREADS, SPAN, SPAN_ALL, SPAN_SHORT, SPAN_ARGS, SPAN_KEYED, SPAN_TEXT, SPAN_STACK, NR_SETUPS
 };
 
 static const char *const setup_names[] = {
@@ -24,6 +25,9 @@ static const char *const setup_names[] = {
 	"the same of all processes", "enter and exit",
 	"enter with 6 arguments", "the same read by helpers", "enter and exit with comm",
 	"kernel stacks", "enter and exit of all processes", "enter and exit, two threads",
+	"a span", "a span of all processes", "spans shorter than asked for",
+	"a span with 6 arguments", "a span by two keys", "a span with a text of the start",
+	"a span with the start's stack",
 };
 
 #define MAX_ROUNDS 99
@@ -135,6 +139,49 @@ static void add_fields(struct live *l, struct live_probe *enter, struct live_pro
 	}
 }
 
+static const char some_text[] = "a text of some length";
+
+static void add_span_fields(struct live *l, struct live_probe *start, struct live_probe *end,
+			    enum setup setup)
+{
+	live_by_thread(start, end);
+	if (setup == SPAN_KEYED)
+		live_keys(end, start, CTX(0));
+	if (setup == SPAN_SHORT)
+		end->p.span->min_ns = 1000000000;
+	if (setup == SPAN_TEXT)
+		live_field(start, RESULT_STRING, 0, 64, SPACE_USER,
+			   LIVE_STEPS({ .op = FETCH_CONSTANT,
+					.value = (int64_t)(uintptr_t)some_text }));
+	if (setup == SPAN_STACK)
+		live_stacks(start, true, false);
+	live_span_middle(end);
+	live_number(end, 8, CTX(8));
+	end->fields[0].is_signed = true;
+	for (int64_t i = 0; setup == SPAN_ARGS && i < 6; i++)
+		live_number(end, 8, REGISTER(FETCH_TYPED, 5 + i));
+	if (setup == SPAN_ALL) {
+		l->traced_only = false;
+		l->env.target.not_pid = (uint32_t)getpid();
+	}
+}
+
+static int add_probes(struct live *l, enum setup setup)
+{
+	struct live_probe *enter, *leave;
+
+	if (setup >= SPAN) {
+		if (live_add_span(l, "sys_enter", "sys_exit", &enter, &leave))
+			return -EOPNOTSUPP;
+		add_span_fields(l, enter, leave, setup);
+		return 0;
+	}
+	if (live_add_typed(l, "sys_enter", &enter) || live_add_typed(l, "sys_exit", &leave))
+		return -EOPNOTSUPP;
+	add_fields(l, enter, leave, setup);
+	return 0;
+}
+
 static void free_filters(struct live *l)
 {
 	for (uint32_t i = 0; i < l->nr_probes; i++)
@@ -171,7 +218,6 @@ static void look_at(void *ctx, uint32_t cpu, const struct probe_record *rec)
 
 static int measure(enum setup setup, enum proberings_way way, long calls, struct run *run)
 {
-	struct live_probe *enter, *leave;
 	struct load w = {
 		.calls = calls, .threads = setup == TWO_THREADS ? 2 : 1,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -183,10 +229,8 @@ static int measure(enum setup setup, enum proberings_way way, long calls, struct
 	int ends[2], err = 0;
 
 	live_init(&l);
-	if (live_add_typed(&l, "sys_enter", &enter) || live_add_typed(&l, "sys_exit", &leave) ||
-	    pipe(ends) < 0)
+	if (add_probes(&l, setup) || pipe(ends) < 0)
 		return -EOPNOTSUPP;
-	add_fields(&l, enter, leave, setup);
 	w.result_fd = ends[1];
 	if (setup == EMPTY)
 		err = load_empty(&l);
@@ -215,7 +259,8 @@ static int measure(enum setup setup, enum proberings_way way, long calls, struct
 	live_detach(&l);
 	if (l.rings) {
 		run->records += live_take(&l, look_at, &sum);
-		run->lost = live_lost(&l, 0) + live_lost(&l, 1);
+		for (uint32_t i = 0; i < l.nr_probes; i++)
+			run->lost += live_lost(&l, i);
 	}
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	if (read(ends[0], figures, sizeof(figures)) != sizeof(figures))
@@ -237,21 +282,28 @@ static int by_ns(const void *a, const void *b)
 	return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
+static bool is_chosen(long setup, long only)
+{
+	return !only || setup <= EMPTY || setup == only;
+}
+
 int main(int argc, char **argv)
 {
 	static struct run runs[NR_SETUPS][MAX_ROUNDS];
 	enum proberings_way way = RINGS_AUTO;
-	long calls = 500000, rounds = 5, nr_setups = NR_SETUPS;
+	long calls = 500000, rounds = 5, nr_setups = NR_SETUPS, only = 0;
 	double bare;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:r:s:w:")) != -1) {
+	while ((opt = getopt(argc, argv, "c:r:s:w:x:")) != -1) {
 		if (opt == 'c')
 			calls = atol(optarg);
 		else if (opt == 'r')
 			rounds = atol(optarg);
 		else if (opt == 's')
 			nr_setups = atol(optarg);
+		else if (opt == 'x')
+			only = atol(optarg);
 		else if (opt == 'w')
 			way = *optarg == 'm' ? RINGS_MAPPED :
 			      *optarg == 'r' ? RINGS_RINGBUF : RINGS_PERFBUF;
@@ -262,7 +314,7 @@ int main(int argc, char **argv)
 		return 2;
 	for (long round = 0; round < rounds; round++)
 		for (int s = 0; s < nr_setups; s++)
-			if (measure((enum setup)s, way, calls, &runs[s][round]))
+			if (is_chosen(s, only) && measure((enum setup)s, way, calls, &runs[s][round]))
 				return 1;
 	printf("%-34s %9s %9s %10s %9s %6s %9s\n", "", "ns/call", "added", "records", "lost",
 	       "M/s", "reader ns");
@@ -272,6 +324,8 @@ int main(int argc, char **argv)
 	for (int s = 0; s < nr_setups; s++) {
 		const struct run *r = &runs[s][0];
 
+		if (!is_chosen(s, only))
+			continue;
 		printf("%-34s %9.1f %9.1f %10lu %9lu %6.2f %9.1f\n", setup_names[s], r->ns,
 		       r->ns - bare, r->records, r->lost,
 		       (double)r->records / r->seconds / 1e6, r->reader_ns);
