@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "record/syscallargs.h"
 
 #include <fcntl.h>
@@ -94,7 +95,9 @@ static void test_kinds(void **state)
 	expect_kind("newuname", "name", false, 8, false, HINT_HEX);
 	/* Of bytes that need not end with a NUL. */
 	assert_false(syscallargs_find("write", "buf", &a));
-	expect_kind("openat", "mode", false, 2, false, HINT_OCTAL);
+	expect_kind("umask", "mask", false, 2, false, HINT_OCTAL);
+	expect_kind("pipe2", "fildes", false, 8, false, HINT_HEX);
+	assert_false(syscallargs_find("mbind", "mode", &a));
 	expect_kind("access", "mode", false, 4, false, HINT_DECIMAL);
 	expect_kind("read", "fd", false, 4, true, HINT_DECIMAL);
 	expect_kind("mmap", "fd", false, 4, true, HINT_DECIMAL);
