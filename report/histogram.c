@@ -3,11 +3,8 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "format/buckets.h"
-
-#define FIRST_SLOTS 4
 
 void histogram_init(struct histogram *h, bool is_signed)
 {
@@ -16,56 +13,7 @@ void histogram_init(struct histogram *h, bool is_signed)
 
 void histogram_release(struct histogram *h)
 {
-	free(h->slots);
-	h->slots = NULL;
-	h->nr_slots = 0;
-	h->nr_used = 0;
-}
-
-/* Neighbours share a cache line; whole octaves, which are 64 apart, are spread. */
-static inline uint32_t slot_of(const struct histogram *h, int32_t bucket)
-{
-	uint32_t b = (uint32_t)bucket;
-
-	return (b + (b >> BUCKETS_STEP_BITS) * 17) & (h->nr_slots - 1);
-}
-
-static int grow(struct histogram *h)
-{
-	struct histogram bigger = { .nr_slots = h->nr_slots ? h->nr_slots * 2 : FIRST_SLOTS };
-
-	bigger.slots = calloc(bigger.nr_slots, sizeof(*bigger.slots));
-	if (!bigger.slots)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < h->nr_slots; i++) {
-		uint32_t at;
-
-		if (!h->slots[i].count)
-			continue;
-		at = slot_of(&bigger, h->slots[i].bucket);
-		while (bigger.slots[at].count)
-			at = (at + 1) & (bigger.nr_slots - 1);
-		bigger.slots[at] = h->slots[i];
-	}
-	free(h->slots);
-	h->slots = bigger.slots;
-	h->nr_slots = bigger.nr_slots;
-	return 0;
-}
-
-static inline int add_to_bucket(struct histogram *h, int32_t bucket, uint64_t count)
-{
-	uint32_t at;
-
-	if (h->nr_used * 2 >= h->nr_slots && grow(h))
-		return -ENOMEM;
-	at = slot_of(h, bucket);
-	while (h->slots[at].count && h->slots[at].bucket != bucket)
-		at = (at + 1) & (h->nr_slots - 1);
-	h->nr_used += !h->slots[at].count;
-	h->slots[at].bucket = bucket;
-	h->slots[at].count += count;
-	return 0;
+	slots_release(&h->buckets);
 }
 
 double histogram_number(const struct histogram *h, uint64_t value)
@@ -87,27 +35,40 @@ static void add_limits(struct histogram *h, uint64_t least, uint64_t most)
 	h->has_limits = true;
 }
 
+/* Those of a damaged file may be anything. */
+static void add_count(struct histogram *h, uint64_t count)
+{
+	h->count = count > UINT64_MAX - h->count ? UINT64_MAX : h->count + count;
+}
+
 /*
  * Squares are of the distances from the first value: large numbers that lie close
  * together would leave nothing of their differences.
  */
-int histogram_add(struct histogram *h, uint64_t value)
+int histogram_add_many(struct histogram *h, uint64_t value, uint64_t count)
 {
 	int32_t bucket = h->is_signed ? buckets_signed_index((int64_t)value)
 				      : (int32_t)buckets_index(value);
-	double number = histogram_number(h, value);
+	double number = histogram_number(h, value), n = (double)count;
 
-	if (add_to_bucket(h, bucket, 1))
+	if (!count)
+		return 0;
+	if (slots_add(&h->buckets, bucket, count))
 		return -ENOMEM;
 	if (!h->count)
 		h->origin = number;
 	add_limits(h, value, value);
-	h->count++;
-	h->sum += number;
+	add_count(h, count);
+	h->sum += n * number;
 	number -= h->origin;
-	h->distances += number;
-	h->squares += number * number;
+	h->distances += n * number;
+	h->squares += n * number * number;
 	return 0;
+}
+
+int histogram_add(struct histogram *h, uint64_t value)
+{
+	return histogram_add_many(h, value, 1);
 }
 
 int histogram_add_bucket(struct histogram *h, int32_t bucket, uint64_t count)
@@ -119,9 +80,9 @@ int histogram_add_bucket(struct histogram *h, int32_t bucket, uint64_t count)
 	if (bucket < (h->is_signed ? -BUCKETS_LAST : 0))
 		bucket = h->is_signed ? -BUCKETS_LAST : 0;
 	h->has_squares = false;
-	if (add_to_bucket(h, bucket, count))
+	if (slots_add(&h->buckets, bucket, count))
 		return -ENOMEM;
-	h->count += count;
+	add_count(h, count);
 	return 0;
 }
 
@@ -137,9 +98,9 @@ int histogram_merge(struct histogram *to, const struct histogram *from)
 
 	if (!from->count)
 		return 0;
-	for (uint32_t i = 0; i < from->nr_slots; i++)
-		if (from->slots[i].count &&
-		    add_to_bucket(to, from->slots[i].bucket, from->slots[i].count))
+	for (uint32_t i = 0; i < from->buckets.nr_slots; i++)
+		if (slots_add(&to->buckets, from->buckets.table[i].key,
+			      from->buckets.table[i].count))
 			return -ENOMEM;
 	if (!to->count)
 		to->origin = from->origin;
@@ -147,7 +108,7 @@ int histogram_merge(struct histogram *to, const struct histogram *from)
 	to->squares += from->squares + shift * (2 * from->distances + shift * n);
 	to->distances += from->distances + shift * n;
 	to->has_squares = to->has_squares && from->has_squares;
-	to->count += from->count;
+	add_count(to, from->count);
 	to->sum += from->sum;
 	if (from->has_limits)
 		add_limits(to, from->least, from->most);
@@ -155,28 +116,6 @@ int histogram_merge(struct histogram *to, const struct histogram *from)
 }
 
 /* --- answers ----------------------------------------------------------------- */
-
-static int by_bucket(const void *a, const void *b)
-{
-	const struct histogram_slot *x = a, *y = b;
-
-	return (x->bucket > y->bucket) - (x->bucket < y->bucket);
-}
-
-/* The slots in use in ascending order, nr_used of them; NULL without memory. */
-static struct histogram_slot *sorted_slots(const struct histogram *h)
-{
-	struct histogram_slot *list = malloc((h->nr_used + 1) * sizeof(*list));
-	size_t nr = 0;
-
-	if (!list)
-		return NULL;
-	for (uint32_t i = 0; i < h->nr_slots; i++)
-		if (h->slots[i].count)
-			list[nr++] = h->slots[i];
-	qsort(list, nr, sizeof(*list), by_bucket);
-	return list;
-}
 
 static double value_of(const struct histogram *h, int32_t bucket)
 {
@@ -200,7 +139,7 @@ static uint64_t rank_of(const struct histogram *h, double part)
 
 int histogram_percentiles(const struct histogram *h, const double *parts, size_t nr, double *to)
 {
-	struct histogram_slot *list = sorted_slots(h);
+	struct slot *list = slots_sorted(&h->buckets);
 	uint64_t seen = 0;
 	size_t at = 0;
 
@@ -209,9 +148,9 @@ int histogram_percentiles(const struct histogram *h, const double *parts, size_t
 	for (size_t i = 0; i < nr; i++) {
 		uint64_t rank = rank_of(h, parts[i]);
 
-		while (at < h->nr_used && seen + list[at].count < rank)
+		while (at < h->buckets.nr_used && list[at].count < rank - seen)
 			seen += list[at++].count;
-		to[i] = at < h->nr_used ? value_of(h, list[at].bucket) : 0;
+		to[i] = at < h->buckets.nr_used ? value_of(h, (int32_t)list[at].key) : 0;
 		/* The ends are known exactly. */
 		if (h->has_limits && rank == h->count)
 			to[i] = histogram_number(h, h->most);
@@ -247,13 +186,13 @@ double histogram_deviation(const struct histogram *h)
 
 int histogram_each(const struct histogram *h, histogram_bucket_fn fn, void *ctx)
 {
-	struct histogram_slot *list = sorted_slots(h);
+	struct slot *list = slots_sorted(&h->buckets);
 	int ret = 0;
 
 	if (!list)
 		return -ENOMEM;
-	for (size_t i = 0; i < h->nr_used && !ret; i++)
-		ret = fn(ctx, list[i].bucket, list[i].count);
+	for (size_t i = 0; i < h->buckets.nr_used && !ret; i++)
+		ret = fn(ctx, (int32_t)list[i].key, list[i].count);
 	free(list);
 	return ret;
 }

@@ -5,14 +5,11 @@
 #ifndef REPORT_HISTOGRAM_H
 #define REPORT_HISTOGRAM_H
 
+#include "report/slots.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct histogram_slot {
-	uint64_t count;		/* 0: free */
-	int32_t bucket;
-};
 
 struct histogram {
 	bool is_signed;		/* of all values: read least and most accordingly */
@@ -23,14 +20,15 @@ struct histogram {
 	uint64_t least, most;
 	/* Private to histogram.c. */
 	double origin, distances, squares;	/* of the values' distances from the origin */
-	struct histogram_slot *slots;
-	uint32_t nr_slots, nr_used;
+	struct slots buckets;
 };
 
 void histogram_init(struct histogram *h, bool is_signed);
 void histogram_release(struct histogram *h);
 /* 0 or -ENOMEM. */
 int histogram_add(struct histogram *h, uint64_t value);
+/* The value so many times. */
+int histogram_add_many(struct histogram *h, uint64_t value, uint64_t count);
 /* What a tally knows: count values of the bucket; then of the whole key its sum and limits. */
 int histogram_add_bucket(struct histogram *h, int32_t bucket, uint64_t count);
 void histogram_add_sums(struct histogram *h, uint64_t sum, uint64_t least, uint64_t most);

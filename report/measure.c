@@ -103,28 +103,45 @@ bool measure_fits(const struct trace_event *e, const char *of)
 	return !of || !strcmp(of, "1") || (field >= 0 && is_number(&e->fields[field]));
 }
 
-static int complain(const struct trace_event *e, const char *of, struct diag *d)
+/* The fields that may be asked for; "none". */
+static void list_numbers(const struct trace_event *e, char known[KNOWN_BYTES])
 {
-	char known[KNOWN_BYTES] = "none";
 	size_t len = 0;
 
+	strcpy(known, "none");
 	for (uint32_t i = 0; i < e->nr_fields; i++) {
 		const struct field_desc *f = &e->fields[i];
 
 		if (!is_number(f) || is_bookkeeping(f) || f->role == ROLE_TIME)
 			continue;
-		if (len + strlen(f->name) + 8 > sizeof(known)) {
-			snprintf(known + len, sizeof(known) - len, ", ...");
+		if (len + strlen(f->name) + 8 > KNOWN_BYTES) {
+			snprintf(known + len, KNOWN_BYTES - len, ", ...");
 			break;
 		}
-		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s",
+		len += (size_t)snprintf(known + len, KNOWN_BYTES - len, "%s%s",
 					len ? ", " : "", f->name);
 	}
+}
+
+static int complain(const struct trace_event *e, const char *of, struct diag *d)
+{
+	char known[KNOWN_BYTES];
+
+	list_numbers(e, known);
 	if (named(e, of) >= 0)
 		return diag_set(d, -EINVAL, "field '%.80s' of event '%.80s' is no number (numbers "
 				"there: %s)", of, e->name, known);
 	return diag_set(d, -EINVAL, "event '%.80s' has no field '%.80s' (numbers there: %s)",
 			e->name, of, known);
+}
+
+int measure_complain(const struct trace_event *e, struct diag *d)
+{
+	char known[KNOWN_BYTES];
+
+	list_numbers(e, known);
+	return diag_set(d, -EINVAL, "event '%.80s' has no duration and no weight: choose a field with "
+			"--of (numbers there: %s)", e->name, known);
 }
 
 int measure_init(struct measure *m, const struct trace_event *e, const char *of,

@@ -35,6 +35,11 @@ struct measure {
  */
 int measure_init(struct measure *m, const struct trace_event *e, const char *of,
 		 enum measure_default usual, struct diag *d);
+/*
+ * For views that need numbers: -EINVAL, and in d that the event has neither a duration nor
+ * a weight and what may be chosen instead.
+ */
+int measure_complain(const struct trace_event *e, struct diag *d);
 /* Whether measure_init() would succeed. */
 bool measure_fits(const struct trace_event *e, const char *of);
 
