@@ -92,6 +92,15 @@ bool expr_true(const struct expr *e, expr_get_fn get, void *ctx);
 /* The same of a part of it. */
 bool expr_node_true(const struct expr_node *n, expr_get_fn get, void *ctx);
 
+/*
+ * Sorts the conditions that && joins at the top of an expression into two: those that
+ * `wants` says yes to, and the others.  Both texts (NULL: no such condition) keep the
+ * columns of the source, with blanks in between.  The caller frees them.
+ */
+typedef bool (*expr_wants_fn)(void *ctx, const struct expr *condition);
+int expr_split(const char *text, expr_wants_fn wants, void *ctx, char **yes, char **no,
+	       struct diag *d);
+
 /* Whether text matches a pattern of * and ?; the matcher of ~, for others too. */
 bool expr_glob(const char *pattern, size_t pattern_bytes, const char *text, size_t text_bytes);
 

@@ -47,6 +47,8 @@ void kfuncprobe_release(struct probe *p);
 
 int kfuncvalues_find(const struct probe *p, const struct probe_variant *v, const char *name,
 		     struct probe_value *out, struct diag *d);
+int kfuncvalues_frame(const struct probe *p, const struct probe_variant *v,
+		      struct probe_value *out);
 int kfuncvalues_names(const struct probe *p, bool usual, probe_name_fn fn, void *ctx);
 
 /* --- kfuncattach.c -------------------------------------------------------------------- */

@@ -26,6 +26,8 @@ struct reg {
 #define IP_OFFSET offsetof(struct pt_regs, rip)
 #define IP_BEHIND 1
 #define RESULT_OFFSET offsetof(struct pt_regs, rax)
+#define STACK_OFFSET offsetof(struct pt_regs, rsp)
+#define STACK_POPPED 8		/* by the return: the return address */
 static const struct reg registers[] = {
 	REG("ax", rax), REG("bx", rbx), REG("cx", rcx), REG("dx", rdx), REG("si", rsi),
 	REG("di", rdi), REG("bp", rbp), REG("sp", rsp), REG("r8", r8), REG("r9", r9),
@@ -42,6 +44,8 @@ static const int arguments[] = {
 #define IP_OFFSET offsetof(struct user_pt_regs, pc)
 #define IP_BEHIND 0
 #define RESULT_OFFSET 0
+#define STACK_OFFSET offsetof(struct user_pt_regs, sp)
+#define STACK_POPPED 0
 static const struct reg registers[] = {
 	X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13),
 	X(14), X(15), X(16), X(17), X(18), X(19), X(20), X(21), X(22), X(23), X(24), X(25),
@@ -308,6 +312,28 @@ int kfuncvalues_find(const struct probe *p, const struct probe_variant *v, const
 				"types of '%s' (in " KERNELBTF_PATH "); write arg0 to arg%d", p->name,
 				name, k->function, NR_RAW - 1);
 	return err;
+}
+
+/*
+ * A trampoline calls the programs of the entry and of the return from one stack frame, in
+ * which their context lies.  Probes of many places by one link see other registers.
+ */
+int kfuncvalues_frame(const struct probe *p, const struct probe_variant *v,
+		      struct probe_value *out)
+{
+	const struct kfuncprobe *k = p->private;
+
+	(void)v;
+	if (k->has_offset || k->way == KFUNC_MULTI)
+		return -EOPNOTSUPP;
+	load(out, STACK_OFFSET);
+	if (k->way == KFUNC_FENTRY)
+		out->steps[0] = (struct fetch_step){ .op = FETCH_CTX_ADDRESS };
+	else if (k->is_return && STACK_POPPED)
+		out->steps[out->nr_steps++] = (struct fetch_step){
+			.op = FETCH_ADD, .value = -STACK_POPPED,
+		};
+	return 0;
 }
 
 static int name_arguments(const struct kfuncprobe *k, bool usual, probe_name_fn fn, void *ctx)

@@ -23,6 +23,7 @@
 #include "record/perfevent.h"
 #include "record/probespec.h"
 #include "record/syscalltp.h"
+#include "record/tally.h"
 #include "record/tpfields.h"
 #include "record/tpformat.h"
 #include "record/tpraw.h"
@@ -98,21 +99,42 @@ static void need_filter(struct needs *n, const char *text)
 	expr_free(filter);
 }
 
+static void need_fields(struct needs *n, const char *text)
+{
+	struct probespec_field *fields;
+	size_t nr;
+
+	if (!text || probespec_fields(&fields, &nr, text, NULL))
+		return;
+	for (size_t i = 0; i < nr; i++)
+		need(n, fields[i].source);
+	probespec_free_fields(fields, nr);
+}
+
+static void need_tally(struct needs *n, const char *text)
+{
+	struct tally_spec tally;
+
+	if (!text || tally_parse(&tally, text, NULL))
+		return;
+	need_fields(n, tally.by);
+	need_fields(n, tally.hist);
+	need_fields(n, tally.sum);
+	tally_spec_release(&tally);
+}
+
 static bool is_covered(const struct tracepoint *t, const char *event,
 		       const struct probe_spec *spec)
 {
 	struct needs n = { .event = event, .t = t };
-	struct probespec_field *fields;
-	size_t nr;
 
-	if (!spec->fields) {
+	if (!spec->fields && !spec->tally)
 		tpfields_names(&t->format, t->system, need, &n);
-	} else if (probespec_fields(&fields, &nr, spec->fields, NULL) == 0) {
-		for (size_t i = 0; i < nr; i++)
-			need(&n, fields[i].source);
-		probespec_free_fields(fields, nr);
-	}
+	need_fields(&n, spec->fields);
 	need_filter(&n, spec->filter);
+	need_tally(&n, spec->tally);
+	if (spec->is_side)
+		need_fields(&n, spec->keys);
 	return !n.beyond_raw;
 }
 
@@ -380,13 +402,23 @@ static int attach_classic(const struct tracepoint *t, int prog_fd)
 	return fd;
 }
 
+static struct syscalltp_tables *tables_of(const struct probe *p)
+{
+	struct tracepoint *t = p->private;
+
+	return p->kind == &kind_tracepoint && t->way == WAY_SYSCALL ? &t->tables : NULL;
+}
+
 static struct syscalltp_tables *find_tables(const struct probes *set)
 {
 	for (size_t i = 0; i < set->nr; i++) {
-		struct tracepoint *t = set->list[i]->private;
+		const struct probe *p = set->list[i];
+		struct syscalltp_tables *tables = tables_of(p);
 
-		if (set->list[i]->kind == &kind_tracepoint && t->way == WAY_SYSCALL)
-			return &t->tables;
+		if (!tables && p->span)
+			tables = tables_of(p->span->start);
+		if (tables)
+			return tables;
 	}
 	return NULL;
 }

@@ -270,7 +270,7 @@ static int expand(struct probes *set, const struct probe_spec *spec,
 			       "uretprobe:%s:%s", spec->text, x.file_name, x.what.name);
 	if (!err)
 		err = find_files(&x, d);
-	if (!err && kind == &kind_uretprobe && x.what.is_glob &&
+	if (!err && kind == &kind_uretprobe && x.what.is_glob && !spec->is_side &&
 	    !uprobeattach_has_multi(set))
 		err = add_single(&x, d);
 	else if (!err)
@@ -375,13 +375,13 @@ static int list(const struct probe_kind *k, const char *glob, bool verbose, prob
 const struct probe_kind kind_uprobe = {
 	.name = "uprobe", .aliases = "u",
 	.summary = "a function of a program or library begins: uprobe:libc:getaddrinfo",
-	.expand = expand_entry, .find = uprobevalues_find, .names = uprobevalues_names, .attach = attach,
-	.release = release, .list = list,
+	.expand = expand_entry, .find = uprobevalues_find, .names = uprobevalues_names,
+	.frame = uprobevalues_frame, .attach = attach, .release = release, .list = list,
 };
 
 const struct probe_kind kind_uretprobe = {
 	.name = "uretprobe", .aliases = "ur",
 	.summary = "a function of a program or library returns: uretprobe:/bin/bash:readline",
-	.expand = expand_return, .find = uprobevalues_find, .names = uprobevalues_names, .attach = attach,
-	.release = release, .list = list,
+	.expand = expand_return, .find = uprobevalues_find, .names = uprobevalues_names,
+	.frame = uprobevalues_frame, .attach = attach, .release = release, .list = list,
 };

@@ -146,43 +146,49 @@ void probe_join_names(const struct probe *p, char *to, size_t size_bytes)
 
 /* --- sets ------------------------------------------------------------------------------------ */
 
-struct probe *probe_add(struct probes *set, const struct probe_kind *kind, const char *name,
-			size_t nr_variants)
+int probe_append(struct probes *set, struct probe *p)
 {
-	struct probe *p = calloc(1, sizeof(*p));
-
 	if (set->nr == set->cap) {
 		size_t cap = set->cap ? set->cap * 2 : 16;
 		struct probe **list = realloc(set->list, cap * sizeof(*list));
 
 		if (!list)
-			goto fail;
+			return -ENOMEM;
 		set->list = list;
 		set->cap = cap;
 	}
+	set->list[set->nr++] = p;
+	return 0;
+}
+
+struct probe *probe_add(struct probes *set, const struct probe_kind *kind, const char *name,
+			size_t nr_variants)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+
 	if (!p)
-		goto fail;
+		return NULL;
 	p->kind = kind;
 	p->name = strdup(name);
 	p->variants = calloc(nr_variants, sizeof(*p->variants));
-	if (!p->name || !p->variants)
-		goto fail;
-	p->nr_variants = nr_variants;
-	for (size_t i = 0; i < nr_variants; i++)
-		p->variants[i].prog_fd = -1;
-	set->list[set->nr++] = p;
-	return p;
-fail:
-	if (p) {
+	if (!p->name || !p->variants || probe_append(set, p)) {
 		free(p->name);
 		free(p->variants);
 		free(p);
+		return NULL;
 	}
-	return NULL;
+	p->nr_variants = nr_variants;
+	for (size_t i = 0; i < nr_variants; i++)
+		p->variants[i].prog_fd = -1;
+	return p;
 }
 
-static void release(struct probe *p)
+void probe_free(struct probe *p)
 {
+	if (!p)
+		return;
+	probe_span_free(p->span);
+	tally_free(p->tally);
 	if (p->kind->release)
 		p->kind->release(p);
 	for (size_t i = 0; i < p->nr_variants; i++) {
@@ -190,10 +196,12 @@ static void release(struct probe *p)
 			close(p->variants[i].prog_fd);
 		free(p->variants[i].values);
 		free(p->variants[i].filter_values);
+		free(p->variants[i].keys);
 	}
 	for (size_t i = 0; i < p->nr_fields; i++) {
 		free(p->fields[i].name);
 		free(p->fields[i].source);
+		free(p->fields[i].own_values);
 	}
 	expr_free(p->filter);
 	free(p->fields);
@@ -206,36 +214,101 @@ static void release(struct probe *p)
 void probe_release_all(struct probes *set)
 {
 	for (size_t i = 0; i < set->nr; i++)
-		release(set->list[i]);
+		probe_free(set->list[i]);
 	free(set->list);
 	set->list = NULL;
 	set->nr = set->cap = 0;
 }
 
+/* --- from a spec to probes ---------------------------------------------------------------- */
+
+static int finish(struct probe *p, const struct probe_spec *spec, const struct probe_lists *l,
+		  struct diag *d)
+{
+	if (l->end.task)
+		return diag_set(d, -EINVAL, "'%s' has no field 'task': it is no span, and its "
+				"records are about who runs", p->name);
+	if (!spec->tally) {
+		p->kernel_stack = spec->kernel_stack || l->end.kernel_stack;
+		p->user_stack = spec->user_stack || l->end.user_stack;
+	}
+	probe_fields_layout(p, 0);
+	return spec->filter ? probe_fields_filter(p, spec->filter, d) : 0;
+}
+
+static int resolve_lists(struct probe *p, const struct probe_spec *spec,
+			 const struct tally_spec *tally, struct probe_lists *l, struct diag *d)
+{
+	int err = probe_lists_collect(l, p, spec, d);
+
+	if (!err && p->span)
+		err = probe_span_keys(p, spec, l, d);
+	if (!err && spec->tally)
+		err = probe_tally_choose(l, tally, d);
+	if (!err && p->span)
+		err = probe_fields_set(&l->start, d);
+	if (!err)
+		err = probe_fields_set(&l->end, d);
+	if (!err)
+		err = p->span ? probe_span_finish(p, spec, l, d) : finish(p, spec, l, d);
+	return err;
+}
+
+static int set_name(struct probe *p, const struct probe_spec *spec)
+{
+	const char *name = spec->name ? spec->name : p->span ? p->span->name : NULL;
+	char *copy;
+
+	if (!name)
+		return 0;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	free(p->name);
+	p->name = copy;
+	return 0;
+}
+
 static int resolve_one(struct probe *p, const struct probe_spec *spec, struct diag *d)
 {
-	int err;
+	struct tally_spec tally = { 0 };
+	struct probe_lists lists = { 0 };
+	int err = spec->tally ? tally_parse(&tally, spec->tally, d) : 0;
 
-	p->kernel_stack = spec->kernel_stack;
-	p->user_stack = spec->user_stack;
-	err = probe_fields_set(p, spec->fields, d);
-	if (!err && spec->filter)
-		err = probe_fields_filter(p, spec->filter, d);
+	if (!err && !p->span && (spec->min_ns || spec->max_ns))
+		err = diag_set(d, -EINVAL, "'%s' has no duration that --min or --max could be asked "
+			       "of: they are for spans (A..B, func:NAME, syscall:NAME)", p->name);
 	if (!err)
-		probe_fields_layout(p);
-	return err;
+		err = resolve_lists(p, spec, &tally, &lists, d);
+	if (!err)
+		err = set_name(p, spec);
+	if (!err && spec->tally)
+		err = tally_bind(p, &tally, d);
+	probe_lists_release(&lists);
+	tally_spec_release(&tally);
+	return err ? diag_set(d, err, "out of memory") : 0;
+}
+
+static int expand(struct probes *set, const struct probe_spec *spec, struct diag *d)
+{
+	const struct probe_kind *k = probe_find_kind(spec->kind, strlen(spec->kind));
+
+	if (!k)
+		return diag_set(d, -EINVAL, "unknown kind of event '%s'", spec->kind);
+	return spec->start ? probe_span_expand(set, spec, d) : k->expand(set, spec, d);
 }
 
 int probe_resolve(struct probes *set, const struct probe_spec *spec, struct diag *d)
 {
-	const struct probe_kind *k = probe_find_kind(spec->kind, strlen(spec->kind));
 	size_t first = set->nr;
-	int err;
+	int err = expand(set, spec, d);
 
-	if (!k)
-		return diag_set(d, -EINVAL, "unknown kind of event '%s'", spec->kind);
-	err = k->expand(set, spec, d);
+	if (!err && spec->name && set->nr > first + 1)
+		return diag_set(d, -EINVAL, "'%s' are %zu events, which cannot all be called '%s'",
+				spec->text, set->nr - first, spec->name);
 	for (size_t i = first; !err && i < set->nr; i++)
-		err = resolve_one(set->list[i], spec, d);
+		/* A named span is resolved already, way by way. */
+		if (!set->list[i]->variants[0].values)
+			err = resolve_one(set->list[i], spec, d);
 	return err;
 }

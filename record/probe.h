@@ -111,6 +111,7 @@ struct probe_field {
 	uint8_t space, hint, class, role;
 	uint32_t max_bytes;
 	const char *unit, *values;
+	char *own_values;		/* what values is, if the user named them; else NULL */
 	uint32_t offset;		/* in probe_record.data: number, or __s32 length */
 };
 
@@ -144,6 +145,7 @@ struct probe_span {
 	struct probe *start;
 	size_t nr_keys;			/* numbers of 64 bits, equal on both sides */
 	char **key_names;		/* of the start, for the file's description */
+	char *name;			/* of the event; p->name once it is resolved */
 	bool by_thread;			/* one key is the thread: both sides run in it */
 	bool by_frame;			/* one key is a call's address: never used twice at once */
 	/*
@@ -210,6 +212,12 @@ struct probe_spec {
 	const char *tally;		/* --tally, or NULL; borrowed */
 	uint64_t min_ns, max_ns;	/* 0: none */
 	bool kernel_stack, user_stack;
+	/*
+	 * For those who expand a side of a span: it is to become one probe, and `keys` are
+	 * the side's own.
+	 */
+	bool is_side;
+	const char *chosen;		/* of the fields of a named span, or NULL; borrowed */
 };
 
 /* False when --use forbids it. */

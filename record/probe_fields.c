@@ -18,20 +18,39 @@ static int complain_unknown(const struct probe *p, const char *name, struct diag
 	return diag_set(d, -EINVAL, "'%s' has no field '%s' (it has: %s)", p->name, name, known);
 }
 
-/* The value of a field in one variant. */
-static int find_value(const struct probe *p, const struct probe_variant *v,
-		      const struct probespec_field *f, struct probe_value *out, struct diag *d)
+/* "kstack", "ustack": numbers that only a tally has a meaning for. */
+static bool stack_number(const struct probespec_field *f, struct probe_value *out)
 {
-	int err = probe_lookup(p, v, f->source, out, d);
+	bool kernel = !strcmp(f->source, "kstack");
 
+	if (!f->is_stack)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->result = RESULT_NUMBER;
+	out->size = sizeof(int64_t);
+	out->is_signed = true;
+	out->is_stack = true;
+	out->steps[0].op = kernel ? FETCH_KERNEL_STACK : FETCH_USER_STACK;
+	out->nr_steps = 1;
+	return true;
+}
+
+int probe_fields_value(const struct probe *p, const struct probe_variant *v,
+		       const struct probespec_field *f, struct probe_value *out, struct diag *d)
+{
+	int err;
+
+	if (stack_number(f, out))
+		return 0;
+	err = probe_lookup(p, v, f->source, out, d);
 	if (err == -ENOENT)
 		return complain_unknown(p, f->source, d);
 	if (err)
 		return err;
 	if (f->hint)
-		return probe_hint(out, f->source, f->hint, f->hint_arg, d);
+		return probe_hint(out, f, d);
 	if (out->result == RESULT_NUMBER && out->is_char_pointer)
-		return probe_hint(out, f->source, "str", 0, d);
+		probe_hint_text(out);
 	return 0;
 }
 
@@ -45,6 +64,9 @@ static int merge(struct probe_field *f, const struct probe_value *v, bool first,
 		f->hint = v->hint;
 		f->class = v->class;
 		f->unit = v->unit;
+		f->role = v->role;
+		f->is_stack = v->is_stack;
+		f->values = v->values;
 	}
 	if (f->result != v->result)
 		return diag_set(d, -EINVAL, "field '%s' is text in some places of the event and a "
@@ -71,93 +93,49 @@ static int add_field(struct probe *p, const struct probespec_field *spec, struct
 		struct probe_variant *v = &p->variants[i];
 		struct probe_value *value = &v->values[p->nr_fields - 1];
 
-		err = find_value(p, v, spec, value, d);
+		err = probe_fields_value(p, v, spec, value, d);
 		if (!err)
 			err = merge(f, value, i == 0, d);
+	}
+	if (!err && spec->hint_text) {
+		f->own_values = strdup(spec->hint_text);
+		f->values = f->own_values;
+		if (!f->own_values)
+			err = diag_set(d, -ENOMEM, "out of memory");
 	}
 	return err;
 }
 
-struct name_list {
-	struct probespec_field *list;
-	size_t nr, cap;
-};
-
-static int collect_name(void *ctx, const char *name)
+/* Of no use twice, unless the event has a field of that name itself. */
+static bool is_needless(const struct probe *p, const struct probespec_field *f)
 {
-	struct name_list *l = ctx;
+	struct diag ignored = { "" };
+	struct probe_value own;
 
-	if (l->nr == l->cap)
-		return -E2BIG;
-	l->list[l->nr].source = strdup(name);
-	l->list[l->nr].name = strdup(name);
-	return l->list[l->nr++].name ? 0 : -ENOMEM;
+	return !strcmp(f->name, f->source) && !f->hint && probe_builtin_is_free(f->source) &&
+	       p->kind->find(p, &p->variants[0], f->source, &own, &ignored) == -ENOENT;
 }
 
-static int usual_fields(struct probe *p, struct probespec_field **out, size_t *nr,
-			struct diag *d)
+int probe_fields_set(const struct probe_list *l, struct diag *d)
 {
-	struct name_list l = { .cap = MAX_FIELDS };
-	int err;
+	struct probe *p = l->p;
+	int err = 0;
 
-	l.list = calloc(MAX_FIELDS, sizeof(*l.list));
-	err = l.list ? p->kind->names(p, true, collect_name, &l) : -ENOMEM;
-	if (err && err != -E2BIG) {
-		probespec_free_fields(l.list, l.nr);
-		return diag_set(d, err, "cannot list the fields of '%s': %s", p->name,
-				strerror(-err));
-	}
-	*out = l.list;
-	*nr = l.nr;
-	return 0;
-}
-
-/* Else nobody could say which of them is meant. */
-static int check_names(const struct probe *p, const struct probespec_field *specs, size_t nr,
-		       struct diag *d)
-{
-	for (size_t i = 0; i < nr; i++)
-		for (size_t k = 0; k < i; k++)
-			if (!strcmp(specs[i].name, specs[k].name))
-				return diag_set(d, -EINVAL, "'%s' has two fields '%s': call one "
-						"of them differently (other=%s)", p->name,
-						specs[i].name, specs[i].source);
-	return 0;
-}
-
-int probe_fields_set(struct probe *p, const char *text, struct diag *d)
-{
-	struct probespec_field *specs;
-	size_t nr;
-	int err;
-
-	err = text ? probespec_fields(&specs, &nr, text, d) : usual_fields(p, &specs, &nr, d);
-	if (err)
-		return err;
-	if (nr > MAX_FIELDS)
-		err = diag_set(d, -EINVAL, "more than %d fields of '%s'", MAX_FIELDS, p->name);
-	if (!err)
-		err = check_names(p, specs, nr, d);
-	p->fields = calloc(nr + 1, sizeof(*p->fields));
+	if (l->nr > MAX_FIELDS)
+		return diag_set(d, -EINVAL, "more than %d fields of '%s'", MAX_FIELDS, p->name);
+	p->fields = calloc(l->nr + 1, sizeof(*p->fields));
 	if (!p->fields)
-		err = -ENOMEM;
-	for (size_t i = 0; i < p->nr_variants && !err; i++) {
-		p->variants[i].values = calloc(nr + 1, sizeof(*p->variants[i].values));
+		return diag_set(d, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < p->nr_variants; i++) {
+		p->variants[i].values = calloc(l->nr + 1, sizeof(*p->variants[i].values));
 		if (!p->variants[i].values)
-			err = -ENOMEM;
+			return diag_set(d, -ENOMEM, "out of memory");
 	}
-	for (size_t i = 0; i < nr && !err; i++) {
-		struct probe_value own;
-
-		/* Of no use twice, unless the event has a field of that name itself. */
-		if (!strcmp(specs[i].name, specs[i].source) && !specs[i].hint &&
-		    probe_builtin_is_free(specs[i].source) &&
-		    p->kind->find(p, &p->variants[0], specs[i].source, &own, d) == -ENOENT)
-			continue;
-		err = add_field(p, &specs[i], d);
-	}
-	probespec_free_fields(specs, nr);
-	return err ? diag_set(d, err, "out of memory") : 0;
+	for (size_t i = 0; i < l->nr && !err; i++)
+		if (l->keep_all || !is_needless(p, &l->list[i]))
+			err = add_field(p, &l->list[i], d);
+	return err ? diag_set(d, err, "cannot record field '%s'",
+			      p->nr_fields ? p->fields[p->nr_fields - 1].name : "") : 0;
 }
 
 /* --- layout ----------------------------------------------------------------------------- */
@@ -167,9 +145,9 @@ static uint32_t align(uint32_t offset, uint32_t size_bytes)
 	return (offset + size_bytes - 1) & ~(size_bytes - 1);
 }
 
-void probe_fields_layout(struct probe *p)
+uint32_t probe_fields_layout(struct probe *p, uint32_t from)
 {
-	uint32_t at = 0;
+	uint32_t at = from;
 
 	for (size_t i = 0; i < p->nr_fields; i++) {
 		struct probe_field *f = &p->fields[i];
@@ -187,6 +165,7 @@ void probe_fields_layout(struct probe *p)
 		at = p->user_count_offset + sizeof(int32_t);
 	}
 	p->fixed_bytes = align(at, 8);
+	return p->fixed_bytes;
 }
 
 /* --- filter ------------------------------------------------------------------------------- */
@@ -200,6 +179,10 @@ struct binding {
 /* A field that is recorded means in the filter what it will mean in the file. */
 static int find_variable(const struct binding *b, const char *name, struct probe_value *out)
 {
+	int err = b->p->span ? probe_span_variable(b->p, name, out, b->d) : -ENOENT;
+
+	if (err != -ENOENT)
+		return err;
 	for (size_t i = 0; i < b->p->nr_fields; i++) {
 		if (strcmp(b->p->fields[i].name, name))
 			continue;
@@ -218,7 +201,7 @@ static int resolve_variable(void *ctx, const char *name, uint32_t var, enum expr
 	if (err)
 		return err;
 	if (value->result == RESULT_NUMBER && value->is_char_pointer)
-		probe_hint(value, name, "str", 0, b->d);
+		probe_hint_text(value);
 	if (value->result == RESULT_STRING || value->result == RESULT_COMM)
 		*type = EXPR_STRING;
 	else if (value->result == RESULT_NUMBER)

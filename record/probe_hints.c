@@ -53,6 +53,11 @@ static int as_ip(struct probe_value *v, uint64_t arg)
 	return 0;
 }
 
+void probe_hint_text(struct probe_value *v)
+{
+	as_string(v, 0);
+}
+
 static int as_number(struct probe_value *v, uint8_t hint)
 {
 	if (v->result != RESULT_NUMBER)
@@ -77,6 +82,25 @@ static int as_ns(struct probe_value *v, uint64_t arg)
 {
 	(void)arg;
 	v->unit = "ns";
+	return as_number(v, HINT_DECIMAL);
+}
+
+/* Of a moment on the clock of the trace: how long ago it is. */
+static int as_age(struct probe_value *v, uint64_t arg)
+{
+	(void)arg;
+	if (v->result != RESULT_NUMBER || v->size != sizeof(uint64_t) ||
+	    v->nr_steps == FETCH_MAX_STEPS)
+		return -EINVAL;
+	v->steps[v->nr_steps++] = (struct fetch_step){ .op = FETCH_AGE };
+	v->is_signed = false;
+	return as_ns(v, 0);
+}
+
+/* The names are the field's; a number alone is what it needs. */
+static int as_values(struct probe_value *v, uint64_t arg)
+{
+	(void)arg;
 	return as_number(v, HINT_DECIMAL);
 }
 
@@ -116,6 +140,8 @@ static const struct hint hints[] = {
 	{ "ns", as_ns, false },
 	{ "ksym", as_ksym, false },
 	{ "sym", as_sym, false },
+	{ "age", as_age, false },
+	{ "values", as_values, false },
 };
 
 /* "s32", "u8": the lowest bits of a number.  0: no such hint. */
@@ -142,15 +168,24 @@ static int narrow(struct probe_value *v, unsigned int bits, bool is_signed)
 	return 0;
 }
 
-int probe_hint(struct probe_value *v, const char *name, const char *hint, uint64_t arg,
-	       struct diag *d)
+static bool are_values(const char *text)
 {
+	return (*text == '=' || *text == '|') && strchr(text + 1, '=');
+}
+
+int probe_hint(struct probe_value *v, const struct probespec_field *f, struct diag *d)
+{
+	const char *name = f->source, *hint = f->hint;
 	unsigned int bits = width_of(hint);
+	uint64_t arg = f->hint_arg;
 	int err = -ENOENT;
 
 	if (arg > PROBE_MAX_STRING_BYTES)
 		return diag_set(d, -EINVAL, "field '%s': at most %d bytes can be kept", name,
 				PROBE_MAX_STRING_BYTES);
+	if (!strcmp(hint, "values") && (!f->hint_text || !are_values(f->hint_text)))
+		return diag_set(d, -EINVAL, "field '%s': names of values are written like "
+				":values(=0=READ 1=WRITE) or, of flags, :values(|1=SYNC 2=META)", name);
 	if (bits)
 		err = arg ? -EINVAL : narrow(v, bits, *hint == 's');
 	for (size_t i = 0; err == -ENOENT && i < sizeof(hints) / sizeof(*hints); i++)
@@ -158,7 +193,7 @@ int probe_hint(struct probe_value *v, const char *name, const char *hint, uint64
 			err = arg && !hints[i].has_arg ? -EINVAL : hints[i].apply(v, arg);
 	if (err == -ENOENT)
 		return diag_set(d, -EINVAL, "field '%s': unknown hint ':%s' (there are: str hex ip "
-				"ksym sym ns bytes errno u8 ... s64)", name, hint);
+				"ksym sym ns age bytes errno values u8 ... s64)", name, hint);
 	if (err)
 		diag_set(d, err, "field '%s' cannot be shown as ':%s'%s", name, hint,
 			 !strcmp(hint, "bytes") ? " (say how many: bytes(16))" : "");

@@ -5,29 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/probespec_private.h"
 #include "record/sampled.h"
+#include "record/spans.h"
 
 #define MAX_SPEC_BYTES (64u << 10)
 
-static bool is_open(char c)
+/* --- text -------------------------------------------------------------------------- */
+
+bool probespec_is_open(char c)
 {
 	return c == '(' || c == '[';
 }
 
-static bool is_close(char c)
+bool probespec_is_close(char c)
 {
 	return c == ')' || c == ']';
 }
 
-/* The end of the part that starts here: a comma outside of brackets, or the end. */
-static const char *part_end(const char *at)
+const char *probespec_part_end(const char *at)
 {
 	int depth = 0;
 
 	for (; *at; at++) {
-		if (is_open(*at))
+		if (probespec_is_open(*at))
 			depth++;
-		else if (is_close(*at) && depth)
+		else if (probespec_is_close(*at) && depth)
 			depth--;
 		else if (*at == ',' && !depth)
 			break;
@@ -35,7 +38,16 @@ static const char *part_end(const char *at)
 	return at;
 }
 
-static char *copy_trimmed(const char *from, const char *end)
+size_t probespec_count_parts(const char *text)
+{
+	size_t nr = 1;
+
+	for (const char *end = probespec_part_end(text); *end; end = probespec_part_end(end + 1))
+		nr++;
+	return nr;
+}
+
+char *probespec_copy(const char *from, const char *end)
 {
 	while (from < end && isspace((unsigned char)*from))
 		from++;
@@ -44,13 +56,122 @@ static char *copy_trimmed(const char *from, const char *end)
 	return strndup(from, (size_t)(end - from));
 }
 
-static size_t count_parts(const char *text)
+static bool is_word_char(char c)
 {
-	size_t nr = 1;
+	return isalnum((unsigned char)c) || c == '_';
+}
 
-	for (const char *end = part_end(text); *end; end = part_end(end + 1))
-		nr++;
-	return nr;
+/* --- the parts of a span -------------------------------------------------------------- */
+
+/* What is found of an event in a list; NULL: there is none. */
+struct shape {
+	const char *from, *end;		/* all of it */
+	const char *separator;		/* ".." */
+	const char *at;			/* the '@' of the keys */
+	const char *as;			/* the blank before "as" */
+	const char *body_end;		/* where names, keys excluded, end */
+};
+
+/* Kinds that name a file, in which two dots may stand. */
+static bool names_file(const char *from, const char *end)
+{
+	const char *colon = memchr(from, ':', (size_t)(end - from));
+	const struct probe_kind *k;
+
+	if (!colon || memchr(colon + 1, ':', (size_t)(end - colon - 1)))
+		return false;
+	k = probe_find_kind(from, (size_t)(colon - from));
+	return k && (!strcmp(k->name, "uprobe") || !strcmp(k->name, "uretprobe") ||
+		     !strcmp(k->name, "usdt"));
+}
+
+/* Two dots between two events, and not within the path or the name of a file. */
+static bool is_separator(const struct shape *s, const char *dots)
+{
+	const char *right = dots + 2, *word;
+
+	if (dots == s->from || dots[-1] == '/' || dots[-1] == '.' || dots[-1] == ':')
+		return false;
+	while (right < s->end && isspace((unsigned char)*right))
+		right++;
+	if (right == s->end || !(isalpha((unsigned char)*right) || *right == '_'))
+		return false;
+	if (!names_file(s->from, dots))
+		return true;
+	for (word = right; word < s->end && is_word_char(*word);)
+		word++;
+	return word < s->end && *word == ':' && probe_find_kind(right, (size_t)(word - right));
+}
+
+/* "as NAME" at the end; a path may hold blanks, a name does not. */
+static bool is_as(const struct shape *s, const char *at)
+{
+	const char *word = at + 3;
+
+	if (s->end - at < 4 || !isspace((unsigned char)*at) || strncmp(at + 1, "as", 2) ||
+	    !isspace((unsigned char)*word))
+		return false;
+	return !memchr(word, '/', (size_t)(s->end - word));
+}
+
+static void find_parts(struct shape *s)
+{
+	int depth = 0;
+
+	s->separator = s->at = s->as = NULL;
+	for (const char *p = s->from; p < s->end; p++) {
+		if (probespec_is_open(*p))
+			depth++;
+		else if (probespec_is_close(*p) && depth)
+			depth--;
+		if (depth)
+			continue;
+		if (is_as(s, p))
+			s->as = p;
+		else if (!strncmp(p, "..", 2) && p + 2 < s->end && !s->separator &&
+			 is_separator(s, p))
+			s->separator = p;
+		/* "f@@VERSION" is a symbol's. */
+		else if (*p == '@' && s->separator && p[-1] != '@' && p[1] != '@')
+			s->at = p;
+	}
+	if (s->at && s->as && s->as < s->at)
+		s->as = NULL;
+	s->body_end = s->at ? s->at : s->as ? s->as : s->end;
+}
+
+/* After the keys of a span: one more of them, not the next event. */
+static bool is_key(const char *from, const char *end)
+{
+	const char *last;
+	char *word;
+	bool is;
+
+	while (from < end && isspace((unsigned char)*from))
+		from++;
+	for (last = from; last < end && !isspace((unsigned char)*last);)
+		last++;
+	word = strndup(from, (size_t)(last - from));
+	is = word && *word && !strpbrk(word, ":(") && !strstr(word, "..") &&
+	     !sampled_is_name(word) && !spans_find(word, strlen(word));
+	free(word);
+	return is;
+}
+
+/* The event that starts here, with all of its keys. */
+static void find_event(struct shape *s, const char *from)
+{
+	s->from = from;
+	s->end = probespec_part_end(from);
+	find_parts(s);
+	while (s->at && !s->as && *s->end) {
+		const char *next = probespec_part_end(s->end + 1);
+
+		if (!is_key(s->end + 1, next))
+			break;
+		s->end = next;
+		find_parts(s);
+	}
 }
 
 /* --- events ------------------------------------------------------------------------ */
@@ -71,7 +192,9 @@ static int set_kind(struct probe_spec *s, const char *event, struct diag *d)
 	const char *colon = strchr(event, ':'), *kind = "tracepoint", *what = event;
 	const struct probe_kind *k;
 
-	if (!colon || sampled_is_name(event)) {
+	if (spans_find(event, strlen(event))) {
+		kind = "span";
+	} else if (!colon || sampled_is_name(event)) {
 		kind = "sample";
 	} else if (is_sampler_word(event, (size_t)(colon - event))) {
 		kind = "sample";
@@ -90,14 +213,13 @@ static int set_kind(struct probe_spec *s, const char *event, struct diag *d)
 	return s->kind && s->what ? 0 : diag_set(d, -ENOMEM, "out of memory");
 }
 
-static int parse_event(struct probe_spec *s, const char *from, const char *end, struct diag *d)
+/* "NAME(FIELDS)" */
+static int parse_body(struct probe_spec *s, const char *from, const char *end, struct diag *d)
 {
-	char *open, *event;
+	char *event = probespec_copy(from, end), *open;
 	size_t len;
 	int err;
 
-	s->text = copy_trimmed(from, end);
-	event = s->text ? strdup(s->text) : NULL;
 	if (!event)
 		return diag_set(d, -ENOMEM, "out of memory");
 	len = strlen(event);
@@ -108,7 +230,7 @@ static int parse_event(struct probe_spec *s, const char *from, const char *end, 
 		goto out;
 	}
 	if (open) {
-		s->fields = copy_trimmed(open + 1, event + len - 1);
+		s->fields = probespec_copy(open + 1, event + len - 1);
 		do
 			*open = '\0';
 		while (open > event && isspace((unsigned char)*--open));
@@ -124,23 +246,102 @@ out:
 	return err;
 }
 
+static int check_side(const struct probe_spec *side, struct diag *d)
+{
+	static const char *const spans[] = { "span", "func", "syscall" };
+
+	if (!strcmp(side->kind, "sample"))
+		return diag_set(d, -EINVAL, "'%s' is no start or end of a span: it is sampled",
+				side->text);
+	for (size_t i = 0; i < sizeof(spans) / sizeof(*spans); i++)
+		if (!strcmp(side->kind, spans[i]))
+			return diag_set(d, -EINVAL, "'%s' is no start or end of a span: it is a "
+					"span itself", side->text);
+	return 0;
+}
+
+static int parse_start(struct probe_spec *s, const struct shape *shape, struct diag *d)
+{
+	int err;
+
+	s->start = calloc(1, sizeof(*s->start));
+	if (s->start)
+		s->start->text = probespec_copy(shape->from, shape->separator);
+	if (!s->start || !s->start->text)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = parse_body(s->start, shape->from, shape->separator, d);
+	return err ? err : check_side(s->start, d);
+}
+
+static int parse_keys(struct probe_spec *s, const struct shape *shape, struct diag *d)
+{
+	struct probespec_key *keys;
+	size_t nr;
+	int err;
+
+	s->keys = probespec_copy(shape->at + 1, shape->as ? shape->as : shape->end);
+	if (!s->keys)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = probespec_keys(&keys, &nr, s->keys, d);
+	if (!err)
+		probespec_free_keys(keys, nr);
+	return err;
+}
+
+static int parse_name(struct probe_spec *s, const struct shape *shape, struct diag *d)
+{
+	s->name = probespec_copy(shape->as + 4, shape->end);
+	if (!s->name)
+		return diag_set(d, -ENOMEM, "out of memory");
+	for (const char *c = s->name; *c; c++)
+		if (!is_word_char(*c) && !strchr(":.-", *c))
+			return diag_set(d, -EINVAL, "event '%s': '%s' is no name (letters, "
+					"digits and _ : . -)", s->text, s->name);
+	return 0;
+}
+
+static int parse_event(struct probe_spec *s, const struct shape *shape, struct diag *d)
+{
+	const char *from = shape->separator ? shape->separator + 2 : shape->from;
+	int err = 0;
+
+	s->text = probespec_copy(shape->from, shape->end);
+	if (!s->text)
+		return diag_set(d, -ENOMEM, "out of memory");
+	if (shape->as)
+		err = parse_name(s, shape, d);
+	if (!err && shape->separator)
+		err = parse_start(s, shape, d);
+	if (!err)
+		err = parse_body(s, from, shape->body_end, d);
+	if (!err && shape->separator)
+		err = check_side(s, d);
+	if (!err && shape->at)
+		err = parse_keys(s, shape, d);
+	if (!err && s->name && !strcmp(s->kind, "sample"))
+		err = diag_set(d, -EINVAL, "event '%s': what is sampled keeps its name", s->text);
+	return err;
+}
+
 int probespec_parse(struct probe_spec **out, size_t *nr, const char *text, struct diag *d)
 {
 	struct probe_spec *specs;
-	size_t n;
+	bool more = true;
+	size_t n = 0;
 	int err = 0;
 
 	if (strlen(text) > MAX_SPEC_BYTES)
 		return diag_set(d, -EINVAL, "list of events is too long");
-	n = count_parts(text);
-	specs = calloc(n, sizeof(*specs));
+	specs = calloc(probespec_count_parts(text), sizeof(*specs));
 	if (!specs)
 		return diag_set(d, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < n && !err; i++) {
-		const char *end = part_end(text);
+	while (more && !err) {
+		struct shape shape;
 
-		err = parse_event(&specs[i], text, end, d);
-		text = end + (*end != '\0');
+		find_event(&shape, text);
+		err = parse_event(&specs[n++], &shape, d);
+		more = *shape.end != '\0';
+		text = shape.end + 1;
 	}
 	if (err) {
 		probespec_free(specs, n);
@@ -154,108 +355,14 @@ int probespec_parse(struct probe_spec **out, size_t *nr, const char *text, struc
 void probespec_free(struct probe_spec *specs, size_t nr)
 {
 	for (size_t i = 0; specs && i < nr; i++) {
+		if (specs[i].start)
+			probespec_free(specs[i].start, 1);
 		free(specs[i].text);
 		free(specs[i].kind);
 		free(specs[i].what);
 		free(specs[i].fields);
+		free(specs[i].name);
+		free(specs[i].keys);
 	}
 	free(specs);
-}
-
-/* --- fields ------------------------------------------------------------------------- */
-
-/* ":str(64)": the colon of a hint is the last one outside of brackets. */
-static const char *find_hint(const char *from, const char *end)
-{
-	const char *colon = NULL;
-	int depth = 0;
-
-	for (; from < end; from++) {
-		if (is_open(*from))
-			depth++;
-		else if (is_close(*from))
-			depth--;
-		else if (*from == ':' && !depth)
-			colon = from;
-	}
-	return colon;
-}
-
-static int parse_hint(struct probespec_field *f, const char *from, const char *end,
-		      struct diag *d)
-{
-	const char *open = memchr(from, '(', (size_t)(end - from));
-	char *rest;
-
-	f->hint = copy_trimmed(from, open ? open : end);
-	if (!f->hint)
-		return diag_set(d, -ENOMEM, "out of memory");
-	if (!open)
-		return 0;
-	errno = 0;
-	f->hint_arg = strtoull(open + 1, &rest, 0);
-	if (errno || rest == open + 1 || rest + 1 != end || *rest != ')' || !f->hint_arg)
-		return diag_set(d, -EINVAL, "field '%s': '%.*s' is no number of bytes",
-				f->source, (int)(end - open), open);
-	return 0;
-}
-
-static int parse_field(struct probespec_field *f, const char *from, const char *end,
-		       struct diag *d)
-{
-	const char *equals = memchr(from, '=', (size_t)(end - from)), *hint;
-	int err = 0;
-
-	if (equals) {
-		f->name = copy_trimmed(from, equals);
-		from = equals + 1;
-	}
-	while (end > from && isspace((unsigned char)end[-1]))
-		end--;
-	hint = find_hint(from, end);
-	f->source = copy_trimmed(from, hint ? hint : end);
-	if (f->source && !f->name)
-		f->name = strdup(f->source);
-	if (!f->source || !f->name)
-		return diag_set(d, -ENOMEM, "out of memory");
-	if (hint)
-		err = parse_hint(f, hint + 1, end, d);
-	if (!err && (!*f->source || !*f->name || (hint && !*f->hint)))
-		err = diag_set(d, -EINVAL, "a field has no name (write: name, or name:hint, "
-			       "or new_name=name)");
-	return err;
-}
-
-int probespec_fields(struct probespec_field **out, size_t *nr, const char *text,
-		     struct diag *d)
-{
-	size_t n = *text ? count_parts(text) : 0;
-	struct probespec_field *fields = calloc(n + 1, sizeof(*fields));
-	int err = 0;
-
-	if (!fields)
-		return diag_set(d, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < n && !err; i++) {
-		const char *end = part_end(text);
-
-		err = parse_field(&fields[i], text, end, d);
-		text = end + (*end != '\0');
-	}
-	if (err) {
-		probespec_free_fields(fields, n);
-		return err;
-	}
-	*out = fields;
-	*nr = n;
-	return 0;
-}
-
-void probespec_free_fields(struct probespec_field *fields, size_t nr)
-{
-	for (size_t i = 0; fields && i < nr; i++) {
-		free(fields[i].source);
-		free(fields[i].name);
-		free(fields[i].hint);
-	}
-	free(fields);
 }

@@ -13,7 +13,7 @@
 #include "record/tpraw.h"
 
 #define NR_NUMBERS 512
-#define NR_ARGS 6
+#define NR_ARGS SYSCALLTP_NR_ARGS
 
 /* How to tell a 32-bit program's call, and a call's number when it returns. */
 #if defined(__x86_64__)
@@ -51,7 +51,7 @@ struct ways {
 	bool is_tried;
 	int err;
 	struct tpraw enter, exit;
-	struct probe_value args[NR_ARGS], number, returned;
+	struct probe_value args[NR_ARGS], exit_args[NR_ARGS], number, returned;
 	struct fetch_step compat;	/* from the task_struct */
 	bool has_typed_task;
 };
@@ -77,6 +77,11 @@ int syscalltp_find(struct syscalltp *out, const char *name)
 		return 0;
 	}
 	return -ENOENT;
+}
+
+const char *syscalltp_name_at(size_t i)
+{
+	return i < sizeof(numbers) / sizeof(*numbers) ? numbers[i].name : NULL;
 }
 
 /* --- the program that jumps ------------------------------------------------------------ */
@@ -160,6 +165,8 @@ static int find_values(struct ways *w)
 	w->exit.is_typed = true;
 	for (size_t i = 0; i < NR_ARGS; i++) {
 		err = tpraw_argument(&w->enter, arg_members[i], &w->args[i], NULL);
+		if (!err)
+			err = tpraw_argument(&w->exit, arg_members[i], &w->exit_args[i], NULL);
 		if (err)
 			return err;
 	}
@@ -283,6 +290,22 @@ int syscalltp_field(const struct syscalltp *s, const struct tpformat *f, const c
 	if (!value)
 		return -ENOENT;
 	*out = *value;
+	return 0;
+}
+
+int syscalltp_exit_argument(unsigned int index, struct probe_value *out)
+{
+	if (ways.err || index >= NR_ARGS)
+		return -ENOENT;
+	*out = ways.exit_args[index];
+	return 0;
+}
+
+int syscalltp_exit_result(struct probe_value *out)
+{
+	if (ways.err)
+		return -ENOENT;
+	*out = ways.returned;
 	return 0;
 }
 

@@ -118,6 +118,24 @@ int uprobevalues_find(const struct probe *p, const struct probe_variant *v, cons
 	return err == -ENOENT ? complain_unknown(p, s, name, d) : err;
 }
 
+int uprobevalues_frame(const struct probe *p, const struct probe_variant *v,
+		       struct probe_value *out)
+{
+	const struct uprobe *u = p->private;
+	unsigned int popped = userregs_stack_args_offset();
+
+	(void)v;
+	if (!u->returns && !u->is_entry)
+		return -EOPNOTSUPP;
+	set_register(out, userregs_sp(), false);
+	/* A return takes its address from the stack, where the arguments follow it. */
+	if (u->returns && popped)
+		out->steps[out->nr_steps++] = (struct fetch_step){
+			.op = FETCH_ADD, .value = -(int64_t)popped,
+		};
+	return 0;
+}
+
 /* Calls on with the names that can be had in all variants. */
 struct common_names {
 	const struct probe *p;

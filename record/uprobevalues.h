@@ -39,6 +39,8 @@ struct uprobe {
 /* As in struct probe_kind. */
 int uprobevalues_find(const struct probe *p, const struct probe_variant *v, const char *name,
 		      struct probe_value *out, struct diag *d);
+int uprobevalues_frame(const struct probe *p, const struct probe_variant *v,
+		       struct probe_value *out);
 int uprobevalues_names(const struct probe *p, bool usual, probe_name_fn fn, void *ctx);
 
 #endif
