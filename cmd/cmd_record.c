@@ -39,7 +39,7 @@ static void tell(const char *head, const struct record_opts *o,
 		snprintf(share, sizeof(share), " (%.2f %% of a CPU)", 100 * cpu / life);
 	fprintf(stderr, "%skymo record: %" PRIu64 " %s, %" PRIu64 " lost, %s in %s, "
 		"%.1f s, recorder used %.0f ms%s%s", head, sum->events,
-		o->nr_events ? "records" : "samples", sum->lost, bytes, o->file.to_pipe ? "the pipe" : o->output, wall, cpu * 1e3, share, tail);
+		o->nr_events || o->session.graph ? "records" : "samples", sum->lost, bytes, o->file.to_pipe ? "the pipe" : o->output, wall, cpu * 1e3, share, tail);
 }
 
 static void show_progress(void *ctx, const struct session_summary *so_far)
@@ -170,6 +170,10 @@ static int run(int nr_args, char **args, void *opts)
 
 	if (o->session.frequency_hz && o->session.period) {
 		command_complain("-F and -c exclude each other: a frequency or a count");
+		return EXIT_USAGE;
+	}
+	if (o->session.graph_depth && !o->session.graph) {
+		command_complain("--depth goes with --graph FUNCTION");
 		return EXIT_USAGE;
 	}
 	o->session.events = o->events;

@@ -87,6 +87,29 @@ static int set_use(void *opts, const char *arg)
 	return 0;
 }
 
+static int set_graph(void *opts, const char *arg)
+{
+	struct record_opts *o = opts;
+
+	if (o->session.graph) {
+		command_complain("--graph is given twice: name several functions in one, with commas "
+				 "or a glob");
+		return EXIT_USAGE;
+	}
+	o->session.graph = arg;
+	return 0;
+}
+
+static int set_depth(void *opts, const char *arg)
+{
+	struct record_opts *o = opts;
+	uint64_t depth;
+	int err = parse_number(arg, 1, 1000, &depth, "depth");
+
+	o->session.graph_depth = err ? 0 : (unsigned int)depth;
+	return err;
+}
+
 static int set_output(void *opts, const char *arg)
 {
 	((struct record_opts *)opts)->output = arg;
@@ -224,6 +247,9 @@ static const struct option_row rows[] = {
 	  "'kprobe:vfs_read(count)', ... (see: kymo list)", set_events },
 	{ 0, "filter", "EXPR", "of the event before: only where EXPR holds (see kymo-filter(5))",
 	  set_filter },
+	{ 0, "graph", "FUNCTIONS", "every call in the kernel of and below these functions, with durations "
+	  "(names, globs, commas)", set_graph },
+	{ 0, "depth", "N", "of --graph: no deeper than N calls", set_depth },
 	{ 'a', "all-cpus", NULL, "the whole machine (default without a target)", set_all },
 	{ 'C', "cpu", "LIST", "the whole of these CPUs, such as 0,2-3", set_cpus },
 	{ 'G', "cgroup", "PATH", "tasks in this cgroup (v2) and below", set_cgroup },

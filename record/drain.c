@@ -62,6 +62,8 @@ struct drain {
 /* What was recorded before that time belongs to the tasks as they are still known. */
 static void take_probes(struct drain *dr, uint64_t until_ns)
 {
+	if (dr->opts.graph)
+		ftgraph_run(dr->opts.graph, until_ns);
 	if (!dr->probes)
 		return;
 	probedrain_run(dr->probes, until_ns);
@@ -194,6 +196,8 @@ static int take_round(struct drain *dr, uint64_t until_ns, struct diag *d)
 	dr->output_busy = spool_fill_percent(dr->opts.spool) >= SPOOL_BUSY_PERCENT;
 	if (dr->probes)
 		probedrain_refuse(dr->probes, dr->losses, dr->output_busy);
+	if (dr->opts.graph)
+		ftgraph_refuse(dr->opts.graph, dr->output_busy);
 	err = sideband_drain(dr->opts.sideband);
 	if (err)
 		return diag_set(d, err, "cannot read the side band: %s", strerror(-err));
@@ -241,6 +245,8 @@ int drain_flush(struct drain *dr, uint64_t now_ns)
 	stacks_name_frames(dr->stacks);
 	write_modules(dr);
 	losses_write(dr->losses, dr->opts.writer, now_ns);
+	if (dr->opts.graph)
+		ftgraph_write_losses(dr->opts.graph, now_ns);
 	tasks_reap(dr->tasks, now_ns > LINGER_NS ? now_ns - LINGER_NS : 0);
 	return writer_flush(dr->opts.writer, safe_ns);
 }
@@ -261,6 +267,8 @@ int drain_finish(struct drain *dr)
 		err = take_round(dr, hostinfo_now_ns(), NULL);
 	}
 	tasks_finish(dr->tasks);
+	if (dr->opts.graph)
+		ftgraph_end(dr->opts.graph);
 	return err ? err : drain_flush(dr, hostinfo_now_ns());
 }
 
@@ -284,6 +292,10 @@ void drain_get_counts(const struct drain *dr, struct drain_counts *counts)
 {
 	counts->records = dr->nr_records + (dr->probes ? probedrain_records(dr->probes) : 0);
 	counts->lost = losses_total(dr->losses);
+	if (dr->opts.graph) {
+		counts->records += ftgraph_records(dr->opts.graph);
+		counts->lost += ftgraph_lost(dr->opts.graph);
+	}
 	stacks_count(dr->stacks, &counts->frames, &counts->unresolved_frames);
 }
 
@@ -335,6 +347,15 @@ static int announce_probes(struct drain *dr)
 	return err;
 }
 
+static int announce_graph(struct drain *dr)
+{
+	const struct ftgraph_drain to = {
+		.writer = dr->opts.writer, .tasks = dr->tasks, .stacks = dr->stacks,
+	};
+
+	return ftgraph_begin(dr->opts.graph, &to);
+}
+
 static int announce_all(struct drain *dr)
 {
 	int err;
@@ -346,6 +367,8 @@ static int announce_all(struct drain *dr)
 		dr->event_ids[i] = announce(dr->opts.writer, &dr->opts.events[i]);
 	err = losses_new(&dr->losses, dr->opts.sampler, dr->opts.sideband, dr->event_ids,
 			 dr->opts.nr_events);
+	if (!err && dr->opts.graph)
+		err = announce_graph(dr);
 	return err || !dr->opts.probing ? err : announce_probes(dr);
 }
 

@@ -11,6 +11,7 @@
 
 #include "format/diag.h"
 #include "format/writer.h"
+#include "record/ftgraph.h"
 #include "record/probing.h"
 #include "record/sampler.h"
 #include "record/sideband.h"
@@ -30,6 +31,7 @@ struct drain_opts {
 	const struct sampled *events;
 	size_t nr_events;
 	struct probing *probing;	/* or NULL */
+	struct ftgraph *graph;		/* or NULL */
 };
 
 int drain_open(struct drain **out, const struct drain_opts *opts, struct diag *d);

@@ -81,6 +81,8 @@ int eventlist_init(struct eventlist *l, const struct session_opts *opts, struct 
 	int err = 0;
 
 	memset(l, 0, sizeof(*l));
+	if (!opts->nr_events && opts->graph)
+		return 0;
 	if (!opts->nr_events)
 		return add_event(l, opts, &usual, d);
 	for (size_t i = 0; i < opts->nr_events && !err; i++)

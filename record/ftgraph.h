@@ -1,6 +1,7 @@
 /*
- * The kernel's function_graph tracer, through a tracefs instance of our own: every call
- * below the chosen functions, as a span with its depth, its own time and its stack.
+ * The kernel's function_graph tracer, through tracefs: every call of the chosen functions
+ * and below them, as a span with its depth, its own time and the calls around it as its
+ * stack.  Time that a task sleeps in a function is part of it.
  *
  * One thread at a time.
  */
@@ -14,6 +15,8 @@
 #include "record/target.h"
 #include "record/tasks.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ftgraph;
@@ -31,21 +34,34 @@ struct ftgraph_drain {		/* borrowed from then on */
 	struct stacks *stacks;
 };
 
-/* The instance with its set-up, switched off.  -errno with d set. */
+/*
+ * The tracer with its set-up, its rings switched off.  -errno with d set.  It starts a
+ * process, which puts the tracer back if this one is killed.
+ */
 int ftgraph_open(struct ftgraph **out, const struct ftgraph_opts *opts, struct diag *d);
 /* Announces the event. */
 int ftgraph_begin(struct ftgraph *g, const struct ftgraph_drain *to);
+/* Whether records are counted as lost, not kept: the output is too slow. */
+void ftgraph_refuse(struct ftgraph *g, bool refuse);
 int ftgraph_enable(struct ftgraph *g, struct diag *d);
 void ftgraph_disable(struct ftgraph *g);
-/* All records up to that time that have come. */
+/* All records up to that time that have come; after the last one, ftgraph_end(). */
 void ftgraph_run(struct ftgraph *g, uint64_t until_ns);
+/* Calls that are under way will have no end any more. */
+void ftgraph_end(struct ftgraph *g);
 uint32_t ftgraph_event(const struct ftgraph *g);
 uint64_t ftgraph_records(const struct ftgraph *g);
-/* What the kernel overwrote or dropped, by CPU, since the start; calls without a start or end. */
-uint64_t ftgraph_lost(const struct ftgraph *g, uint32_t cpu);
+/*
+ * Writes what was lost since the last call: what the kernel overwrote or had no room for
+ * (a call has two notes there, and counts for one), what was refused, and calls of which
+ * one side was seen.
+ */
+void ftgraph_write_losses(struct ftgraph *g, uint64_t now_ns);
+/* Calls lost so far, those of which one side was seen left out. */
+uint64_t ftgraph_lost(const struct ftgraph *g);
 uint64_t ftgraph_no_start(const struct ftgraph *g);
 uint64_t ftgraph_no_end(const struct ftgraph *g);
-/* Removes the instance. */
+/* Puts the tracer back. */
 void ftgraph_close(struct ftgraph *g);
 
 #endif

@@ -209,6 +209,24 @@ void procfs_parse_cgroup(char *to, size_t size_bytes, char *text)
 	snprintf(to, size_bytes, "%s", best);
 }
 
+int procfs_owner(uint32_t tid)
+{
+	char path[64], line[256];
+	int owner = -ESRCH;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return -ESRCH;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Tgid: %d", &owner) == 1)
+			break;
+	}
+	fclose(f);
+	return owner;
+}
+
 int procfs_read_cgroup(char *to, size_t size_bytes, uint32_t pid)
 {
 	char path[64], text[16384];

@@ -31,6 +31,8 @@ int procfs_parse_stat(struct procfs_task *t, const char *text);
 void procfs_parse_cgroup(char *to, size_t size_bytes, char *text);
 /* cgroup path alone. */
 int procfs_read_cgroup(char *to, size_t size_bytes, uint32_t pid);
+/* The process that a thread belongs to, or -ESRCH. */
+int procfs_owner(uint32_t tid);
 /* Calls fn for each process number, or each thread of one. */
 int procfs_each_pid(int (*fn)(void *ctx, uint32_t pid), void *ctx);
 int procfs_each_tid(uint32_t pid, int (*fn)(void *ctx, uint32_t tid), void *ctx);

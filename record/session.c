@@ -44,6 +44,7 @@ struct session {
 	struct drain *drain;
 	struct eventlist events;
 	struct probing *probing;	/* NULL: only samples */
+	struct ftgraph *graph;		/* NULL: no --graph */
 	uint64_t interval_ns;		/* between two looks at the rings */
 	struct pollfd *fds;
 	size_t nr_fds;
@@ -110,6 +111,17 @@ static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 	return probing_open(&s->probing, &po, d);
 }
 
+static int open_graph(struct session *s, struct diag *d)
+{
+	const struct ftgraph_opts go = {
+		.functions = s->opts.graph, .depth = s->opts.graph_depth, .target = &s->target,
+		.cpu_bytes = s->opts.buffer_bytes,
+	};
+
+	s->interval_ns = PROBES_INTERVAL_MS * UINT64_C(1000000);
+	return ftgraph_open(&s->graph, &go, d);
+}
+
 static int open_sources(struct session *s, session_attach_fn progress, void *ctx,
 			struct diag *d)
 {
@@ -128,7 +140,9 @@ static int open_sources(struct session *s, session_attach_fn progress, void *ctx
 		return err;
 	err = sideband_open(&s->sideband, &s->target,
 			    sampler_transport(s->sampler) == SAMPLER_PERF_MMAP, d);
-	return err ? err : open_probes(s, progress, ctx, d);
+	if (!err)
+		err = open_probes(s, progress, ctx, d);
+	return err || !s->opts.graph ? err : open_graph(s, d);
 }
 
 static const char *transport_name(enum sampler_transport t)
@@ -198,7 +212,7 @@ static int open_output(struct session *s, struct diag *d)
 	struct drain_opts opts = {
 		.sampler = s->sampler, .sideband = s->sideband, .target = &s->target,
 		.events = s->events.sampled, .nr_events = s->events.nr_sampled,
-		.probing = s->probing,
+		.probing = s->probing, .graph = s->graph,
 	};
 	int err;
 
@@ -326,9 +340,11 @@ static int timeout_ms(uint64_t wait_ns, uint64_t now_ns, uint64_t delay_end_ns,
 
 static int enable(struct session *s, struct diag *d)
 {
+	int err = s->graph ? ftgraph_enable(s->graph, d) : 0;
+
 	if (s->probing)
 		probing_enable(s->probing, true);
-	return sampler_enable(s->sampler, d);
+	return err ? err : sampler_enable(s->sampler, d);
 }
 
 int session_start(struct session *s, struct diag *d)
@@ -411,6 +427,8 @@ static int finish(struct session *s, struct session_summary *sum, int err)
 	sampler_disable(s->sampler);
 	if (s->probing)
 		probing_enable(s->probing, false);
+	if (s->graph)
+		ftgraph_disable(s->graph);
 	/* From here on there is time: what is left is encoded in line, and not refused. */
 	writer_stop_worker(s->writer);
 	if (!first)
@@ -461,6 +479,7 @@ void session_close(struct session *s)
 	if (s->opts.output_fd >= 0)
 		close(s->opts.output_fd);
 	probing_close(s->probing);
+	ftgraph_close(s->graph);
 	eventlist_release(&s->events);
 	sideband_close(s->sideband);
 	sampler_close(s->sampler);

@@ -125,25 +125,6 @@ int target_refresh_tids(struct target *t, struct diag *d)
 	return born;
 }
 
-/* The process a thread belongs to, or -ESRCH. */
-static int owner_of(int tid)
-{
-	char path[64], line[256];
-	int owner = -ESRCH;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return -ESRCH;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Tgid: %d", &owner) == 1)
-			break;
-	}
-	fclose(f);
-	return owner;
-}
-
 /* Turns numbers of processes or threads into the owning processes, each once. */
 static int find_owners(struct target *t, const int *ids, size_t nr, const char *what,
 		       struct diag *d)
@@ -152,7 +133,7 @@ static int find_owners(struct target *t, const int *ids, size_t nr, const char *
 	if (!t->pids)
 		return diag_set(d, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < nr; i++) {
-		int owner = owner_of(ids[i]);
+		int owner = procfs_owner((uint32_t)ids[i]);
 		size_t at = 0;
 
 		if (owner < 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "record/cgroups.h"
+#include "record/procfs.h"
 #include "record/tasks_private.h"
 
 uint32_t tasks_string(struct tasks *t, enum privacy_class class, const char *text)
@@ -146,6 +147,14 @@ struct task *tasks_of_sample(struct tasks *t, uint32_t pid, uint32_t tid, uint64
 	if (k)
 		tasks_write_mappings(t, p, time_ns);
 	return k;
+}
+
+struct task *tasks_of_thread(struct tasks *t, uint32_t tid, uint64_t time_ns)
+{
+	const struct task *k = pidmap_get(&t->threads, tid);
+	int owner = k ? (int)k->process->pid : procfs_owner(tid);
+
+	return tasks_of_sample(t, owner < 0 ? tid : (uint32_t)owner, tid, time_ns);
 }
 
 void tasks_reap(struct tasks *t, uint64_t before_ns)

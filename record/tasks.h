@@ -61,6 +61,8 @@ void tasks_message(struct tasks *t, const struct message_task *m);
  * has not been done.
  */
 struct task *tasks_of_sample(struct tasks *t, uint32_t pid, uint32_t tid, uint64_t time_ns);
+/* The same of a thread whose process is not told. */
+struct task *tasks_of_thread(struct tasks *t, uint32_t tid, uint64_t time_ns);
 /* Forgets tasks that exited before that time. */
 void tasks_reap(struct tasks *t, uint64_t before_ns);
 /* Writes what was put off: mappings of processes never sampled. */

@@ -95,6 +95,16 @@ static int events_folder(struct diag *d)
 	return fd;
 }
 
+int tracefs_open(struct diag *d)
+{
+	int events = events_folder(d), fd;
+
+	if (events < 0)
+		return events;
+	fd = open_events(events, "..");
+	return fd < 0 ? diag_set(d, fd, "cannot open tracefs: %s", strerror(-fd)) : fd;
+}
+
 /* --- formats -------------------------------------------------------------------------- */
 
 /* These files have no size of their own. */

@@ -17,6 +17,8 @@ struct tracefs_names {
 	size_t nr, cap;
 };
 
+/* An fd of its folder, the caller's.  -errno with d set. */
+int tracefs_open(struct diag *d);
 /*
  * The format file of a tracepoint, NUL-terminated; the caller frees it.  -ENOENT
  * without words in d: there is no such tracepoint; else with the missing right.
