@@ -8,6 +8,7 @@
 #include "record/probeprog.h"
 #include "record/proberings.h"
 #include "record/spanmaps.h"
+#include "record/tally.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -261,6 +262,8 @@ static inline int live_open(struct live *l, enum proberings_way way)
 	l->set = (struct probes){ .list = l->list, .nr = l->nr_probes };
 	err = spanmaps_open(&l->spanmaps, &l->set, l->env.maps.nr_cpus, &l->diag);
 	l->env.spans = l->spanmaps;
+	if (!err)
+		err = tally_open(&l->set, l->env.maps.nr_cpus, l->env.maps.atomics, &l->diag);
 	for (uint32_t i = 0; !err && i < l->nr_probes; i++)
 		err = live_load(l, i);
 	return err;
