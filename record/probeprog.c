@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/tally.h"
+
 #define PROGRAM_STACK_BYTES 512
 #define LOG_BYTES (4u << 20)
 
@@ -86,6 +88,10 @@ static int build_record(struct probeprog_builder *b, struct diag *d)
 
 	if (err)
 		return err;
+	if (b->tally) {
+		tallyprog_emit(b);
+		return 0;
+	}
 	probeprog_sink_reserve(b, &sink);
 	probeprog_fields_emit(b, &sink);
 	probeprog_sink_commit(b, &sink);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "record/spanmaps.h"
+#include "record/tally.h"
 
 /* Arguments and registers; the verifier wants 8 bytes where that is how they lie. */
 static bool context_is_words(const struct probeprog_builder *b)
@@ -152,6 +153,16 @@ static void fetch_age(struct probeprog_builder *b)
 	bpfcode_here(c, done);
 }
 
+static void fetch_stack_id(struct probeprog_builder *b, uint64_t flags)
+{
+	struct bpfcode *c = &b->code;
+
+	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_6);
+	bpfcode_map(c, BPF_REG_2, tally_stack_fd(b->tally));
+	bpfcode_const(c, BPF_REG_3, flags);
+	bpfcode_call(c, BPF_FUNC_get_stackid);
+}
+
 /* What was kept of the start of a span lies as in a record. */
 static void fetch_start(struct probeprog_builder *b, const struct fetch_step *s)
 {
@@ -206,6 +217,12 @@ static void fetch_step(struct probeprog_builder *b, const struct fetch_step *s)
 		break;
 	case FETCH_AGE:
 		fetch_age(b);
+		break;
+	case FETCH_KERNEL_STACK:
+		fetch_stack_id(b, 0);
+		break;
+	case FETCH_USER_STACK:
+		fetch_stack_id(b, BPF_F_USER_STACK);
 		break;
 	case FETCH_START:
 		fetch_start(b, s);

@@ -34,7 +34,7 @@ struct probeprog_sink {
 /*
  * The time of the record, in s->time, when something is to be known of it before there
  * is room for it.  Nothing that the program does between this and reserving it comes out
- * of turn.
+ * of turn.  Of a tally that is all.
  */
 void probeprog_sink_begin(struct probeprog_builder *b, struct probeprog_sink *s);
 /* Room for a record, its header, and r8 and r9. */

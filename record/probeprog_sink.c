@@ -276,7 +276,7 @@ void probeprog_sink_begin(struct probeprog_builder *b, struct probeprog_sink *s)
 {
 	prepare(b, s);
 	s->begun = true;
-	if (b->env->way == RINGS_MAPPED)
+	if (b->env->way == RINGS_MAPPED && !b->tally)
 		begin_mapped(b, s);
 	read_time(b, s);
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "record/spanmaps.h"
+#include "record/tally.h"
 
 #define MAX_STACK_START 200	/* put together on the program's stack of 512 bytes */
 #define AT(member) ((int16_t)offsetof(struct spanmaps_start, member))
@@ -100,6 +101,23 @@ static void count_replaced(struct probeprog_builder *b, const struct span_side *
 
 /* --- the start ---------------------------------------------------------------------------- */
 
+/*
+ * The entry in r0 is new: unless there are enough of those already, it stays.  Its thread
+ * is noted once, for the sweeper.
+ */
+static void let_stay(struct probeprog_builder *b, const struct span_side *side, int enough)
+{
+	const struct spanmaps_table *t = &side->table;
+	struct bpfcode *c = &b->code;
+
+	bpfcode_store(c, 8, BPF_REG_0, AT(task), BPF_REG_7);
+	bpfcode_map_value(c, BPF_REG_1, t->counts_fd, t->staying_offset);
+	bpfcode_load(c, 8, BPF_REG_2, BPF_REG_1, 0);
+	bpfcode_jump_imm(c, BPF_JGE, BPF_REG_2, (int32_t)t->most_staying, enough);
+	add_one(b, BPF_REG_1);
+	bpfcode_store_imm(c, 8, BPF_REG_0, SPANMAPS_STAYS_OFFSET, 1);
+}
+
 /* r9 = the entry of the key, inserted if there is none, without a time. */
 static void enter_in_place(struct probeprog_builder *b, const struct span_side *side, int no_room)
 {
@@ -113,8 +131,10 @@ static void enter_in_place(struct probeprog_builder *b, const struct span_side *
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_4, BPF_NOEXIST);
 	bpfcode_call(c, BPF_FUNC_map_update_elem);
 	call_lookup(b, side);
-	bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, 0, ready);
-	bpfcode_jump(c, no_room);
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, 0, no_room);
+	if (side->table.stays)
+		let_stay(b, side, ready);
+	bpfcode_jump(c, ready);
 	bpfcode_here(c, found);
 	bpfcode_load(c, 8, BPF_REG_1, BPF_REG_0, AT(time_ns));
 	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_1, 0, ready);
@@ -149,6 +169,8 @@ static void insert_from_stack(struct probeprog_builder *b, const struct span_sid
 		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, 0, b->skip);
 		if (again)
 			break;
+		/* The kernel calls the map's own function, which returns an int. */
+		bpfcode_extend(c, BPF_REG_0, 4, true);
 		bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, -EEXIST, no_room);
 		count(b, side, SPANMAPS_REPLACED);
 	}
@@ -298,7 +320,7 @@ static void write_record(struct probeprog_builder *b, const struct span_side *si
 	bpfcode_store(c, 8, BPF_REG_9, sizeof(struct probe_record) + PROBE_DURATION_OFFSET,
 		      BPF_REG_1);
 	bpfcode_load(c, 8, BPF_REG_3, BPF_REG_10, b->start);
-	if (!span->task_of_end && !side->table.stays) {
+	if (!span->task_of_end && !span->by_thread) {
 		bpfcode_load(c, 8, BPF_REG_1, BPF_REG_3, AT(task));
 		bpfcode_store(c, 8, BPF_REG_9, offsetof(struct probe_record, tid), BPF_REG_1);
 	}
@@ -312,17 +334,22 @@ static void write_record(struct probeprog_builder *b, const struct span_side *si
 	probeprog_sink_commit(b, sink);
 }
 
-static void free_start(struct probeprog_builder *b, const struct span_side *side)
+static void free_start(struct probeprog_builder *b, const struct span_side *side, int next)
 {
 	struct bpfcode *c = &b->code;
+	int remove = bpfcode_label(c);
 
 	if (side->table.stays) {
 		bpfcode_load(c, 8, BPF_REG_1, BPF_REG_10, b->start);
+		bpfcode_load(c, 8, BPF_REG_2, BPF_REG_1, SPANMAPS_STAYS_OFFSET);
+		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_2, 0, remove);
 		bpfcode_store_imm(c, 8, BPF_REG_1, AT(time_ns), 0);
-	} else {
-		point_at_key(b, side);
-		bpfcode_call(c, BPF_FUNC_map_delete_elem);
+		bpfcode_jump(c, next);
+		bpfcode_here(c, remove);
 	}
+	point_at_key(b, side);
+	bpfcode_call(c, BPF_FUNC_map_delete_elem);
+	bpfcode_jump(c, next);
 }
 
 /* An end whose start was left out, since it was someone else's, says nothing. */
@@ -358,11 +385,13 @@ int probeprog_span_end(struct probeprog_builder *b, struct diag *d)
 	err = b->probe->filter ? probeprog_filter(b, d) : 0;
 	if (err)
 		return err;
-	write_record(b, &side, &sink);
+	if (b->tally)
+		tallyprog_emit(b);
+	else
+		write_record(b, &side, &sink);
 	bpfcode_here(c, drop);
-	free_start(b, &side);
+	free_start(b, &side, leave);
 	b->skip = leave;
-	bpfcode_jump(c, leave);
 	bpfcode_here(c, none);
 	if (tells_of_ends(b, span)) {
 		if (!span->end_is_anyones)
@@ -373,10 +402,12 @@ int probeprog_span_end(struct probeprog_builder *b, struct diag *d)
 	bpfcode_here(c, backwards);
 	count(b, &side, SPANMAPS_BACKWARDS);
 	bpfcode_jump(c, drop);
-	bpfcode_here(c, b->lost);
-	b->skip = drop;
-	probeprog_sink_count_lost(b);
-	b->skip = leave;
-	bpfcode_jump(c, drop);
+	if (!b->tally) {
+		bpfcode_here(c, b->lost);
+		b->skip = drop;
+		probeprog_sink_count_lost(b);
+		b->skip = leave;
+		bpfcode_jump(c, drop);
+	}
 	return 0;
 }

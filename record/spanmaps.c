@@ -18,6 +18,7 @@
 #define LEAST_ENTRIES 256	/* and some for each CPU */
 #define CPU_ENTRIES 16
 #define ENTRY_BYTES 64		/* what the kernel needs for each, about */
+#define MAX_LEFT_OUT 60
 #define INITIAL_PID_NAMESPACE 0xeffffffcu
 
 struct table {
@@ -26,7 +27,8 @@ struct table {
 	uint32_t nr_keys, value_bytes, nr_probes;
 	uint32_t max_entries;
 	bool stays, by_thread;
-	uint64_t no_room;		/* of its probes, when it was swept last */
+	uint64_t no_room;		/* of its probes, at the last call to sweep it */
+	unsigned int sweeps_left_out, sweeps_to_leave_out;
 };
 
 struct waiting {
@@ -68,7 +70,7 @@ static void plan_table(struct spanmaps *m, const struct probe_span *span, uint32
 		*t = (struct table){
 			.fd = -1, .zeros_fd = -1, .family = span->family,
 			.nr_keys = (uint32_t)span->nr_keys, .by_thread = span->by_thread,
-			.stays = span->by_thread && span->nr_keys == 1,
+			.stays = span->by_thread && (span->nr_keys == 1 || span->by_frame),
 		};
 	}
 	if (bytes > t->value_bytes)
@@ -111,16 +113,28 @@ static int open_table(const struct spanmaps *m, struct table *t)
 	return t->zeros_fd < 0 ? -errno : 0;
 }
 
+/* Counts of probes, then of entries of tables that stay. */
+static size_t counts_bytes(const struct spanmaps *m)
+{
+	return (size_t)m->nr_counted * SPANMAPS_COUNTS_BYTES + m->nr_tables * sizeof(uint64_t);
+}
+
+static uint64_t *staying(const struct spanmaps *m, const struct table *t)
+{
+	return &m->counts[(size_t)m->nr_counted * SPANMAPS_COUNTS_BYTES / sizeof(uint64_t) +
+			  (size_t)(t - m->tables)];
+}
+
 static int open_counts(struct spanmaps *m)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	size_t bytes = (size_t)m->nr_counted * SPANMAPS_COUNTS_BYTES;
+	size_t bytes = counts_bytes(m);
 
 	m->counts_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "kymo_spans", sizeof(uint32_t),
 				      (uint32_t)bytes, 1, &opts);
 	if (m->counts_fd < 0)
 		return -errno;
-	m->counts = mmap(NULL, bytes, PROT_READ, MAP_SHARED, m->counts_fd, 0);
+	m->counts = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->counts_fd, 0);
 	if (m->counts == MAP_FAILED) {
 		m->counts = NULL;
 		return -errno;
@@ -183,7 +197,7 @@ void spanmaps_close(struct spanmaps *m)
 			close(m->tables[i].zeros_fd);
 	}
 	if (m->counts)
-		munmap(m->counts, (size_t)m->nr_counted * SPANMAPS_COUNTS_BYTES);
+		munmap(m->counts, counts_bytes(m));
 	if (m->counts_fd >= 0)
 		close(m->counts_fd);
 	free(m->tables);
@@ -200,7 +214,9 @@ void spanmaps_table(const struct spanmaps *m, uint32_t probe, struct spanmaps_ta
 	*out = (struct spanmaps_table){
 		.fd = t->fd, .zeros_fd = t->zeros_fd, .counts_fd = m->counts_fd,
 		.counts_mask = m->nr_counted - 1, .value_bytes = t->value_bytes,
-		.nr_keys = t->nr_keys, .stays = t->stays, .is_shared = t->nr_probes > 1,
+		.nr_keys = t->nr_keys, .is_shared = t->nr_probes > 1,
+		.stays = t->stays, .most_staying = t->max_entries / 2,
+		.staying_offset = (uint32_t)((char *)staying(m, t) - (char *)m->counts),
 	};
 }
 
@@ -227,6 +243,7 @@ void spanmaps_counts(const struct spanmaps *m, uint32_t probe, struct spanmaps_c
 struct entry {
 	uint64_t key[PROBE_SPAN_MAX_KEYS];
 	struct spanmaps_start start;
+	bool stays;
 };
 
 typedef void (*entry_fn)(struct spanmaps *m, struct table *t, const struct entry *e, void *ctx);
@@ -234,7 +251,7 @@ typedef void (*entry_fn)(struct spanmaps *m, struct table *t, const struct entry
 /* The next key is asked for before fn(), which may remove this one. */
 static void walk(struct spanmaps *m, struct table *t, entry_fn fn, void *ctx)
 {
-	uint64_t next[PROBE_SPAN_MAX_KEYS];
+	uint64_t next[PROBE_SPAN_MAX_KEYS], stays;
 	struct spanmaps_start *value = malloc(t->value_bytes);
 	struct entry e;
 	/* Others insert and remove meanwhile, which may send us back to the beginning. */
@@ -247,6 +264,8 @@ static void walk(struct spanmaps *m, struct table *t, entry_fn fn, void *ctx)
 		if (bpf_map_lookup_elem(t->fd, e.key, value) < 0)
 			continue;
 		e.start = *value;
+		memcpy(&stays, (const char *)value + SPANMAPS_STAYS_OFFSET, sizeof(stays));
+		e.stays = stays != 0;
 		fn(m, t, &e, ctx);
 	}
 	free(value);
@@ -293,28 +312,52 @@ static bool sees_all_threads(void)
 	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INITIAL_PID_NAMESPACE;
 }
 
+struct sweep {
+	uint32_t nr, nr_removed;
+};
+
 static void remove_ended(struct spanmaps *m, struct table *t, const struct entry *e, void *ctx)
 {
-	pid_t tid = (pid_t)(uint32_t)(t->stays ? e->key[0] : e->start.task);
+	struct sweep *sweep = ctx;
 
-	(void)ctx;
-	if (kill(tid, 0) == 0 || errno != ESRCH || bpf_map_delete_elem(t->fd, e->key) < 0)
+	sweep->nr++;
+	if (kill((pid_t)(uint32_t)e->start.task, 0) == 0 || errno != ESRCH ||
+	    bpf_map_delete_elem(t->fd, e->key) < 0)
 		return;
+	sweep->nr_removed++;
+	if (e->stays)
+		__atomic_fetch_sub(staying(m, t), 1, __ATOMIC_RELAXED);
 	if (e->start.time_ns)
 		m->ended[probe_of(m, t, e)]++;
+}
+
+/* Whether there may be something to win; asked once for each call. */
+static bool is_crowded(const struct spanmaps *m, struct table *t)
+{
+	uint64_t no_room = 0, before = t->no_room;
+
+	for (uint32_t i = 0; i < m->nr_probes; i++)
+		if (m->table_of[i] == (uint32_t)(t - m->tables))
+			no_room += read_count(m, i, SPANMAPS_NO_ROOM);
+	t->no_room = no_room;
+	return no_room != before ||
+	       __atomic_load_n(staying(m, t), __ATOMIC_RELAXED) >= t->max_entries / 2;
 }
 
 void spanmaps_sweep(struct spanmaps *m)
 {
 	for (size_t i = 0; i < m->nr_tables; i++) {
 		struct table *t = &m->tables[i];
-		uint64_t no_room = 0;
+		struct sweep sweep = { 0 };
 
-		for (uint32_t k = 0; k < m->nr_probes; k++)
-			if (m->table_of[k] == i)
-				no_room += read_count(m, k, SPANMAPS_NO_ROOM);
-		if (no_room != t->no_room && t->by_thread && sees_all_threads())
-			walk(m, t, remove_ended, NULL);
-		t->no_room = no_room;
+		if (!t->by_thread || !is_crowded(m, t) ||
+		    t->sweeps_left_out++ < t->sweeps_to_leave_out || !sees_all_threads())
+			continue;
+		walk(m, t, remove_ended, &sweep);
+		t->sweeps_left_out = 0;
+		if (sweep.nr_removed > sweep.nr / 8)
+			t->sweeps_to_leave_out = 0;
+		else if (t->sweeps_to_leave_out < MAX_LEFT_OUT)
+			t->sweeps_to_leave_out = 2 * t->sweeps_to_leave_out + 1;
 	}
 }

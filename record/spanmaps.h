@@ -3,10 +3,11 @@
  * found no partner.
  *
  * A table holds for each key the time of the start, who it was, and its part of the
- * record.  With a key that is only the thread, entries stay and are used again and again,
- * with the time 0 between two spans: that is three times cheaper than to insert
- * and delete.  Threads end, so tables with a thread in the key are swept when they are
- * full.
+ * record.  Where the key is the thread, or the thread and the frame of a call, entries
+ * stay and are used again and again, with the time 0 between two spans: that is three
+ * times cheaper than to insert and delete.  No more than half of a table stays, so that
+ * whatever comes after that finds room as it would without it.  Threads end, so tables
+ * with a thread in the key are swept when they are full.
  *
  * One thread at a time.
  */
@@ -17,6 +18,7 @@
 #include "record/probe.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct spanmaps;
@@ -41,7 +43,10 @@ void spanmaps_counts(const struct spanmaps *m, uint32_t probe, struct spanmaps_c
  * each probe of a table that is shared.
  */
 uint64_t spanmaps_open_starts(struct spanmaps *m, uint32_t probe);
-/* Removes what ended threads left behind, where starts found no room since the last call. */
+/*
+ * Removes what ended threads left behind, from tables of which half stays or in which a
+ * start found no room; the less that helps, the less often.  Now and then.
+ */
 void spanmaps_sweep(struct spanmaps *m);
 
 /* --- for probeprog_span.c: what the programs are built around --------------------------- */
@@ -58,6 +63,9 @@ struct spanmaps_start {
 	uint8_t data[];		/* as in struct probe_record */
 };
 
+/* In the place of the duration: __u64, not 0 if the entry stays. */
+#define SPANMAPS_STAYS_OFFSET (offsetof(struct spanmaps_start, data) + PROBE_DURATION_OFFSET)
+
 /* An array of one value holds for each probe the counts above, in that order. */
 enum { SPANMAPS_NO_START, SPANMAPS_REPLACED, SPANMAPS_NO_ROOM, SPANMAPS_BACKWARDS };
 #define SPANMAPS_COUNTS_BYTES 32	/* for each probe */
@@ -69,7 +77,9 @@ struct spanmaps_table {
 	uint32_t counts_mask;	/* no number of a probe exceeds it */
 	uint32_t value_bytes;
 	uint32_t nr_keys;
-	bool stays;		/* the key is the thread: entries are not removed */
+	bool stays;		/* entries do, as long as fewer do than ... */
+	uint32_t most_staying;
+	uint32_t staying_offset;	/* their number: __u64, in the value of counts_fd */
 	bool is_shared;		/* by several probes */
 };
 

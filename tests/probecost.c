@@ -17,7 +17,7 @@
 /* Two programs that do nothing, ... */
 enum setup {
 	BARE, EMPTY, DROPPED, FILTERED, FILTERED_ALL, RECORDS, ARGS, READ_ARGS, COMM, STACKS, ALL_PROCESSES,
-	TWO_THREADS, SPAN, SPAN_ALL, SPAN_SHORT, SPAN_ARGS, SPAN_KEYED, SPAN_TEXT, SPAN_STACK, NR_SETUPS
+	TWO_THREADS, SPAN, SPAN_ALL, SPAN_SHORT, SPAN_ARGS, SPAN_FRAME, SPAN_KEYED, SPAN_TEXT, SPAN_STACK, NR_SETUPS
 };
 
 static const char *const setup_names[] = {
@@ -26,7 +26,8 @@ static const char *const setup_names[] = {
 	"enter with 6 arguments", "the same read by helpers", "enter and exit with comm",
 	"kernel stacks", "enter and exit of all processes", "enter and exit, two threads",
 	"a span", "a span of all processes", "spans shorter than asked for",
-	"a span with 6 arguments", "a span by two keys", "a span with a text of the start",
+	"a span with 6 arguments", "a span by thread and frame",
+	"a span by two keys", "a span with a text of the start",
 	"a span with the start's stack",
 };
 
@@ -145,8 +146,9 @@ static void add_span_fields(struct live *l, struct live_probe *start, struct liv
 			    enum setup setup)
 {
 	live_by_thread(start, end);
-	if (setup == SPAN_KEYED)
+	if (setup == SPAN_FRAME || setup == SPAN_KEYED)
 		live_keys(end, start, CTX(0));
+	end->p.span->by_frame = setup == SPAN_FRAME;
 	if (setup == SPAN_SHORT)
 		end->p.span->min_ns = 1000000000;
 	if (setup == SPAN_TEXT)

@@ -354,7 +354,8 @@ static void expect_frames(const uint8_t **at, const struct probe_record *rec,
 
 	assert_in_range(kernel, 2, PROBE_MAX_STACK);
 	assert_in_range(user, 1, PROBE_MAX_STACK);
-	for (int32_t i = 0; i < kernel + user; i++)
+	/* Without frame pointers, what comes behind the first of the user's may be anything. */
+	for (int32_t i = 0; i <= kernel; i++)
 		assert_int_equal((int64_t)ips[i] < 0, i < kernel);
 	assert_in_range(ips[kernel], start, start + 128);
 	*at += 8 * (size_t)(kernel + user);
@@ -932,6 +933,7 @@ static size_t fill_table(const struct live *l, size_t nr_waiting)
 	for (;;) {
 		uint64_t key = 0x40000000 + nr;
 
+		start->task = key;
 		start->time_ns = nr < nr_waiting;
 		if (bpf_map_update_elem(table.fd, &key, start, BPF_NOEXIST) < 0)
 			break;
