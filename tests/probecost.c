@@ -9,7 +9,7 @@
  * Time is the CPU's, of the calling threads.  Each round measures all set-ups one after
  * the other; of each the run that was disturbed least is printed.
  */
-#include "unit/live_probes.h"
+#include "unit/live_tallies.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -17,7 +17,8 @@
 /* Two programs that do nothing, ... */
 enum setup {
 	BARE, EMPTY, DROPPED, FILTERED, FILTERED_ALL, RECORDS, ARGS, READ_ARGS, COMM, STACKS, ALL_PROCESSES,
-	TWO_THREADS, SPAN, SPAN_ALL, SPAN_SHORT, SPAN_ARGS, SPAN_FRAME, SPAN_KEYED, SPAN_TEXT, SPAN_STACK, NR_SETUPS
+	TWO_THREADS, SPAN, SPAN_ALL, SPAN_SHORT, SPAN_ARGS, SPAN_FRAME, SPAN_KEYED, SPAN_TEXT, SPAN_STACK,
+	TALLY_COUNT, TALLY_SUM, TALLY_HIST, TALLY_ALL, NR_SETUPS
 };
 
 static const char *const setup_names[] = {
@@ -28,7 +29,10 @@ static const char *const setup_names[] = {
 	"a span", "a span of all processes", "spans shorter than asked for",
 	"a span with 6 arguments", "a span by thread and frame",
 	"a span by two keys", "a span with a text of the start",
-	"a span with the start's stack",
+	"a span with the start's stack", "a tally of spans, sum only", "with a histogram",
+	"with a histogram, by comm",
+	"a tally of spans by comm", "the same with sums", "the same with a histogram",
+	"the same of all processes",
 };
 
 #define MAX_ROUNDS 99
@@ -140,10 +144,25 @@ static void add_fields(struct live *l, struct live_probe *enter, struct live_pro
 	}
 }
 
+static const char *const tallies[NR_SETUPS] = {
+	[SPAN_TALLY] = "by=; sum=duration", [SPAN_HISTOGRAM] = "hist=duration",
+	[SPAN_BY_COMM] = "by=comm; hist=duration",
+};
+static char comm[] = "comm", ret[] = "ret";
 static const char some_text[] = "a text of some length";
 
-static void add_span_fields(struct live *l, struct live_probe *start, struct live_probe *end,
-			    enum setup setup)
+static int add_tally(struct live *l, struct live_probe *end, enum setup setup)
+{
+	static char name[] = "comm";
+
+	live_field(end, RESULT_COMM, 0, 16, SPACE_ANY, NULL, 0);
+	end->fields[0].name = name;
+	return live_tally(l, end, setup == TALLY_COUNT ? "by=comm" : setup == TALLY_SUM ?
+			  "by=comm;sum=duration" : "by=comm;hist");
+}
+
+static int add_span_fields(struct live *l, struct live_probe *start, struct live_probe *end,
+			   enum setup setup)
 {
 	live_by_thread(start, end);
 	if (setup == SPAN_FRAME || setup == SPAN_KEYED)
@@ -158,14 +177,18 @@ static void add_span_fields(struct live *l, struct live_probe *start, struct liv
 	if (setup == SPAN_STACK)
 		live_stacks(start, true, false);
 	live_span_middle(end);
-	live_number(end, 8, CTX(8));
-	end->fields[0].is_signed = true;
-	for (int64_t i = 0; setup == SPAN_ARGS && i < 6; i++)
-		live_number(end, 8, REGISTER(FETCH_TYPED, 5 + i));
-	if (setup == SPAN_ALL) {
+	if (setup == SPAN_ALL || setup == TALLY_ALL) {
 		l->traced_only = false;
 		l->env.target.not_pid = (uint32_t)getpid();
 	}
+	if (setup >= TALLY_COUNT)
+		return add_tally(l, end, setup);
+	live_number(end, 8, CTX(8));
+	end->fields[0].is_signed = true;
+	end->fields[0].name = ret;
+	for (int64_t i = 0; setup == SPAN_ARGS && i < 6; i++)
+		live_number(end, 8, REGISTER(FETCH_TYPED, 5 + i));
+	return 0;
 }
 
 static int add_probes(struct live *l, enum setup setup)
@@ -175,8 +198,7 @@ static int add_probes(struct live *l, enum setup setup)
 	if (setup >= SPAN) {
 		if (live_add_span(l, "sys_enter", "sys_exit", &enter, &leave))
 			return -EOPNOTSUPP;
-		add_span_fields(l, enter, leave, setup);
-		return 0;
+		return add_span_fields(l, enter, leave, setup);
 	}
 	if (live_add_typed(l, "sys_enter", &enter) || live_add_typed(l, "sys_exit", &leave))
 		return -EOPNOTSUPP;
@@ -184,10 +206,12 @@ static int add_probes(struct live *l, enum setup setup)
 	return 0;
 }
 
-static void free_filters(struct live *l)
+static void free_parts(struct live *l)
 {
-	for (uint32_t i = 0; i < l->nr_probes; i++)
+	for (uint32_t i = 0; i < l->nr_probes; i++) {
 		expr_free(l->probes[i].p.filter);
+		tally_free(l->probes[i].p.tally);
+	}
 }
 
 static int load_empty(struct live *l)
@@ -218,6 +242,24 @@ static void look_at(void *ctx, uint32_t cpu, const struct probe_record *rec)
 	*sum += rec->time_ns ^ rec->probe ^ cpu;
 }
 
+static void add_row(void *ctx, const struct tally_row *row)
+{
+	struct run *run = ctx;
+
+	run->records += row->count;
+}
+
+/* All that came, counted one by one or together. */
+static void read_all(struct live *l, struct run *run)
+{
+	uint64_t sum = 0;
+
+	run->records += live_take(l, look_at, &sum);
+	for (uint32_t i = 0; i < l->nr_probes; i++)
+		if (l->probes[i].p.tally)
+			tally_collect(l->probes[i].p.tally, add_row, run);
+}
+
 static int measure(enum setup setup, enum proberings_way way, long calls, struct run *run)
 {
 	struct load w = {
@@ -227,7 +269,6 @@ static int measure(enum setup setup, enum proberings_way way, long calls, struct
 	struct live_child child;
 	struct live l;
 	double figures[2], cpu;
-	uint64_t sum = 0;
 	int ends[2], err = 0;
 
 	live_init(&l);
@@ -255,12 +296,12 @@ static int measure(enum setup setup, enum proberings_way way, long calls, struct
 		struct timespec nap = { 0, 2000000 };
 
 		if (l.rings)
-			run->records += live_take(&l, look_at, &sum);
+			read_all(&l, run);
 		nanosleep(&nap, NULL);
 	}
 	live_detach(&l);
 	if (l.rings) {
-		run->records += live_take(&l, look_at, &sum);
+		read_all(&l, run);
 		for (uint32_t i = 0; i < l.nr_probes; i++)
 			run->lost += live_lost(&l, i);
 	}
@@ -272,7 +313,7 @@ static int measure(enum setup setup, enum proberings_way way, long calls, struct
 	run->seconds = figures[1];
 	close(ends[0]);
 	close(ends[1]);
-	free_filters(&l);
+	free_parts(&l);
 	live_close(&l);
 	return err;
 }
