@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "format/diag.h"
 
@@ -13,14 +14,42 @@
 		return 0; \
 	}
 
-SETTER(input)
 SETTER(time)
 SETTER(pids)
 SETTER(tids)
 SETTER(comms)
 SETTER(cpus)
-SETTER(events)
 SETTER(filter)
+
+static int set_input(void *opts, const char *arg)
+{
+	struct view_opts *o = opts;
+
+	if (o->nr_inputs == QUERY_OPTIONS_MAX_INPUTS) {
+		command_complain("more than %d files", QUERY_OPTIONS_MAX_INPUTS);
+		return EXIT_USAGE;
+	}
+	o->inputs[o->nr_inputs++] = arg;
+	o->query.input = arg;
+	return EXIT_OK;
+}
+
+/* Each -e adds to those before; a line is a list (report/query.h). */
+static int set_events(void *opts, const char *arg)
+{
+	struct view_opts *o = opts;
+	size_t len = o->query.events ? strlen(o->events) + 1 : 0;
+
+	if (len + strlen(arg) >= sizeof(o->events)) {
+		command_complain("the names of events after -e are too long");
+		return EXIT_USAGE;
+	}
+	if (len)
+		o->events[len - 1] = '\n';
+	strcpy(o->events + len, arg);
+	o->query.events = o->events;
+	return 0;
+}
 
 const struct option_row query_options_rows[] = {
 	{ 'i', "input", "FILE", "the trace, - for standard input (trace.kymo)", set_input },
@@ -29,7 +58,7 @@ const struct option_row query_options_rows[] = {
 	{ 0, "tid", "LIST", "only these threads", set_tids },
 	{ 0, "comm", "LIST", "only threads of these names", set_comms },
 	{ 'C', "cpu", "LIST", "only these CPUs: 0,2-3", set_cpus },
-	{ 'e', "event", "LIST", "only these events", set_events },
+	{ 'e', "event", "LIST", "only these events; A..B@KEY makes spans of two of them", set_events },
 	{ 0, "filter", "EXPR", "only records for which it is true: 'next_pid == 5'", set_filter },
 	{ 0, NULL, NULL, NULL, NULL },
 };

@@ -9,8 +9,16 @@
 #include "cmd/command.h"
 #include "report/query.h"
 
+#include <stddef.h>
+
+#define QUERY_OPTIONS_MAX_INPUTS 64
+
 struct view_opts {
 	struct query_opts query;
+	/* All of -i; query.input is the last. */
+	const char *inputs[QUERY_OPTIONS_MAX_INPUTS];
+	size_t nr_inputs;
+	char events[16384];	/* of all -e */
 };
 
 /* -i, --time, --pid, --tid, --comm, -C, -e, --filter: for the options of a descriptor. */

@@ -34,7 +34,9 @@ const char *info_cause_name(uint32_t cause)
 	static const char *const words[] = {
 		[LOSS_RING] = "ring", [LOSS_OUTPUT] = "output",
 		[LOSS_SIDEBAND] = "sideband", [LOSS_THROTTLED] = "throttled",
-		[LOSS_RECURSION] = "recursion",
+		[LOSS_RECURSION] = "recursion", [LOSS_ROOM] = "no room in a table",
+		[LOSS_NO_START] = "ends without a start",
+		[LOSS_NO_END] = "starts without an end",
 	};
 
 	return WORD(words, cause);

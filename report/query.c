@@ -2,6 +2,7 @@
 
 #include "report/query_filter.h"
 #include "report/query_quality.h"
+#include "report/query_spans.h"
 #include "report/query_time.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 struct query {
 	struct trace *trace;
 	struct query_filter *filter;
+	struct query_spans *spans;	/* made of raw records; NULL: none */
 	struct query_time time;
 	bool started;			/* start_ns is known */
 	uint64_t start_ns;
@@ -18,11 +20,14 @@ struct query {
 	uint64_t records, frames, unresolved, truncated_stacks;
 };
 
-static bool wants_event(void *ctx, const struct trace_event *e)
+/* Which blocks are read. */
+static bool wants_block(void *ctx, const struct trace_event *e)
 {
 	struct query *q = ctx;
 
-	return query_filter_event(q->filter, e);
+	if (q->spans && query_spans_makes(q->spans, e))
+		return false;
+	return query_filter_event(q->filter, e) || (q->spans && query_spans_needs(q->spans, e));
 }
 
 /*
@@ -70,6 +75,33 @@ static int open_trace(struct query *q, const char *path, struct diag *d)
 	return err ? diag_set(d, err, "%s", why.text) : 0;
 }
 
+/* Spans in the list of events are known before the trace is. */
+static int open_filter(struct query *q, const struct query_opts *opts, struct diag *d)
+{
+	struct query_spanspecs specs;
+	struct query_opts plain = *opts;
+	int err = query_spanspec_parse(&specs, opts->events, d);
+
+	if (err)
+		return err;
+	plain.events = specs.names;
+	err = query_filter_new(&q->filter, &plain, d);
+	if (!err && specs.nr) {
+		query_filter_want_added(q->filter);
+		err = query_spans_new(&q->spans, &specs, q->filter, d);
+	}
+	query_spanspec_release(&specs);
+	return err;
+}
+
+/* What the words of the user mean in this trace; of a pipe, when it has been read. */
+static int check_events(struct query *q, struct diag *d)
+{
+	int err = q->spans ? query_spans_resolve(q->spans, q->trace, true, d) : 0;
+
+	return err ? err : query_filter_check_events(q->filter, q->trace, d);
+}
+
 int query_open(struct query **out, const struct query_opts *opts, struct diag *d)
 {
 	struct query *q = calloc(1, sizeof(*q));
@@ -80,13 +112,13 @@ int query_open(struct query **out, const struct query_opts *opts, struct diag *d
 	q->last_ns = UINT64_MAX;
 	err = query_time_parse(&q->time, opts->time, d);
 	if (!err)
-		err = query_filter_new(&q->filter, opts, d);
+		err = open_filter(q, opts, d);
 	if (!err)
 		err = open_trace(q, opts->input ? opts->input : "trace.kymo", d);
 	if (!err)
 		err = find_start(q, d);
 	if (!err && !trace_is_stream(q->trace))
-		err = query_filter_check_events(q->filter, q->trace, d);
+		err = check_events(q, d);
 	if (err) {
 		query_close(q);
 		return err;
@@ -99,6 +131,7 @@ void query_close(struct query *q)
 {
 	if (!q)
 		return;
+	query_spans_free(q->spans);
 	query_filter_free(q->filter);
 	trace_close(q->trace);
 	free(q);
@@ -121,9 +154,10 @@ uint64_t query_start_ns(struct query *q)
 
 static int next_batch(struct query *q, struct trace_batch *batch, struct diag *d)
 {
+	/* A span that ends in time may have started long before. */
 	struct trace_want want = {
-		.first_ns = q->first_ns, .last_ns = q->last_ns,
-		.event = wants_event, .ctx = q,
+		.first_ns = q->spans ? 0 : q->first_ns, .last_ns = q->last_ns,
+		.event = wants_block, .ctx = q,
 	};
 	int got;
 
@@ -136,6 +170,11 @@ static int next_batch(struct query *q, struct trace_batch *batch, struct diag *d
 	return got;
 }
 
+static struct query_span asked_for(const struct query *q)
+{
+	return (struct query_span){ q->start_ns, q->first_ns, q->last_ns };
+}
+
 static uint64_t nr_damaged(const struct query *q)
 {
 	struct trace_health health;
@@ -144,17 +183,32 @@ static uint64_t nr_damaged(const struct query *q)
 	return health.damaged_blocks;
 }
 
+/* Of a tally, a record counts for many. */
+static uint64_t count_rows(struct query_batch *b)
+{
+	int field = b->event->by_role[ROLE_COUNT];
+	const uint64_t *counts;
+	uint64_t nr = 0;
+
+	if (field < 0)
+		return b->nr;
+	counts = trace_column(b->batch, (uint32_t)field);
+	for (size_t i = 0; counts && i < b->nr; i++)
+		nr += counts[b->rows ? b->rows[i] : i];
+	return nr;
+}
+
 /* One block through the filters to fn.  A block that fn finds damaged is not counted. */
 static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn fn, void *ctx,
 		      struct diag *d)
 {
-	const struct query_span span = { q->start_ns, q->first_ns, q->last_ns };
+	const struct query_span span = asked_for(q);
 	struct query_batch b = { .batch = batch, .event = batch->event };
 	struct query_rows rows;
 	uint64_t damaged;
 	int err;
 
-	if (!wants_event(q, batch->event) || batch->first_ns > q->last_ns ||
+	if (!query_filter_event(q->filter, batch->event) || batch->first_ns > q->last_ns ||
 	    batch->last_ns < q->first_ns)
 		return 0;
 	err = query_filter_rows(q->filter, batch, &span, &rows);
@@ -171,12 +225,54 @@ static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn
 	damaged = nr_damaged(q);
 	err = fn(ctx, &b);
 	if (nr_damaged(q) == damaged)
-		q->records += rows.nr;
+		q->records += count_rows(&b);
+	return err;
+}
+
+/* Who gets the records, while they are gone through. */
+struct pass {
+	struct query *q;
+	query_batch_fn fn;
+	void *ctx;
+	struct diag *d;
+};
+
+static int give_spans(void *ctx, struct trace_batch *batch)
+{
+	struct pass *p = ctx;
+
+	return give_batch(p->q, batch, p->fn, p->ctx, p->d);
+}
+
+/* Spans go first: what the block promises holds for them, too. */
+static int add_to_spans(struct pass *p, struct trace_batch *batch)
+{
+	const struct query_span range = asked_for(p->q);
+	bool is_wanted = query_filter_event(p->q->filter, batch->event);
+	int err = 0;
+
+	if (!p->q->spans)
+		return 0;
+	if (trace_is_stream(p->q->trace))
+		err = query_spans_resolve(p->q->spans, p->q->trace, false, p->d);
+	return err ? err : query_spans_add(p->q->spans, batch, &range, !is_wanted, p->d);
+}
+
+static int finish_pass(struct pass *p)
+{
+	const struct query_span range = asked_for(p->q);
+	int err = 0;
+
+	if (trace_is_stream(p->q->trace))
+		err = check_events(p->q, p->d);
+	if (!err && p->q->spans)
+		err = query_spans_finish(p->q->spans, &range, p->d);
 	return err;
 }
 
 int query_each_batch(struct query *q, query_batch_fn fn, void *ctx, struct diag *d)
 {
+	struct pass pass = { q, fn, ctx, d };
 	struct trace_batch batch;
 	int got = 0, err = 0;
 
@@ -187,13 +283,16 @@ int query_each_batch(struct query *q, query_batch_fn fn, void *ctx, struct diag 
 	}
 	q->read = true;
 	q->records = 0;
-	while (!err && (got = next_batch(q, &batch, d)) > 0)
-		err = give_batch(q, &batch, fn, ctx, d);
+	if (q->spans && query_spans_begin(q->spans, give_spans, &pass))
+		return diag_set(d, -ENOMEM, "out of memory");
+	while (!err && (got = next_batch(q, &batch, d)) > 0) {
+		err = add_to_spans(&pass, &batch);
+		if (!err)
+			err = give_batch(q, &batch, fn, ctx, d);
+	}
 	if (err || got < 0)
 		return err ? err : got;
-	if (trace_is_stream(q->trace))
-		return query_filter_check_events(q->filter, q->trace, d);
-	return 0;
+	return finish_pass(&pass);
 }
 
 void query_count_frames(struct query *q, uint64_t frames, uint64_t unresolved)
@@ -213,19 +312,44 @@ static bool loss_counts(struct query *q, const struct trace_loss *l)
 
 	if (l->last_ns < q->first_ns || l->first_ns > q->last_ns)
 		return false;
-	return query_filter_cpu(q->filter, l->cpu) && (!e || wants_event(q, e));
+	return query_filter_cpu(q->filter, l->cpu) && (!e || wants_block(q, e));
 }
 
-/* Whether all events that are asked for have a weight. */
-static bool is_sampled(struct query *q)
+/* Whether all events that are asked for have a field with the role. */
+static bool all_have(struct query *q, enum field_role role)
 {
 	for (size_t i = 0; i < trace_nr_events(q->trace); i++) {
 		const struct trace_event *e = trace_event_at(q->trace, i);
 
-		if (wants_event(q, e) && e->by_role[ROLE_WEIGHT] < 0)
+		if (query_filter_event(q->filter, e) && e->by_role[role] < 0)
 			return false;
 	}
 	return true;
+}
+
+/* Causes that are not known yet are losses. */
+static uint64_t *counter(struct query_quality *out, uint32_t cause)
+{
+	switch (cause) {
+	case LOSS_SIDEBAND:
+		return &out->lost_notes;
+	case LOSS_NO_START:
+		return &out->no_start;
+	case LOSS_NO_END:
+		return &out->no_end;
+	default:
+		return &out->lost;
+	}
+}
+
+static void count_spans(struct query *q, struct query_quality *out)
+{
+	struct query_spans_counts counts;
+
+	query_spans_get_counts(q->spans, &counts);
+	out->no_start = counts.no_start;
+	out->no_end = counts.no_end;
+	out->lost = counts.lost;
 }
 
 void query_get_quality(struct query *q, struct query_quality *out)
@@ -234,18 +358,19 @@ void query_get_quality(struct query *q, struct query_quality *out)
 	size_t nr;
 
 	*out = (struct query_quality) {
-		.records = q->records, .is_sampled = is_sampled(q), .frames = q->frames, .unresolved = q->unresolved,
+		.records = q->records, .is_sampled = all_have(q, ROLE_WEIGHT),
+		.is_tallied = all_have(q, ROLE_COUNT) && trace_nr_events(q->trace),
+		.frames = q->frames, .unresolved = q->unresolved,
 		.truncated_stacks = q->truncated_stacks,
 	};
+	if (q->spans)
+		count_spans(q, out);
 	trace_get_health(q->trace, &out->health);
 	losses = trace_losses(q->trace, &nr);
 	for (size_t i = 0; i < nr; i++) {
 		if (!loss_counts(q, &losses[i]))
 			continue;
-		if (losses[i].cause == LOSS_SIDEBAND)
-			out->lost_notes += losses[i].count;
-		else
-			out->lost += losses[i].count;
+		*counter(out, losses[i].cause) += losses[i].count;
 	}
 }
 

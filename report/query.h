@@ -18,7 +18,8 @@ struct query_opts {
 	const char *time;	/* "A,B": seconds, +relative or percent; either empty */
 	/*
 	 * Lists with commas, or NULL for everything: numbers and ranges
-	 * ("0,2-3"), or names with globs ("sched:*").
+	 * ("0,2-3"), or names with globs ("sched:*").  Of events there may be several
+	 * lists, each on a line of its own.
 	 */
 	const char *pids, *tids, *comms, *cpus, *events;
 	const char *filter;	/* an expression (format/expr.h), or NULL */
@@ -77,8 +78,9 @@ int query_each_record(struct query *q, query_record_fn fn, void *ctx, struct dia
 
 /* Sums for the line that every view ends with. */
 struct query_quality {
-	uint64_t records;		/* that passed the filters */
+	uint64_t records;		/* that passed the filters; of tallies, hits */
 	bool is_sampled;		/* all are samples: their events have a weight */
+	bool is_tallied;		/* all are of tallies */
 	uint64_t lost;			/* within the time range, CPUs and events asked for */
 	uint64_t no_start, no_end;	/* spans of which one side was seen, likewise */
 	uint64_t lost_notes;		/* about tasks and mappings: names may be missing */

@@ -13,6 +13,9 @@
 struct query_filter {
 	struct query_ranges pids, tids, cpus;
 	struct query_names comms, events;
+	const struct trace_event **added;	/* wanted, whatever they are called */
+	size_t nr_added;
+	bool only_added;		/* besides those asked for by name */
 	struct query_expr *expr;	/* or NULL */
 	uint8_t *task_passes;		/* by task id */
 	uint32_t nr_tasks, tasks_cap;
@@ -57,6 +60,7 @@ void query_filter_free(struct query_filter *f)
 	query_list_release_names(&f->comms);
 	query_list_release_names(&f->events);
 	query_expr_free(f->expr);
+	free(f->added);
 	free(f->task_passes);
 	free(f->rows);
 	free(f);
@@ -64,7 +68,26 @@ void query_filter_free(struct query_filter *f)
 
 bool query_filter_event(struct query_filter *f, const struct trace_event *e)
 {
-	return query_list_match(&f->events, e->name);
+	for (size_t i = 0; i < f->nr_added; i++)
+		if (f->added[i] == e)
+			return true;
+	return (f->events.nr || !f->only_added) && query_list_match(&f->events, e->name);
+}
+
+void query_filter_want_added(struct query_filter *f)
+{
+	f->only_added = true;
+}
+
+int query_filter_add_event(struct query_filter *f, const struct trace_event *e)
+{
+	const struct trace_event **added = realloc(f->added, (f->nr_added + 1) * sizeof(*added));
+
+	if (!added)
+		return -ENOMEM;
+	f->added = added;
+	added[f->nr_added++] = e;
+	return 0;
 }
 
 bool query_filter_cpu(const struct query_filter *f, uint64_t cpu)
@@ -72,7 +95,7 @@ bool query_filter_cpu(const struct query_filter *f, uint64_t cpu)
 	return query_list_has(&f->cpus, cpu);
 }
 
-static int complain_event(const char *pattern, const struct trace *t, struct diag *d)
+int query_filter_complain_event(const char *pattern, const struct trace *t, struct diag *d)
 {
 	char all[320] = "";
 	size_t len = 0;
@@ -111,7 +134,7 @@ int query_filter_check_events(struct query_filter *f, struct trace *t, struct di
 		       fnmatch(f->events.names[p], trace_event_at(t, i)->name, 0))
 			i++;
 		if (i == trace_nr_events(t))
-			return complain_event(f->events.names[p], t, d);
+			return query_filter_complain_event(f->events.names[p], t, d);
 	}
 	return f->expr ? query_expr_check(f->expr, t, wants_event, f, d) : 0;
 }

@@ -21,6 +21,11 @@ int query_filter_new(struct query_filter **out, const struct query_opts *opts, s
 void query_filter_free(struct query_filter *f);
 
 bool query_filter_event(struct query_filter *f, const struct trace_event *e);
+/* Without names of events, those that are added are wanted, and not all. */
+void query_filter_want_added(struct query_filter *f);
+int query_filter_add_event(struct query_filter *f, const struct trace_event *e);
+/* Says that there is no such event, and which there are; returns -ENOENT. */
+int query_filter_complain_event(const char *pattern, const struct trace *t, struct diag *d);
 bool query_filter_cpu(const struct query_filter *f, uint64_t cpu);
 /*
  * -ENOENT with a sentence that names the events of the trace when a name asked

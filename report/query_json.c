@@ -23,6 +23,8 @@ void query_json_quality(struct query *q, struct output *o)
 		      ", \"unresolved_frames\": %" PRIu64 ", \"truncated_stacks\": %" PRIu64,
 		      quality.records, quality.lost, quality.lost_notes, quality.frames,
 		      quality.unresolved, quality.truncated_stacks);
+	output_format(o, ", \"no_start\": %" PRIu64 ", \"no_end\": %" PRIu64, quality.no_start,
+		      quality.no_end);
 	output_format(o, ", \"cut\": %s, \"damaged_blocks\": %" PRIu64
 		      ", \"damaged_bytes\": %" PRIu64 ", \"missing_blocks\": %" PRIu64
 		      ", \"missing_samples\": %" PRIu64 "}", h->cut ? "true" : "false",

@@ -306,6 +306,11 @@ int query_order_add(struct query_order *o, struct query_batch *b)
 	return err;
 }
 
+int query_order_advance(struct query_order *o, uint64_t safe_ns)
+{
+	return give_until(o, safe_ns);
+}
+
 int query_order_finish(struct query_order *o)
 {
 	int err = 0;

@@ -22,6 +22,8 @@ void query_order_free(struct query_order *o);
  * fn returned, or -ENOMEM.  A damaged block is counted and left out.
  */
 int query_order_add(struct query_order *o, struct query_batch *b);
+/* Hands out what is earlier than safe_ns: nothing earlier follows. */
+int query_order_advance(struct query_order *o, uint64_t safe_ns);
 /* Hands out what is left. */
 int query_order_finish(struct query_order *o);
 

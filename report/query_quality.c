@@ -48,7 +48,20 @@ static const char *plural(uint64_t n)
 
 static const char *noun(const struct query_quality *q)
 {
-	return q->is_sampled ? "sample" : "record";
+	return q->is_tallied ? "hit" : q->is_sampled ? "sample" : "record";
+}
+
+/* What could not be paired is no loss. */
+static void put_unpaired(struct line *l, const struct query_quality *q)
+{
+	char number[NUMBER_BYTES];
+
+	if (q->no_start)
+		put(l, ", %s end%s without a start", number_grouped(number, q->no_start),
+		    plural(q->no_start));
+	if (q->no_end)
+		put(l, ", %s start%s without an end", number_grouped(number, q->no_end),
+		    plural(q->no_end));
 }
 
 static bool put_health(struct line *l, const struct query_quality *q)
@@ -84,6 +97,7 @@ bool query_quality_print(const struct query_quality *q, char *to, size_t size_by
 	put(&l, "%s %s%s", number_grouped(number, q->records), noun(q), plural(q->records));
 	put(&l, ", %s lost (%s)", number_grouped(number, q->lost),
 	    percent(share, q->lost, q->records + q->lost));
+	put_unpaired(&l, q);
 	if (q->frames)
 		put(&l, ", %s of frames without a name",
 		    percent(share, q->unresolved, q->frames));
