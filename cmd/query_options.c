@@ -34,19 +34,6 @@ static int set_input(void *opts, const char *arg)
 	return EXIT_OK;
 }
 
-static int set_input(void *opts, const char *arg)
-{
-	struct view_opts *o = opts;
-
-	if (o->nr_inputs == QUERY_OPTIONS_MAX_INPUTS) {
-		command_complain("more than %d files", QUERY_OPTIONS_MAX_INPUTS);
-		return EXIT_USAGE;
-	}
-	o->inputs[o->nr_inputs++] = arg;
-	o->query.input = arg;
-	return EXIT_OK;
-}
-
 /* Each -e adds to those before; a line is a list (report/query.h). */
 static int set_events(void *opts, const char *arg)
 {
