@@ -173,10 +173,9 @@ int probe_lists_side(struct probe_lists *l, const struct probespec_field *f,
 /* A word that says nothing of the side means the one where it is usual. */
 static bool take_common_word(struct probe_lists *l, const struct probespec_field *f)
 {
-	struct probe_list *side = l->end.p->span->by_thread ? &l->end : &l->start;
 	bool task = false;
 
-	return probe_lists_word(side->p, f, &side->kernel_stack, &side->user_stack, &task);
+	return probe_lists_word(l->end.p, f, &l->kernel_stack, &l->user_stack, &task);
 }
 
 /* Leaves in the lists what `text` names: what is in them already, or else. */

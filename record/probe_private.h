@@ -45,6 +45,7 @@ struct probe_list {
 
 struct probe_lists {
 	struct probe_list start, end;	/* a plain probe is an end */
+	bool kernel_stack, user_stack;	/* of a span, wherever it is usual */
 };
 
 /*

@@ -351,10 +351,11 @@ static void set_stacks(struct probe *p, const struct probe_spec *spec,
 	start->p->user_stack = start->user_stack;
 	end->p->kernel_stack = end->kernel_stack;
 	end->p->user_stack = end->user_stack;
-	if (!said) {
-		usual->kernel_stack = spec->kernel_stack;
-		usual->user_stack = spec->user_stack;
-	}
+	if (said)
+		return;
+	said = l->kernel_stack || l->user_stack;
+	usual->kernel_stack = said ? l->kernel_stack : spec->kernel_stack;
+	usual->user_stack = said ? l->user_stack : spec->user_stack;
 }
 
 static int check_words(const struct probe *p, const struct probe_lists *l, struct diag *d)
@@ -453,6 +454,22 @@ static int set_filter(struct probe *p, const char *text, struct diag *d)
 
 /* --- all of it -------------------------------------------------------------------------- */
 
+/* What a function returns; of the kernel's, most say an errno like that. */
+static void mark_result(struct probe *p)
+{
+	for (size_t i = 0; i < p->nr_fields; i++) {
+		struct probe_field *f = &p->fields[i];
+
+		if (strcmp(f->source, "retval") || !p->kind->frame)
+			continue;
+		f->role = ROLE_RESULT;
+		if (f->result == RESULT_NUMBER && f->is_signed && f->hint == HINT_DECIMAL &&
+		    f->space != SPACE_USER)
+			f->hint = HINT_ERRNO;
+		return;
+	}
+}
+
 static void set_layout(struct probe *p)
 {
 	const uint32_t from = PROBE_DURATION_OFFSET + sizeof(uint64_t);
@@ -480,6 +497,7 @@ int probe_span_finish(struct probe *p, const struct probe_spec *spec,
 	s->starts_are_chosen = !s->by_thread;
 	if (!spec->tally)
 		set_stacks(p, spec, l);
+	mark_result(p);
 	set_layout(p);
 	return spec->filter ? set_filter(p, spec->filter, d) : 0;
 }

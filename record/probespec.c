@@ -66,7 +66,7 @@ static bool is_word_char(char c)
 /* What is found of an event in a list; NULL: there is none. */
 struct shape {
 	const char *from, *end;		/* all of it */
-	const char *separator;		/* ".." */
+	const char *separator, *second;	/* ".." */
 	const char *at;			/* the '@' of the keys */
 	const char *as;			/* the blank before "as" */
 	const char *body_end;		/* where names, keys excluded, end */
@@ -88,15 +88,15 @@ static bool names_file(const char *from, const char *end)
 /* Two dots between two events, and not within the path or the name of a file. */
 static bool is_separator(const struct shape *s, const char *dots)
 {
-	const char *right = dots + 2, *word;
+	const char *left = s->separator ? s->separator + 2 : s->from, *right = dots + 2, *word;
 
-	if (dots == s->from || dots[-1] == '/' || dots[-1] == '.' || dots[-1] == ':')
+	if (dots == left || dots[-1] == '/' || dots[-1] == '.' || dots[-1] == ':')
 		return false;
 	while (right < s->end && isspace((unsigned char)*right))
 		right++;
 	if (right == s->end || !(isalpha((unsigned char)*right) || *right == '_'))
 		return false;
-	if (!names_file(s->from, dots))
+	if (!names_file(left, dots))
 		return true;
 	for (word = right; word < s->end && is_word_char(*word);)
 		word++;
@@ -108,8 +108,8 @@ static bool is_as(const struct shape *s, const char *at)
 {
 	const char *word = at + 3;
 
-	if (s->end - at < 4 || !isspace((unsigned char)*at) || strncmp(at + 1, "as", 2) ||
-	    !isspace((unsigned char)*word))
+	if (s->end - at < 3 || !isspace((unsigned char)*at) || strncmp(at + 1, "as", 2) ||
+	    (word < s->end && !isspace((unsigned char)*word)))
 		return false;
 	return !memchr(word, '/', (size_t)(s->end - word));
 }
@@ -118,7 +118,7 @@ static void find_parts(struct shape *s)
 {
 	int depth = 0;
 
-	s->separator = s->at = s->as = NULL;
+	s->separator = s->second = s->at = s->as = NULL;
 	for (const char *p = s->from; p < s->end; p++) {
 		if (probespec_is_open(*p))
 			depth++;
@@ -128,9 +128,8 @@ static void find_parts(struct shape *s)
 			continue;
 		if (is_as(s, p))
 			s->as = p;
-		else if (!strncmp(p, "..", 2) && p + 2 < s->end && !s->separator &&
-			 is_separator(s, p))
-			s->separator = p;
+		else if (!strncmp(p, "..", 2) && p + 2 < s->end && is_separator(s, p))
+			*(s->separator ? &s->second : &s->separator) = p;
 		/* "f@@VERSION" is a symbol's. */
 		else if (*p == '@' && s->separator && p[-1] != '@' && p[1] != '@')
 			s->at = p;
@@ -290,9 +289,11 @@ static int parse_keys(struct probe_spec *s, const struct shape *shape, struct di
 
 static int parse_name(struct probe_spec *s, const struct shape *shape, struct diag *d)
 {
-	s->name = probespec_copy(shape->as + 4, shape->end);
+	s->name = probespec_copy(shape->as + 3, shape->end);
 	if (!s->name)
 		return diag_set(d, -ENOMEM, "out of memory");
+	if (!*s->name)
+		return diag_set(d, -EINVAL, "event '%s': no name follows 'as'", s->text);
 	for (const char *c = s->name; *c; c++)
 		if (!is_word_char(*c) && !strchr(":.-", *c))
 			return diag_set(d, -EINVAL, "event '%s': '%s' is no name (letters, "
@@ -308,7 +309,9 @@ static int parse_event(struct probe_spec *s, const struct shape *shape, struct d
 	s->text = probespec_copy(shape->from, shape->end);
 	if (!s->text)
 		return diag_set(d, -ENOMEM, "out of memory");
-	if (shape->as)
+	if (shape->second)
+		err = diag_set(d, -EINVAL, "'%s': a span has one start and one end", s->text);
+	if (!err && shape->as)
 		err = parse_name(s, shape, d);
 	if (!err && shape->separator)
 		err = parse_start(s, shape, d);

@@ -52,7 +52,8 @@ static int parse_field(struct probespec_field *f, const char *from, const char *
 	const char *equals = memchr(from, '=', (size_t)(end - from)), *hint;
 	int err = 0;
 
-	if (equals) {
+	/* Those behind an opening bracket are of names of values. */
+	if (equals && !memchr(from, '(', (size_t)(equals - from))) {
 		f->name = probespec_copy(from, equals);
 		from = equals + 1;
 	}

@@ -34,6 +34,50 @@ static const struct event_case event_cases[] = {
 	{ "k:vfs_read", "kprobe|vfs_read|-" },
 	{ "uretprobe:/bin/x:f", "uretprobe|/bin/x:f|-" },
 	{ "usdt:/bin/x:a:b", "usdt|/bin/x:a:b|-" },
+	/* What was said of dots, '@' and "as" holds in paths, symbols and globs, too. */
+	{ "uprobe:../x:f", "uprobe|../x:f|-" },
+	{ "uprobe:./a..b:f", "uprobe|./a..b:f|-" },
+	{ "uprobe:/a/../b:f", "uprobe|/a/../b:f|-" },
+	{ "uprobe:libc:f@@GLIBC_2.2.5", "uprobe|libc:f@@GLIBC_2.2.5|-" },
+	{ "uprobe:libc:f@GLIBC_2.14", "uprobe|libc:f@GLIBC_2.14|-" },
+	{ "uprobe:/my as x/y:f", "uprobe|/my as x/y:f|-" },
+	/* start => end @ keys ~ name */
+	{ "a:b..c:d", "tracepoint|a:b|- => tracepoint|c:d|-" },
+	{ "a:b..c:d@k", "tracepoint|a:b|- => tracepoint|c:d|- @k" },
+	{ "a:b(x,y)..c:d(z)@k,l=m as n", "tracepoint|a:b|x,y => tracepoint|c:d|z @k,l=m ~n" },
+	{ " a:b (x) .. c:d @ k , l  as  n:o ", "tracepoint|a:b|x => tracepoint|c:d|- @k , l ~n:o" },
+	{ "a:b..c:d@k,cpu-clock", "tracepoint|a:b|- => tracepoint|c:d|- @k sample|cpu-clock|-" },
+	{ "a:b..c:d@k,l,e:f", "tracepoint|a:b|- => tracepoint|c:d|- @k,l tracepoint|e:f|-" },
+	{ "a:b..c:d@k,l,e:f..g:h@i",
+	  "tracepoint|a:b|- => tracepoint|c:d|- @k,l tracepoint|e:f|- => tracepoint|g:h|- @i" },
+	{ "a:b..c:d@k,irq", "tracepoint|a:b|- => tracepoint|c:d|- @k span|irq|-" },
+	{ "a:b..c:d@cpu as x,k:f", "tracepoint|a:b|- => tracepoint|c:d|- @cpu ~x kprobe|f|-" },
+	{ "a:b..c:d@args[0],p->q.r", "tracepoint|a:b|- => tracepoint|c:d|- @args[0],p->q.r" },
+	{ "uprobe:../x:f..uretprobe:../x:f@tid,frame",
+	  "uprobe|../x:f|- => uretprobe|../x:f|- @tid,frame" },
+	{ "uprobe:c:f@V..ur:c:f@@V@tid", "uprobe|c:f@V|- => uretprobe|c:f@@V|- @tid" },
+	{ "k:f(a:str)..kr:f(retval)@tid", "kprobe|f|a:str => kretprobe|f|retval @tid" },
+	{ "a:b as c", "tracepoint|a:b|- ~c" },
+	{ "func:vfs_read as r", "func|vfs_read|- ~r" },
+	{ "func:../x:f", "func|../x:f|-" },
+	{ "syscall:open*", "syscall|open*|-" },
+	{ "irq(name)", "span|irq|name" },
+	{ "span:irq", "span|irq|-" },
+	{ "a:b..cpu-clock", NULL },
+	{ "cpu-clock..a:b", NULL },
+	{ "func:f..a:b", NULL },
+	{ "a:b..syscall:read", NULL },
+	{ "irq..a:b", NULL },
+	{ "a:b..c:d@", NULL },
+	{ "a:b..c:d@,k", NULL },
+	{ "a:b..c:d@k=", NULL },
+	{ "a:b..c:d@1,2,3,4,5", NULL },
+	{ "a:b(x..c:d", NULL },
+	{ "a:b as", NULL },
+	{ "a:b as c d", NULL },
+	{ "a:b as c(d", NULL },
+	{ "cpu-clock as c", NULL },
+	{ "a:b..c:d..e:f", NULL },
 	{ "", NULL },
 	{ ",", NULL },
 	{ "kprobe:", NULL },
@@ -45,6 +89,28 @@ static const struct event_case event_cases[] = {
 static void append(char *to, size_t size, const char *text)
 {
 	strncat(to, text, size - strlen(to) - 1);
+}
+
+static void append_body(char *to, size_t size, const struct probe_spec *s)
+{
+	append(to, size, s->kind);
+	append(to, size, "|");
+	append(to, size, s->what);
+	append(to, size, "|");
+	append(to, size, s->fields ? s->fields : "-");
+}
+
+static void append_event(char *to, size_t size, const struct probe_spec *s)
+{
+	if (s->start) {
+		append_body(to, size, s->start);
+		append(to, size, " => ");
+	}
+	append_body(to, size, s);
+	append(to, size, s->keys ? " @" : "");
+	append(to, size, s->keys ? s->keys : "");
+	append(to, size, s->name ? " ~" : "");
+	append(to, size, s->name ? s->name : "");
 }
 
 static void events_are_taken_apart(void **state)
@@ -59,18 +125,18 @@ static void events_are_taken_apart(void **state)
 		int err = probespec_parse(&specs, &nr, c->text, &d);
 
 		if (!c->wanted) {
+			if (!err)
+				print_message("'%s' is taken\n", c->text);
 			assert_int_equal(err, -EINVAL);
 			assert_true(d.text[0] != '\0');
 			continue;
 		}
+		if (err)
+			print_message("'%s': %s\n", c->text, d.text);
 		assert_int_equal(err, 0);
 		for (size_t n = 0; n < nr; n++) {
 			append(got, sizeof(got), n ? " " : "");
-			append(got, sizeof(got), specs[n].kind);
-			append(got, sizeof(got), "|");
-			append(got, sizeof(got), specs[n].what);
-			append(got, sizeof(got), "|");
-			append(got, sizeof(got), specs[n].fields ? specs[n].fields : "-");
+			append_event(got, sizeof(got), &specs[n]);
 		}
 		assert_string_equal(got, c->wanted);
 		probespec_free(specs, nr);
@@ -93,6 +159,8 @@ static const struct field_case field_cases[] = {
 	  "f->f_path.dentry->d_name.name", "str", 0 },
 	{ "path=f->f_path:hex", "path", "f->f_path", "hex", 0 },
 	{ "args[0]", "args[0]", "args[0]", NULL, 0 },
+	{ "nr:values(=0=HI 1=TIMER)", "nr", "nr", "values", 0 },
+	{ "v=nr:values(|1=A, 2=B)", "v", "nr", "values", 0 },
 	{ "name:str(x)", NULL, NULL, NULL, 0 },
 	{ "name:str(0)", NULL, NULL, NULL, 0 },
 	{ "name:str(1", NULL, NULL, NULL, 0 },
@@ -143,7 +211,7 @@ static uint32_t random_below(uint32_t *seed, uint32_t limit)
 /* Some characters of the grammar put in, taken out or doubled. */
 static void mutate(char *text, size_t size_bytes, uint32_t *seed)
 {
-	static const char letters[] = ":,()[]=*->+.0x \"\\a\x01\xff";
+	static const char letters[] = ":,()[]=*->+.@0x \"\\a\x01\xff";
 	uint32_t nr = 1 + random_below(seed, 6);
 
 	while (nr--) {
