@@ -29,8 +29,7 @@ static const char *const setup_names[] = {
 	"a span", "a span of all processes", "spans shorter than asked for",
 	"a span with 6 arguments", "a span by thread and frame",
 	"a span by two keys", "a span with a text of the start",
-	"a span with the start's stack", "a tally of spans, sum only", "with a histogram",
-	"with a histogram, by comm",
+	"a span with the start's stack",
 	"a tally of spans by comm", "the same with sums", "the same with a histogram",
 	"the same of all processes",
 };
@@ -144,11 +143,6 @@ static void add_fields(struct live *l, struct live_probe *enter, struct live_pro
 	}
 }
 
-static const char *const tallies[NR_SETUPS] = {
-	[SPAN_TALLY] = "by=; sum=duration", [SPAN_HISTOGRAM] = "hist=duration",
-	[SPAN_BY_COMM] = "by=comm; hist=duration",
-};
-static char comm[] = "comm", ret[] = "ret";
 static const char some_text[] = "a text of some length";
 
 static int add_tally(struct live *l, struct live_probe *end, enum setup setup)
