@@ -179,7 +179,6 @@ static int add_span_fields(struct live *l, struct live_probe *start, struct live
 		return add_tally(l, end, setup);
 	live_number(end, 8, CTX(8));
 	end->fields[0].is_signed = true;
-	end->fields[0].name = ret;
 	for (int64_t i = 0; setup == SPAN_ARGS && i < 6; i++)
 		live_number(end, 8, REGISTER(FETCH_TYPED, 5 + i));
 	return 0;
