@@ -67,8 +67,9 @@ static int set_csv(void *opts, const char *arg)
 
 static const struct option_row rows[] = {
 	{ 'o', "output", "FILE", "write FILE instead of standard output", set_output },
-	{ 'F', "fields", "LIST", "what to print: comm,pid,tid,cpu,state,time,period,event,cgroup,"
-	  "trace,ip,sym,symoff,dso, fields of events (fields.NAME); or +FIELD,-FIELD", set_fields },
+	{ 'F', "fields", "LIST", "what to print: comm,pid,tid,cpu,state,time,begin,period,event,"
+	  "cgroup,trace,ip,sym,symoff,dso, fields of events (fields.NAME); or +FIELD,-FIELD",
+	  set_fields },
 	{ 'G', "no-stack", NULL, "no stacks", set_no_stack },
 	{ 0, "ns", NULL, "times with nanoseconds", set_ns },
 	{ 0, "reltime", NULL, "times from the start of the trace", set_reltime },

@@ -8,24 +8,12 @@
 #include <string.h>
 
 #include "report/digits.h"
+#include "report/errnotext.h"
 #include "report/escape.h"
 #include "report/number.h"
 #include "report/valuenames.h"
 
 #define MAX_FOLDED 4096
-#define MAX_ERRNO 4095
-
-/* "ENOENT", or NULL: Linux's numbers on every machine. */
-static const char *errno_name(uint64_t number)
-{
-	static const char *const names[] = {
-#define ERRNO(number, name) [number] = #name,
-#include "report/errno.def"
-#undef ERRNO
-	};
-
-	return number < sizeof(names) / sizeof(names[0]) ? names[number] : NULL;
-}
 
 /* --- text ------------------------------------------------------------------ */
 
@@ -104,7 +92,7 @@ static void put_ipv4(struct bytebuf *to, uint32_t number)
 
 static void put_errno(struct bytebuf *to, uint64_t number)
 {
-	const char *name = number >= (uint64_t)-MAX_ERRNO ? errno_name(-number) : NULL;
+	const char *name = errnotext_is(number) ? errnotext_name(-number) : NULL;
 
 	digits_put_signed(to, (int64_t)number);
 	if (!name)
@@ -195,6 +183,11 @@ static void put_number(struct bytebuf *to, const struct field_desc *f, uint64_t 
 
 	if (f->values && for_people(style) && put_names(to, f->values, number, style))
 		return;
+	/* Also of calls that else return an address. */
+	if (f->role == ROLE_RESULT && negative && errnotext_is(number) && for_people(style)) {
+		put_errno(to, number);
+		return;
+	}
 	if (put_hinted(to, f, number, style))
 		return;
 	if (for_people(style) && f->unit && !strcmp(f->unit, "ns") && f->role != ROLE_TIME)

@@ -6,6 +6,7 @@
 
 #include "report/digits.h"
 #include "report/escape.h"
+#include "report/script_graph.h"
 #include "report/script_private.h"
 
 #define STACK_CACHE_BYTES (16u << 20)
@@ -56,8 +57,8 @@ static void put_plain(struct script *s, const struct script_value *v)
 static bool is_call(const struct script *s, const struct script_event *e,
 		    const struct script_column *c)
 {
-	return s->plan.event_last && s->plan.others && e->nr_others && !e->format &&
-	       c == &s->plan.columns[s->plan.nr_columns - 1];
+	return s->plan.event_last && s->plan.others && (e->nr_others || e->call) &&
+	       !e->format && c == &s->plan.columns[s->plan.nr_columns - 1];
 }
 
 static bool shows_stack(const struct script *s, const struct script_event *e)
@@ -95,6 +96,9 @@ static void put_column_text(struct script *s, const struct script_event *e, size
 		return;
 	bytebuf_text(s->to, c->prefix);
 	from = s->to->len;
+	if (e->call && is_call(s, e, c))
+		v = (struct script_value) { .kind = SCRIPT_STRING, .text = e->call,
+					    .len_bytes = strlen(e->call) };
 	put_plain(s, &v);
 	if (width)
 		put_fill(s->to, from, width, c->fill);
@@ -297,6 +301,19 @@ static int put_csv_header(struct script *s)
 	return err;
 }
 
+/* Calls with a depth are shown as a graph, unless the user wants certain fields. */
+static bool is_graph(const struct script *s, const struct trace_event *e)
+{
+	return s->opts->format == SCRIPT_TEXT && !s->opts->fields && script_graph_takes(e);
+}
+
+static int put_record_graph(struct script *s, const struct query_record *r)
+{
+	int err = s->graph ? 0 : script_graph_new(&s->graph, s);
+
+	return err ? err : script_graph_add(s->graph, r);
+}
+
 /* --- all records ------------------------------------------------------------ */
 
 static int begin(struct script *s)
@@ -323,8 +340,12 @@ static int put_record(void *ctx, const struct query_record *r)
 		put_record_json(s, e, r);
 	else if (s->opts->format == SCRIPT_CSV)
 		put_record_csv(s, e, r);
+	else if (is_graph(s, r->event))
+		err = put_record_graph(s, r);
 	else
 		put_record_text(s, e, r);
+	if (err)
+		return err;
 	if (s->scratch.err || s->scratch_stack.err)
 		return -ENOMEM;
 	output_settle(s->output);
@@ -369,6 +390,8 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 		err = query_each_record(q, put_record, &s, d);
 	if (err == ENOUGH)
 		err = 0;
+	if (!err && s.graph)
+		err = script_graph_end(s.graph);
 	if (!err && !s.nr_records)
 		err = begin(&s);
 	query_count_frames(q, s.frames, s.unresolved);
@@ -383,6 +406,7 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 	textcache_free(s.frame_texts);
 	textcache_free(s.comms);
 	free(s.heads);
+	script_graph_free(s.graph);
 	script_event_free_all(&s);
 	arena_release(&s.arena);
 	names_free(s.names);

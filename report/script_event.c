@@ -30,7 +30,8 @@ static int field_by_name(const struct trace_event *e, const char *name)
 
 /* --- the fields behind the columns --------------------------------------------- */
 
-static int make_key(struct script *s, struct script_other *o, const char *name, bool first)
+static int make_key(struct script *s, struct script_other *o, const char *name, bool first,
+		    const char *sign)
 {
 	struct bytebuf *to = &s->scratch;
 
@@ -41,11 +42,28 @@ static int make_key(struct script *s, struct script_other *o, const char *name, 
 		bytebuf_put(to, "\":", 2);
 	} else {
 		escape_terminal(to, name, strlen(name));
-		bytebuf_put(to, "=", 1);
+		bytebuf_text(to, sign);
 	}
 	o->key_len = to->len;
 	o->key = to->err ? NULL : arena_text(&s->arena, to->data, to->len);
 	return o->key ? 0 : -ENOMEM;
+}
+
+static bool is_other(const struct script *s, const struct script_event *e, uint32_t i)
+{
+	const struct field_desc *f = &e->event->fields[i];
+
+	return !script_is_common(f) && !has_column(s, f->name) &&
+	       !(e->format && printfmt_has(e->format, i)) &&
+	       !(e->call && (i == e->result || i == e->duration));
+}
+
+static int add_other(struct script *s, struct script_event *e, uint32_t i, const char *sign)
+{
+	struct script_other *o = &e->others[e->nr_others];
+
+	o->field = i;
+	return make_key(s, o, e->event->fields[i].name, e->nr_others++ == 0, sign);
 }
 
 static int make_others(struct script *s, struct script_event *e)
@@ -56,16 +74,13 @@ static int make_others(struct script *s, struct script_event *e)
 	e->others = arena_alloc(&s->arena, (event->nr_fields + 1) * sizeof(*e->others));
 	if (!e->others)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < event->nr_fields && !err; i++) {
-		const struct field_desc *f = &event->fields[i];
-		struct script_other *o = &e->others[e->nr_others];
-
-		if (script_is_common(f) || has_column(s, f->name) ||
-		    (e->format && printfmt_has(e->format, i)))
-			continue;
-		o->field = i;
-		err = make_key(s, o, f->name, e->nr_others++ == 0);
-	}
+	for (uint32_t i = 0; i < event->nr_fields && !err && e->call; i++)
+		if (!event->fields[i].role && is_other(s, e, i))
+			err = add_other(s, e, i, ": ");
+	e->nr_arguments = e->nr_others;
+	for (uint32_t i = 0; i < event->nr_fields && !err; i++)
+		if (!(e->call && !event->fields[i].role) && is_other(s, e, i))
+			err = add_other(s, e, i, "=");
 	return err;
 }
 
@@ -146,6 +161,11 @@ static int make_event(struct script *s, struct script_event *e, struct diag *d)
 		err = printfmt_new(&e->format, e->event);
 	if (err == -EINVAL)
 		err = 0;
+	if (s->opts->format == SCRIPT_TEXT && s->plan.others && !e->format)
+		script_call_make(e);
+	if (e->call && (has_column(s, e->event->fields[e->result].name) ||
+			has_column(s, e->event->fields[e->duration].name)))
+		e->call = NULL;
 	if (!err)
 		err = make_others(s, e);
 	if (!err && s->opts->format == SCRIPT_CSV)
@@ -227,7 +247,9 @@ static void put_others(struct script *s, const struct script_event *e,
 void script_event_put_text(struct script *s, const struct script_event *e,
 			   const struct query_record *r)
 {
-	if (e->format) {
+	if (e->call) {
+		script_call_put(s, e, r);
+	} else if (e->format) {
 		printfmt_put(e->format, &s->text, r, s->to);
 		if (e->nr_others)
 			bytebuf_put(s->to, " ", 1);

@@ -99,6 +99,17 @@ static void time_value(struct script *s, const struct query_record *r, struct sc
 	v->number = r->time_ns - s->start_ns;
 }
 
+/* When a span began. */
+static void begin_value(struct script *s, const struct query_record *r, struct script_value *v)
+{
+	uint64_t duration;
+
+	if (!role_value(r, ROLE_DURATION, &duration))
+		return;
+	v->kind = SCRIPT_SECONDS;
+	v->number = duration < r->time_ns - s->start_ns ? r->time_ns - s->start_ns - duration : 0;
+}
+
 static void period_value(struct script *s, const struct query_record *r, struct script_value *v)
 {
 	(void)s;
@@ -189,9 +200,9 @@ static bool is_event_field(const struct trace *t, const char *name)
 
 static int no_field(const char *name, struct diag *d)
 {
-	return diag_set(d, -EINVAL, "no field '%s' (comm, pid, tid, cpu, state, time, period, "
-			"event, cgroup, trace, ip, sym, symoff, dso, stack, or a field of an "
-			"event: kymo info lists them)", name);
+	return diag_set(d, -EINVAL, "no field '%s' (comm, pid, tid, cpu, state, time, begin, "
+			"period, event, cgroup, trace, ip, sym, symoff, dso, stack, or a field of "
+			"an event: kymo info lists them)", name);
 }
 
 int script_plan_check(const struct script_plan *p, const struct trace *t, struct diag *d)
@@ -301,6 +312,9 @@ static void make_columns(struct script_plan *p, const struct choice *c)
 	for (size_t i = 0; i < p->nr_columns && !c->nr_extra; i++)
 		if (p->columns[i].value == time_value)
 			p->time = &p->columns[i];
+	for (size_t i = 0; i < p->nr_columns; i++)
+		if (p->columns[i].value == begin_value)
+			p->time = NULL;
 	p->stack = p->ip || p->sym || p->dso;
 	/* perf fills a comm up when the record is one line. */
 	for (size_t i = 0; i < p->nr_columns; i++)

@@ -18,6 +18,7 @@
 #define SCRIPT_HEAD_BITS 8
 
 struct script;
+struct script_graph;
 
 enum script_value_kind {
 	SCRIPT_NOTHING,		/* the record has no such field */
@@ -66,8 +67,15 @@ struct script_other {
 struct script_event {
 	const struct trace_event *event;
 	struct printfmt *format;	/* text: the kernel's, or NULL */
+	/*
+	 * Text: NULL, or the name of a call, a span that has a result, which is shown as
+	 * perf-trace(1) does.
+	 */
+	const char *call;
+	uint32_t result, duration;	/* fields of a call */
 	struct script_other *others;
 	size_t nr_others;
+	size_t nr_arguments;	/* of a call: so many others come first */
 	int fields[SCRIPT_MAX_COLUMNS];	/* of the columns, or -1 */
 	int *cells;			/* CSV: of its columns of fields, or -1 */
 };
@@ -99,6 +107,7 @@ struct script {
 	struct fieldtext text;
 	enum fieldtext_style style;
 	struct arena arena;
+	struct script_graph *graph;	/* text: NULL, or what collects calls */
 	struct script_event **events;	/* by id */
 	size_t nr_events;
 	const char **csv;		/* names of the columns of fields */
@@ -124,6 +133,12 @@ void script_event_put_field(struct script *s, const struct query_record *r, uint
 /* Behind the columns of text: the kernel's format, or (name=value, ...). */
 void script_event_put_text(struct script *s, const struct script_event *e,
 			   const struct query_record *r);
+
+/* script_call.c: whether the event's records are shown as calls. */
+void script_call_make(struct script_event *e);
+/* Behind the name of a call: (name: value, ...) = result (duration). */
+void script_call_put(struct script *s, const struct script_event *e,
+		     const struct query_record *r);
 
 /* Appends the columns of the record as kept, with its time; false: they are not. */
 bool script_put_head(struct script *s, const struct query_record *r);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # What script and flamegraph print of the golden traces: one whose names are
-# hostile, and one of probes; from the file and from a pipe.  A case is one line
-# of views/cases or views/probe_cases; what is expected stands in views/NAME.out.
+# hostile, one of probes, and one of spans; from the file and from a pipe.  A case is one
+# line of views/cases, views/probe_cases or views/call_cases; what is expected stands in
+# views/NAME.out.
 # GOLDEN_WRITE=1 writes these files anew.
 cd "$(dirname "$0")" || exit 1
 case $KYMO in /*) ;; *) KYMO=../../$KYMO ;; esac
@@ -52,11 +53,13 @@ cases() { # file trace
 
 trace=probes.kymo
 cases <views/probe_cases
+trace=calls.kymo
+cases <views/call_cases
 trace=first.kymo
 cases <views/cases
 
 : >"$scratch/diff"
-for file in first.kymo probes.kymo; do
+for file in first.kymo probes.kymo calls.kymo; do
 	for args in script 'script --json' 'script --csv' 'flamegraph --folded' flamegraph; do
 		"$KYMO" $args -i $file >"$scratch/out" 2>"$scratch/err"
 		! LC_ALL=C grep -qaP '[\x00-\x08\x0b-\x1f\x7f]' "$scratch/out" "$scratch/err" &&

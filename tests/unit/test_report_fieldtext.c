@@ -141,6 +141,26 @@ static void test_names(void **state)
 	fixture_close(&f);
 }
 
+static void test_results(void **state)
+{
+	struct field_desc address = { .name = "ret", .type = FIELD_SIGNED, .role = ROLE_RESULT,
+				      .hint = HINT_HEX, .unit = "" };
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	expect(&f, &address, &(struct fieldtext_value) { .number = (uint64_t)-12 },
+	       "-12 (ENOMEM)", "-12 (ENOMEM)", "-12", "-12");
+	expect(&f, &address, &(struct fieldtext_value) { .number = 0x7f00 }, "0x7f00", "0x7f00",
+	       "32512", "32512");
+	/* A number without a sign is none of an error. */
+	address.type = FIELD_UNSIGNED;
+	expect(&f, &address, &(struct fieldtext_value) { .number = (uint64_t)-12 },
+	       "0xfffffffffffffff4", "0xfffffffffffffff4", "18446744073709551604",
+	       "18446744073709551604");
+	fixture_close(&f);
+}
+
 static void test_numbers(void **state)
 {
 	struct fixture f;
@@ -245,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_floats),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_ids),
