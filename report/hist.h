@@ -10,7 +10,7 @@
 #include "format/diag.h"
 #include "report/groups.h"
 #include "report/histogram.h"
-#include "report/histshape.h"
+#include "report/histrows.h"
 #include "report/profile_keys.h"
 #include "report/query.h"
 

@@ -73,7 +73,7 @@ for command in $commands; do
 	result "help $command"
 done
 
-for command in report script flamegraph info; do
+for command in report script flamegraph hist info; do
 	run 2 "$command" --time && one_line && grep -q 'option --time needs an argument' "$tmp/err"
 	result "$command: an option without its argument"
 	run 1 "$command" -i "$tmp/none.kymo" && one_line && grep -q "none.kymo" "$tmp/err"
