@@ -1,6 +1,7 @@
 #include "report/query_expr.h"
 
 #include "format/block.h"
+#include "format/buckets.h"
 #include "format/expr.h"
 #include "report/names.h"
 
@@ -12,7 +13,7 @@
 #define KNOWN_BYTES 360
 
 enum source_kind {
-	SOURCE_NUMBER, SOURCE_TIME, SOURCE_TEXT, SOURCE_FRAME, SOURCE_TASK_ID,	/* columns */
+	SOURCE_NUMBER, SOURCE_TIME, SOURCE_BUCKET, SOURCE_TEXT, SOURCE_FRAME, SOURCE_TASK_ID,	/* columns */
 	SOURCE_EVENT,
 	/* Of the task whose id is in the column. */
 	SOURCE_PID, SOURCE_TID, SOURCE_UID, SOURCE_PPID, SOURCE_COMM, SOURCE_CMDLINE,
@@ -116,6 +117,12 @@ static const struct common {
 
 #define NR_COMMONS (sizeof(commons) / sizeof(commons[0]))
 
+/* A missing column reads as 0; but a tally is about many tasks, and not about none. */
+static bool must_have(const struct trace_event *e, int role)
+{
+	return role == ROLE_DURATION || (role && e->by_role[ROLE_COUNT] >= 0);
+}
+
 /* What a filter can tell of: a number or text. */
 static bool has_value(const struct field_desc *f)
 {
@@ -128,7 +135,8 @@ static int resolve_field(struct query_expr *x, const struct field_desc *f, struc
 	switch (f->type) {
 	case FIELD_UNSIGNED:
 	case FIELD_SIGNED:
-		s->kind = f->role == ROLE_TIME ? SOURCE_TIME : SOURCE_NUMBER;
+		s->kind = f->role == ROLE_TIME ? SOURCE_TIME :
+			  f->role == ROLE_BUCKET ? SOURCE_BUCKET : SOURCE_NUMBER;
 		*type = f->type == FIELD_SIGNED ? EXPR_SIGNED : EXPR_UNSIGNED;
 		return 0;
 	case FIELD_STRING:
@@ -166,7 +174,7 @@ static int resolve(void *ctx, const char *name, uint32_t var, enum expr_type *ty
 		s->kind = commons[i].kind;
 		s->field = commons[i].role ? e->by_role[commons[i].role] : -1;
 		*type = commons[i].type;
-		return commons[i].role == ROLE_DURATION && s->field < 0 ? -ENOENT : 0;
+		return s->field < 0 && must_have(e, commons[i].role) ? -ENOENT : 0;
 	}
 	return -ENOENT;
 }
@@ -268,6 +276,20 @@ static void add_known(char *known, const char *name)
 	strcat(known, name);
 }
 
+/* Whether an event that is wanted has what the name needs. */
+static bool is_known(struct trace *t, query_expr_event_fn wanted, void *ctx, int role)
+{
+	if (!role)
+		return true;
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		const struct trace_event *e = trace_event_at(t, i);
+
+		if (wanted(ctx, e) && (e->by_role[role] >= 0 || !must_have(e, role)))
+			return true;
+	}
+	return false;
+}
+
 static void list_known(struct trace *t, query_expr_event_fn wanted, void *ctx, char *known)
 {
 	known[0] = '\0';
@@ -279,7 +301,7 @@ static void list_known(struct trace *t, query_expr_event_fn wanted, void *ctx, c
 				add_known(known, e->fields[f].name);
 	}
 	for (size_t i = 0; i < NR_COMMONS; i++)
-		if (commons[i].role != ROLE_DURATION)
+		if (is_known(t, wanted, ctx, commons[i].role))
 			add_known(known, commons[i].name);
 }
 
@@ -360,6 +382,10 @@ static struct expr_value get(void *ctx, uint32_t var)
 		return (struct expr_value) { .number = value };
 	case SOURCE_TIME:
 		return (struct expr_value) { .number = value - x->start_ns };
+	case SOURCE_BUCKET:
+		return (struct expr_value) {
+			.number = (uint64_t)buckets_signed_middle((int32_t)value)
+		};
 	case SOURCE_TEXT:
 		return text_value(x->trace, (uint32_t)value);
 	case SOURCE_FRAME:

@@ -125,8 +125,77 @@ static bool wants_event(void *ctx, const struct trace_event *e)
 	return query_filter_event(ctx, e);
 }
 
+/* A number or, of "comm", text.  -1: there is none. */
+static int field_named(const struct trace_event *e, const char *name)
+{
+	uint8_t type = strcmp(name, "comm") ? FIELD_UNSIGNED : FIELD_STRING;
+
+	for (uint32_t i = 0; i < e->nr_fields; i++)
+		if (!strcmp(e->fields[i].name, name) &&
+		    (e->fields[i].type == type ||
+		     (e->fields[i].type == FIELD_SIGNED && type == FIELD_UNSIGNED)))
+			return (int)i;
+	return -1;
+}
+
+static int cpu_field(const struct trace_event *e)
+{
+	int field = e->by_role[ROLE_CPU];
+
+	return field < 0 ? field_named(e, "cpu") : field;
+}
+
+/* Other records than those of a tally are of CPU 0 if they have no such column. */
+static bool tells_cpu(const struct trace_event *e)
+{
+	return cpu_field(e) >= 0 || e->by_role[ROLE_COUNT] < 0;
+}
+
+/* Whether the records of the event can be chosen by what was asked for. */
+static bool can_choose(const struct query_filter *f, const struct trace_event *e,
+		       const char **lacks)
+{
+	bool has_task = e->by_role[ROLE_TASK] >= 0;
+
+	if (f->cpus.nr && !tells_cpu(e))
+		*lacks = "cpu";
+	else if (f->pids.nr && !has_task && field_named(e, "pid") < 0)
+		*lacks = "pid";
+	else if (f->tids.nr && !has_task && field_named(e, "tid") < 0)
+		*lacks = "tid";
+	else if (f->comms.nr && !has_task && field_named(e, "comm") < 0)
+		*lacks = "comm";
+	else
+		return true;
+	return false;
+}
+
+/* An answer of nothing would read as if there were nothing. */
+static int check_choice(struct query_filter *f, struct trace *t, struct diag *d)
+{
+	const struct trace_event *last = NULL;
+	const char *lacks = NULL;
+
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		const struct trace_event *e = trace_event_at(t, i);
+
+		if (!query_filter_event(f, e))
+			continue;
+		if (can_choose(f, e, &lacks))
+			return 0;
+		last = e;
+	}
+	if (!last)
+		return 0;
+	return diag_set(d, -EINVAL, "records of '%s' cannot be chosen by %s: they do not tell it%s",
+			last->name, lacks, last->by_role[ROLE_COUNT] < 0 ? "" :
+			" (a tally does if it is recorded with by=pid,tid,comm or cpu)");
+}
+
 int query_filter_check_events(struct query_filter *f, struct trace *t, struct diag *d)
 {
+	int err;
+
 	for (size_t p = 0; p < f->events.nr; p++) {
 		size_t i = 0;
 
@@ -136,6 +205,9 @@ int query_filter_check_events(struct query_filter *f, struct trace *t, struct di
 		if (i == trace_nr_events(t))
 			return query_filter_complain_event(f->events.names[p], t, d);
 	}
+	err = check_choice(f, t, d);
+	if (err)
+		return err;
 	return f->expr ? query_expr_check(f->expr, t, wants_event, f, d) : 0;
 }
 
@@ -194,6 +266,24 @@ static bool sieve_task(const struct sieve *s, uint64_t id, const void *arg)
 	return id < s->f->nr_tasks && s->f->task_passes[id];
 }
 
+static bool sieve_pid(const struct sieve *s, uint64_t pid, const void *arg)
+{
+	(void)arg;
+	return query_list_has(&s->f->pids, pid);
+}
+
+static bool sieve_tid(const struct sieve *s, uint64_t tid, const void *arg)
+{
+	(void)arg;
+	return query_list_has(&s->f->tids, tid);
+}
+
+static bool sieve_comm(const struct sieve *s, uint64_t id, const void *arg)
+{
+	(void)arg;
+	return query_list_match(&s->f->comms, trace_text(s->b->trace, (uint32_t)id));
+}
+
 static bool sieve_cpu(const struct sieve *s, uint64_t cpu, const void *arg)
 {
 	(void)arg;
@@ -246,6 +336,37 @@ sieve_column(struct sieve *s, int field, sieve_fn passes, const void *arg)
 	return 0;
 }
 
+/* A record without a task may still say whose it is, as a tally by comm does. */
+static int sieve_named(struct sieve *s)
+{
+	const struct trace_event *e = s->b->event;
+	const struct query_filter *f = s->f;
+	int pid = field_named(e, "pid"), tid = field_named(e, "tid");
+	int comm = field_named(e, "comm"), err = 0;
+
+	/* What does not tell it cannot be meant. */
+	if ((f->pids.nr && pid < 0) || (f->tids.nr && tid < 0) || (f->comms.nr && comm < 0))
+		s->nr = 0;
+	if (f->pids.nr)
+		err = sieve_column(s, pid, sieve_pid, NULL);
+	if (!err && f->tids.nr)
+		err = sieve_column(s, tid, sieve_tid, NULL);
+	if (!err && f->comms.nr)
+		err = sieve_column(s, comm, sieve_comm, NULL);
+	return err;
+}
+
+static int sieve_whose(struct sieve *s)
+{
+	int field = s->b->event->by_role[ROLE_TASK];
+	int err;
+
+	if (field < 0)
+		return sieve_named(s);
+	err = update_tasks(s->f, s->b->trace);
+	return err ? err : sieve_column(s, field, sieve_task, NULL);
+}
+
 static int reserve_rows(struct query_filter *f, size_t nr)
 {
 	uint32_t *rows;
@@ -279,13 +400,12 @@ int query_filter_rows(struct query_filter *f, struct trace_batch *b,
 	struct sieve s = { .f = f, .b = b, .all = true, .nr = b->nr };
 	int err = reserve_rows(f, b->nr);
 
-	if (!err && filters_tasks(f)) {
-		err = update_tasks(f, b->trace);
-		if (!err)
-			err = sieve_column(&s, by_role[ROLE_TASK], sieve_task, NULL);
-	}
+	if (!err && filters_tasks(f))
+		err = sieve_whose(&s);
+	if (!err && f->cpus.nr && !tells_cpu(b->event))
+		s.nr = 0;
 	if (!err && f->cpus.nr)
-		err = sieve_column(&s, by_role[ROLE_CPU], sieve_cpu, NULL);
+		err = sieve_column(&s, cpu_field(b->event), sieve_cpu, NULL);
 	if (!err && (b->first_ns < span->first_ns || b->last_ns > span->last_ns))
 		err = sieve_column(&s, by_role[ROLE_TIME], sieve_time, range);
 	if (!err && f->expr && s.nr)
