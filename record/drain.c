@@ -80,6 +80,8 @@ static void take_note(struct drain *dr, const struct note *n)
 			kernelmap_add(dr->kernel, n->text, n->ksymbol.start,
 				      n->ksymbol.size_bytes);
 		stacks_kernel_changed(dr->stacks);
+		if (dr->opts.graph)
+			ftgraph_kernel_changed(dr->opts.graph);
 		if (dr->probes)
 			probedrain_kernel_changed(dr->probes);
 		return;
@@ -351,6 +353,7 @@ static int announce_graph(struct drain *dr)
 {
 	const struct ftgraph_drain to = {
 		.writer = dr->opts.writer, .tasks = dr->tasks, .stacks = dr->stacks,
+		.kernel = dr->kernel, .symbolizer = dr->symbolizer,
 	};
 
 	return ftgraph_begin(dr->opts.graph, &to);

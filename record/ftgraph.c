@@ -15,6 +15,8 @@
 #define CPU_BYTES (4u << 20)
 /* Every event begins with its number, 2 bytes, and the thread at 4. */
 #define COMMON_BYTES 8
+#define MAX_PAD_BYTES 16
+#define NR_STARTS 4096		/* 1 << 12 */
 /* What nobody knows the CPU of. */
 #define NO_CPU UINT32_MAX
 
@@ -31,6 +33,10 @@ struct shape {
 	struct place function, depth, call_time, return_time;
 };
 
+struct start {
+	uint64_t address, start;
+};
+
 struct ftgraph {
 	struct target *target;
 	struct ftcontrol *control;
@@ -41,6 +47,7 @@ struct ftgraph {
 	uint32_t event, gap_frame;
 	uint64_t nr_records, nr_refused, nr_lost;
 	bool refuse;
+	struct start starts[NR_STARTS];
 	/* As far as losses are in the file. */
 	uint64_t since_ns, *written_cpus;
 	struct {
@@ -61,6 +68,32 @@ static uint64_t number(const struct ftring_event *e, struct place p)
 	}
 	memcpy(&v4, e->data + p.offset, sizeof(v4));
 	return v4;
+}
+
+/*
+ * The tracer says where the function calls it, which is behind the first instruction
+ * where that one is a landing pad of indirect branches.
+ */
+static uint64_t start_of(struct ftgraph *g, uint64_t address)
+{
+	struct start *s = &g->starts[address * UINT64_C(0x9e3779b97f4a7c15) >> 52];
+	uint64_t offset = 0;
+	struct symbol sym;
+	uint32_t module;
+
+	if (s->address == address)
+		return s->start;
+	module = kernelmap_find(g->to.kernel, address, &offset);
+	*s = (struct start){ address, address };
+	if (module && symbolizer_find(g->to.symbolizer, module, offset, &sym) == 0 &&
+	    offset - sym.start <= MAX_PAD_BYTES)
+		s->start -= offset - sym.start;
+	return s->start;
+}
+
+void ftgraph_kernel_changed(struct ftgraph *g)
+{
+	memset(g->starts, 0, sizeof(g->starts));
 }
 
 static bool fits(const struct ftring_event *e, struct place p)
@@ -89,7 +122,7 @@ static void take_entry(struct ftgraph *g, const struct ftring_event *e)
 	if (gap)
 		stack = writer_stack(g->to.writer, stack, g->gap_frame);
 	call->stack = writer_stack(g->to.writer, stack,
-				   stacks_frame(g->to.stacks, NULL, function));
+				   stacks_frame(g->to.stacks, NULL, start_of(g, function)));
 }
 
 static void put_record(struct ftgraph *g, const struct ftring_event *e, uint32_t tid,
@@ -106,7 +139,7 @@ static void put_record(struct ftgraph *g, const struct ftring_event *e, uint32_t
 	values[COLUMN_CPU] = e->cpu;
 	values[COLUMN_TASK] = task->id;
 	values[COLUMN_STACK] = call->stack;
-	values[COLUMN_FUNCTION] = stacks_frame(g->to.stacks, NULL, function);
+	values[COLUMN_FUNCTION] = stacks_frame(g->to.stacks, NULL, start_of(g, function));
 	values[COLUMN_DURATION] = call->duration_ns;
 	values[COLUMN_SELF] = call->self_ns;
 	values[COLUMN_DEPTH] = call->depth;

@@ -32,6 +32,8 @@ struct ftgraph_drain {		/* borrowed from then on */
 	struct writer *writer;
 	struct tasks *tasks;
 	struct stacks *stacks;
+	struct kernelmap *kernel;
+	struct symbolizer *symbolizer;
 };
 
 /*
@@ -47,6 +49,8 @@ int ftgraph_enable(struct ftgraph *g, struct diag *d);
 void ftgraph_disable(struct ftgraph *g);
 /* All records up to that time that have come; after the last one, ftgraph_end(). */
 void ftgraph_run(struct ftgraph *g, uint64_t until_ns);
+/* Kernel code came or went: addresses mean something else now. */
+void ftgraph_kernel_changed(struct ftgraph *g);
 /* Calls that are under way will have no end any more. */
 void ftgraph_end(struct ftgraph *g);
 uint32_t ftgraph_event(const struct ftgraph *g);
