@@ -34,7 +34,8 @@ int parse_seconds(const char *arg, uint64_t *ns, const char *what)
 	static const struct {
 		const char *suffix;
 		double ns;
-	} units[] = { { "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "m", 60e9 },
+	} units[] = { { "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 },
+		      { "m", 60e9 },
 		      { "h", 3600e9 } };
 	char *end;
 	double v = strtod(arg, &end);

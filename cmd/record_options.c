@@ -58,20 +58,49 @@ static int set_events(void *opts, const char *arg)
 	return 0;
 }
 
+static struct session_event *last_event(struct record_opts *o, const char *option)
+{
+	if (o->nr_events)
+		return &o->events[o->nr_events - 1];
+	command_complain("%s follows the -e that it belongs to", option);
+	return NULL;
+}
+
 static int set_filter(void *opts, const char *arg)
 {
-	struct record_opts *o = opts;
-	struct session_event *e = o->nr_events ? &o->events[o->nr_events - 1] : NULL;
+	struct session_event *e = last_event(opts, "--filter");
 
-	if (!e) {
-		command_complain("--filter follows the -e that it belongs to");
+	if (!e)
 		return EXIT_USAGE;
-	}
 	if (e->filter) {
 		command_complain("event '%s' has two filters: join them with &&", e->text);
 		return EXIT_USAGE;
 	}
 	e->filter = arg;
+	return 0;
+}
+
+static int set_min(void *opts, const char *arg)
+{
+	struct session_event *e = last_event(opts, "--min");
+
+	return e ? parse_seconds(arg, &e->min_ns, "the least duration") : EXIT_USAGE;
+}
+
+static int set_max(void *opts, const char *arg)
+{
+	struct session_event *e = last_event(opts, "--max");
+
+	return e ? parse_seconds(arg, &e->max_ns, "the greatest duration") : EXIT_USAGE;
+}
+
+static int set_tally(void *opts, const char *arg)
+{
+	struct session_event *e = last_event(opts, "--tally");
+
+	if (!e)
+		return EXIT_USAGE;
+	e->tally = arg;
 	return 0;
 }
 
@@ -250,6 +279,10 @@ static const struct option_row rows[] = {
 	{ 0, "graph", "FUNCTIONS", "every call in the kernel of and below these functions, with durations "
 	  "(names, globs, commas)", set_graph },
 	{ 0, "depth", "N", "of --graph: no deeper than N calls", set_depth },
+	{ 0, "min", "TIME", "of the span before: only those that took at least TIME (5ms)", set_min },
+	{ 0, "max", "TIME", "of the span before: only those that took at most TIME", set_max },
+	{ 0, "tally", "SPEC", "of the event before: no records, but sums in the kernel: "
+	  "'by=comm; hist=duration; every=1s'", set_tally },
 	{ 'a', "all-cpus", NULL, "the whole machine (default without a target)", set_all },
 	{ 'C', "cpu", "LIST", "the whole of these CPUs, such as 0,2-3", set_cpus },
 	{ 'G', "cgroup", "PATH", "tasks in this cgroup (v2) and below", set_cgroup },

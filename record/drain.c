@@ -209,6 +209,8 @@ static int take_round(struct drain *dr, uint64_t until_ns, struct diag *d)
 		return diag_set(d, err, "cannot read the samples: %s", strerror(-err));
 	take_notes(dr, dr->round_ns);
 	take_probes(dr, dr->round_ns);
+	if (dr->probes)
+		probedrain_run_tallies(dr->probes, hostinfo_now_ns(), false);
 	return 0;
 }
 
@@ -244,6 +246,8 @@ int drain_flush(struct drain *dr, uint64_t now_ns)
 {
 	uint64_t safe_ns = dr->round_ns > SETTLE_NS ? dr->round_ns - SETTLE_NS : 0;
 
+	if (dr->probes && probing_spans(dr->opts.probing))
+		spanmaps_sweep(probing_spans(dr->opts.probing));
 	stacks_name_frames(dr->stacks);
 	write_modules(dr);
 	losses_write(dr->losses, dr->opts.writer, now_ns);
@@ -268,10 +272,20 @@ int drain_finish(struct drain *dr)
 		poll(NULL, 0, LAST_TRY_MS);
 		err = take_round(dr, hostinfo_now_ns(), NULL);
 	}
+	if (dr->probes) {
+		probedrain_run_tallies(dr->probes, hostinfo_now_ns(), true);
+		losses_close_spans(dr->losses);
+	}
 	tasks_finish(dr->tasks);
 	if (dr->opts.graph)
 		ftgraph_end(dr->opts.graph);
 	return err ? err : drain_flush(dr, hostinfo_now_ns());
+}
+
+void drain_begin(struct drain *dr, uint64_t now_ns)
+{
+	if (dr->probes)
+		probedrain_begin_tallies(dr->probes, now_ns);
 }
 
 int drain_snapshot(struct drain *dr, struct diag *d)
@@ -294,9 +308,12 @@ void drain_get_counts(const struct drain *dr, struct drain_counts *counts)
 {
 	counts->records = dr->nr_records + (dr->probes ? probedrain_records(dr->probes) : 0);
 	counts->lost = losses_total(dr->losses);
+	losses_unpaired(dr->losses, &counts->no_start, &counts->no_end);
 	if (dr->opts.graph) {
 		counts->records += ftgraph_records(dr->opts.graph);
 		counts->lost += ftgraph_lost(dr->opts.graph);
+		counts->no_start += ftgraph_no_start(dr->opts.graph);
+		counts->no_end += ftgraph_no_end(dr->opts.graph);
 	}
 	stacks_count(dr->stacks, &counts->frames, &counts->unresolved_frames);
 }

@@ -39,6 +39,8 @@ int drain_open(struct drain **out, const struct drain_opts *opts, struct diag *d
 const char *drain_note(const struct drain *dr);
 /* The processes that exist now; call it after the side band was enabled. */
 int drain_snapshot(struct drain *dr, struct diag *d);
+/* Probes are on from now. */
+void drain_begin(struct drain *dr, uint64_t now_ns);
 /* Takes what is there. */
 int drain_run(struct drain *dr, struct diag *d);
 /* Names new frames, counts losses and writes all of it out. */
@@ -47,6 +49,7 @@ int drain_flush(struct drain *dr, uint64_t now_ns);
 int drain_finish(struct drain *dr);
 struct drain_counts {
 	uint64_t records, lost, frames, unresolved_frames;
+	uint64_t no_start, no_end;	/* spans of which one side was seen */
 };
 
 void drain_get_counts(const struct drain *dr, struct drain_counts *counts);

@@ -23,6 +23,9 @@ static int add_sampled(struct eventlist *l, const struct session_opts *o,
 	if (spec->fields)
 		return diag_set(d, -EINVAL, "event '%s' is sampled: it has no list of fields",
 				spec->text);
+	if (e->tally || e->min_ns || e->max_ns)
+		return diag_set(d, -EINVAL, "event '%s' is sampled: %s is for probes and spans",
+				spec->text, e->tally ? "--tally" : "--min and --max");
 	err = sampled_parse(s, spec->what, d);
 	if (err)
 		return -EINVAL;
@@ -52,6 +55,9 @@ static int add_probe(struct eventlist *l, const struct session_opts *o,
 		return diag_set(d, -ENOMEM, "out of memory");
 	l->probes = more;
 	spec->filter = e->filter;
+	spec->tally = e->tally;
+	spec->min_ns = e->min_ns;
+	spec->max_ns = e->max_ns;
 	spec->kernel_stack = choose(e->kernel_stack, o->kernel_stack, false);
 	spec->user_stack = choose(e->user_stack, o->user_stack, false);
 	l->probes[l->nr_probes++] = *spec;

@@ -26,7 +26,11 @@ void losses_output(struct losses *l, uint32_t cpu, uint32_t event);
 void losses_output_probe(struct losses *l, uint32_t cpu, uint32_t probe);
 /* Writes what was lost since the last call. */
 void losses_write(struct losses *l, struct writer *w, uint64_t now_ns);
+/* Programs are done: starts of spans that still wait never get their ends. */
+void losses_close_spans(struct losses *l);
 /* Records lost so far, side band notes left out. */
 uint64_t losses_total(const struct losses *l);
+/* Spans of which only one side was seen, so far. */
+void losses_unpaired(const struct losses *l, uint64_t *no_start, uint64_t *no_end);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "record/stacktrim.h"
+#include "record/tallydrain.h"
 
 /* Columns that every event has; the probe's own follow. */
 enum { COLUMN_TIME, COLUMN_CPU, COLUMN_TASK, COLUMN_STACK, NR_COMMON };
@@ -16,13 +17,22 @@ struct column {
 	uint32_t offset;
 };
 
+/* The stacks of a record, or of one side of a span. */
+struct stack_place {
+	bool kernel, user;
+	uint32_t kernel_count_offset, user_count_offset;
+};
+
 struct source {
 	uint32_t event;			/* id in the file */
 	uint32_t first;			/* column of the first field */
 	uint32_t nr_columns;		/* of the fields */
+	uint32_t nr_start;		/* of them, those of a span's start */
 	struct column *columns;
-	bool has_stack, kernel_stack, user_stack;
-	uint32_t kernel_count_offset, user_count_offset, fixed_bytes;
+	bool has_stack;
+	struct stack_place start_stack, stack;
+	uint32_t fixed_bytes;
+	struct tallydrain *tally;	/* NULL: records */
 };
 
 /* Who ran last, by CPU: nearly every record is of the same thread as the one before. */
@@ -116,25 +126,27 @@ static uint64_t take_text(struct probedrain *pd, const struct source *s, const s
 	return id;
 }
 
-static uint32_t take_stack(struct probedrain *pd, const struct source *s,
-			   const struct probe_record *rec, struct pieces *p,
-			   const struct process *process)
+static void take_stack(struct probedrain *pd, const struct stack_place *place,
+		       const struct probe_record *rec, struct pieces *p,
+		       const struct process *process)
 {
 	struct stacks_raw raw = { (const __u64 *)(const void *)p->at, 0, 0 };
 	int frames, skip;
 
-	if (s->kernel_stack)
-		raw.kernel_frames = read_length(rec, s->kernel_count_offset);
-	if (s->user_stack)
-		raw.user_frames = read_length(rec, s->user_count_offset);
+	if (!place->kernel && !place->user)
+		return;
+	if (place->kernel)
+		raw.kernel_frames = read_length(rec, place->kernel_count_offset);
+	if (place->user)
+		raw.user_frames = read_length(rec, place->user_count_offset);
 	frames = (raw.kernel_frames > 0 ? raw.kernel_frames : 0) +
 		 (raw.user_frames > 0 ? raw.user_frames : 0);
-	if ((size_t)frames * sizeof(*raw.ips) > (size_t)(p->end - p->at))
-		return 0;
+	if (!next_piece(p, frames * (int32_t)sizeof(*raw.ips)) && frames)
+		return;
 	skip = stacktrim_count(&pd->trim, raw.ips, raw.kernel_frames);
 	raw.ips += skip;
 	raw.kernel_frames -= skip;
-	return stacks_intern(pd->opts.stacks, process, &raw);
+	pd->values[COLUMN_STACK] = stacks_intern(pd->opts.stacks, process, &raw);
 }
 
 static void take_fields(struct probedrain *pd, const struct source *s,
@@ -145,9 +157,13 @@ static void take_fields(struct probedrain *pd, const struct source *s,
 	};
 	uint64_t *to = pd->values + s->first;
 
+	if (s->has_stack)
+		pd->values[COLUMN_STACK] = 0;
 	for (uint32_t i = 0; i < s->nr_columns; i++) {
 		const struct column *c = &s->columns[i];
 
+		if (i == s->nr_start)
+			take_stack(pd, &s->start_stack, rec, &p, task->process);
 		if (c->result != RESULT_NUMBER) {
 			to[i] = take_text(pd, s, c, &p, read_length(rec, c->offset));
 			continue;
@@ -156,8 +172,9 @@ static void take_fields(struct probedrain *pd, const struct source *s,
 		if (c->is_code)
 			to[i] = stacks_frame(pd->opts.stacks, task->process, to[i]);
 	}
-	if (s->has_stack)
-		pd->values[COLUMN_STACK] = take_stack(pd, s, rec, &p, task->process);
+	if (s->nr_start == s->nr_columns)
+		take_stack(pd, &s->start_stack, rec, &p, task->process);
+	take_stack(pd, &s->stack, rec, &p, task->process);
 }
 
 static struct task *find_task(struct probedrain *pd, uint32_t cpu,
@@ -179,7 +196,7 @@ static void on_record(void *ctx, uint32_t cpu, const struct probe_record *rec)
 	const struct source *s;
 	struct task *task;
 
-	if (rec->probe >= pd->nr_sources)
+	if (rec->probe >= pd->nr_sources || pd->sources[rec->probe].tally)
 		return;
 	s = &pd->sources[rec->probe];
 	task = pd->refuse ? NULL : find_task(pd, cpu, rec);
@@ -205,6 +222,20 @@ void probedrain_run(struct probedrain *pd, uint64_t until_ns)
 
 	for (uint32_t lane = 0; lane < nr; lane++)
 		proberings_take(pd->rings, lane, until_ns, on_record, pd);
+}
+
+void probedrain_begin_tallies(struct probedrain *pd, uint64_t now_ns)
+{
+	for (size_t i = 0; i < pd->nr_sources; i++)
+		if (pd->sources[i].tally)
+			tallydrain_begin(pd->sources[i].tally, now_ns);
+}
+
+void probedrain_run_tallies(struct probedrain *pd, uint64_t now_ns, bool last)
+{
+	for (size_t i = 0; i < pd->nr_sources; i++)
+		if (pd->sources[i].tally)
+			tallydrain_run(pd->sources[i].tally, now_ns, last);
 }
 
 bool probedrain_is_done(const struct probedrain *pd)
@@ -236,7 +267,12 @@ void probedrain_kernel_changed(struct probedrain *pd)
 
 uint64_t probedrain_records(const struct probedrain *pd)
 {
-	return pd->nr_records;
+	uint64_t nr = pd->nr_records;
+
+	for (size_t i = 0; i < pd->nr_sources; i++)
+		if (pd->sources[i].tally)
+			nr += tallydrain_hits(pd->sources[i].tally);
+	return nr;
 }
 
 /* --- life --------------------------------------------------------------------------------- */
@@ -250,37 +286,82 @@ static uint8_t file_type(const struct probe_field *f)
 	return f->is_code ? FIELD_FRAME : f->is_signed ? FIELD_SIGNED : FIELD_UNSIGNED;
 }
 
+static void add_column(struct source *s, struct field_desc *fields, const struct probe_field *f)
+{
+	s->columns[s->nr_columns] = (struct column){
+		f->result, f->size, f->class, f->is_signed, f->is_code, f->offset,
+	};
+	fields[s->first + s->nr_columns++] = (struct field_desc){
+		f->name, file_type(f), f->role, f->hint, f->class, f->unit ? f->unit : "",
+		f->values,
+	};
+}
+
+static struct stack_place place_of(const struct probe *p)
+{
+	return (struct stack_place){
+		p->kernel_stack, p->user_stack, p->kernel_count_offset, p->user_count_offset,
+	};
+}
+
+static void add_duration(struct source *s, struct field_desc *fields)
+{
+	s->columns[s->nr_columns] = (struct column){
+		.result = RESULT_NUMBER, .size = 8, .offset = PROBE_DURATION_OFFSET,
+	};
+	fields[s->first + s->nr_columns++] = (struct field_desc){
+		"duration", FIELD_UNSIGNED, ROLE_DURATION, 0, 0, "ns", NULL,
+	};
+}
+
 static int announce(struct probedrain *pd, struct source *s, const struct probe *p)
 {
 	struct field_desc fields[MAX_COLUMNS] = {
-		[COLUMN_TIME] = { "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns" },
-		[COLUMN_CPU] = { "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "" },
-		[COLUMN_TASK] = { "task", FIELD_TASK, ROLE_TASK, 0, 0, "" },
-		[COLUMN_STACK] = { "stack", FIELD_STACK, ROLE_STACK, 0, 0, "" },
+		[COLUMN_TIME] = { "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		[COLUMN_CPU] = { "cpu", FIELD_UNSIGNED, ROLE_CPU, 0, 0, "", NULL },
+		[COLUMN_TASK] = { "task", FIELD_TASK, ROLE_TASK, 0, 0, "", NULL },
+		[COLUMN_STACK] = { "stack", FIELD_STACK, ROLE_STACK, 0, 0, "", NULL },
 	};
 	struct event_desc desc = { .name = p->name, .fields = fields, .format = p->format };
+	const struct probe *start = p->span ? p->span->start : NULL;
+	size_t nr = p->nr_fields + (start ? start->nr_fields + 1 : 0);
 
+	s->stack = place_of(p);
+	if (start)
+		s->start_stack = place_of(start);
+	s->has_stack = s->stack.kernel || s->stack.user || s->start_stack.kernel ||
+		       s->start_stack.user;
+	s->fixed_bytes = p->fixed_bytes;
 	s->first = s->has_stack ? NR_COMMON : COLUMN_STACK;
-	if (s->first + p->nr_fields > MAX_COLUMNS)
+	if (s->first + nr > MAX_COLUMNS)
 		return -E2BIG;
-	s->columns = calloc(p->nr_fields + 1, sizeof(*s->columns));
+	s->columns = calloc(nr + 1, sizeof(*s->columns));
 	if (!s->columns)
 		return -ENOMEM;
-	s->nr_columns = (uint32_t)p->nr_fields;
-	for (size_t i = 0; i < p->nr_fields; i++) {
-		const struct probe_field *f = &p->fields[i];
-
-		fields[s->first + i] = (struct field_desc){
-			f->name, file_type(f), f->role, f->hint, f->class,
-			f->unit ? f->unit : "", f->values,
-		};
-		s->columns[i] = (struct column){
-			f->result, f->size, f->class, f->is_signed, f->is_code, f->offset,
-		};
+	if (start) {
+		add_duration(s, fields);
+		for (size_t i = 0; i < start->nr_fields; i++)
+			add_column(s, fields, &start->fields[i]);
+		s->nr_start = s->nr_columns;
 	}
+	for (size_t i = 0; i < p->nr_fields; i++)
+		add_column(s, fields, &p->fields[i]);
 	desc.nr_fields = s->first + s->nr_columns;
 	s->event = writer_event(pd->opts.writer, &desc);
 	return s->event ? 0 : -ENOMEM;
+}
+
+static int announce_tally(struct probedrain *pd, struct source *s, const struct probe *p)
+{
+	const struct tallydrain_opts opts = {
+		.probe = p, .writer = pd->opts.writer, .tasks = pd->opts.tasks,
+		.stacks = pd->opts.stacks,
+	};
+	int err = tallydrain_open(&s->tally, &opts);
+
+	if (!err)
+		s->event = tallydrain_event(s->tally);
+	return err;
 }
 
 int probedrain_open(struct probedrain **out, const struct probedrain_opts *opts)
@@ -302,14 +383,8 @@ int probedrain_open(struct probedrain **out, const struct probedrain_opts *opts)
 	for (size_t i = 0; i < probes->nr && !err; i++) {
 		const struct probe *p = probes->list[i];
 
-		pd->sources[i] = (struct source){
-			.has_stack = p->kernel_stack || p->user_stack,
-			.kernel_stack = p->kernel_stack, .user_stack = p->user_stack,
-			.kernel_count_offset = p->kernel_count_offset,
-			.user_count_offset = p->user_count_offset,
-			.fixed_bytes = p->fixed_bytes,
-		};
-		err = announce(pd, &pd->sources[i], p);
+		err = p->tally ? announce_tally(pd, &pd->sources[i], p) :
+				 announce(pd, &pd->sources[i], p);
 	}
 	if (err) {
 		probedrain_close(pd);
@@ -323,8 +398,10 @@ void probedrain_close(struct probedrain *pd)
 {
 	if (!pd)
 		return;
-	for (size_t i = 0; i < pd->nr_sources; i++)
+	for (size_t i = 0; i < pd->nr_sources; i++) {
+		tallydrain_close(pd->sources[i].tally);
 		free(pd->sources[i].columns);
+	}
 	free(pd->sources);
 	free(pd);
 }

@@ -36,10 +36,14 @@ void probedrain_refuse(struct probedrain *pd, struct losses *losses, bool refuse
 void probedrain_run(struct probedrain *pd, uint64_t until_ns);
 /* Whether there is nothing more to come from programs that have begun. */
 bool probedrain_is_done(const struct probedrain *pd);
+/* Intervals of tallies begin; and those that are over, or are the last ones, are written. */
+void probedrain_begin_tallies(struct probedrain *pd, uint64_t now_ns);
+void probedrain_run_tallies(struct probedrain *pd, uint64_t now_ns, bool last);
 /* Tasks or mappings are about to change: what was remembered of them is forgotten. */
 void probedrain_forget(struct probedrain *pd);
 /* The kernel's code has changed. */
 void probedrain_kernel_changed(struct probedrain *pd);
+/* Records, and hits of tallies. */
 uint64_t probedrain_records(const struct probedrain *pd);
 
 #endif

@@ -8,6 +8,7 @@
 #include "record/attachset.h"
 #include "record/perfevent.h"
 #include "record/probeprog.h"
+#include "record/tally.h"
 
 /* Runs that the kernel left out: before the probe was enabled, and from then on. */
 struct missed {
@@ -18,6 +19,7 @@ struct probing {
 	struct probing_opts opts;
 	struct probes probes;
 	struct proberings *rings;
+	struct spanmaps *spans;		/* NULL: none */
 	struct attachset attached;
 	struct missed *missed;		/* by probe */
 	bool is_enabled;
@@ -37,6 +39,22 @@ static int check_names(const struct probes *set, size_t before, const struct pro
 	return 0;
 }
 
+static int check_durations(const struct probes *set, size_t before,
+			   const struct probe_spec *spec, struct diag *d)
+{
+	if (spec->min_ns && spec->max_ns && spec->min_ns > spec->max_ns)
+		return diag_set(d, -EINVAL, "no duration of '%s' is at least --min and at most "
+				"--max", spec->text);
+	for (size_t i = before; i < set->nr && (spec->min_ns || spec->max_ns); i++) {
+		if (!set->list[i]->span)
+			return diag_set(d, -EINVAL, "'%s' has no duration that --min and --max could "
+					"look at: a span has one, START..END", set->list[i]->name);
+		set->list[i]->span->min_ns = spec->min_ns;
+		set->list[i]->span->max_ns = spec->max_ns;
+	}
+	return 0;
+}
+
 static int resolve_all(struct probing *p, struct diag *d)
 {
 	int err = 0;
@@ -47,6 +65,8 @@ static int resolve_all(struct probing *p, struct diag *d)
 		err = probe_resolve(&p->probes, &p->opts.specs[i], d);
 		if (!err)
 			err = check_names(&p->probes, before, &p->opts.specs[i], d);
+		if (!err)
+			err = check_durations(&p->probes, before, &p->opts.specs[i], d);
 	}
 	return err;
 }
@@ -83,12 +103,26 @@ static int open_rings(struct probing *p, struct diag *d)
 	};
 
 	for (size_t i = 0; i < p->probes.nr; i++) {
-		size_t bytes = probeprog_max_bytes(p->probes.list[i]);
+		const struct probe *probe = p->probes.list[i];
+		size_t bytes = probe->tally ? 0 : probeprog_max_bytes(probe);
 
 		if (bytes > opts.max_record_bytes)
 			opts.max_record_bytes = bytes;
 	}
 	return proberings_open(&p->rings, &opts, d);
+}
+
+static int open_tables(struct probing *p, struct diag *d)
+{
+	struct proberings_maps maps;
+	bool spans = false;
+	int err;
+
+	proberings_maps(p->rings, &maps);
+	for (size_t i = 0; i < p->probes.nr; i++)
+		spans |= p->probes.list[i]->span != NULL;
+	err = tally_open(&p->probes, maps.nr_cpus, maps.atomics, d);
+	return err || !spans ? err : spanmaps_open(&p->spans, &p->probes, maps.nr_cpus, d);
 }
 
 static void describe_target(const struct probing *p, struct probeprog_target *t)
@@ -106,6 +140,22 @@ static void describe_target(const struct probing *p, struct probeprog_target *t)
 	}
 }
 
+static int attach_start(struct probing *p, uint32_t index, const struct probeprog_env *env,
+			struct diag *d)
+{
+	struct probe *probe = p->probes.list[index], *start = probe->span->start;
+	int err = 0;
+
+	for (size_t i = 0; i < start->nr_variants && !err; i++) {
+		struct probe_variant *v = &start->variants[i];
+
+		err = probeprog_load_start(probe, v, index, env, d);
+		if (!err)
+			err = start->kind->attach(&p->probes, start, v, &p->attached, d);
+	}
+	return err;
+}
+
 static int attach_one(struct probing *p, uint32_t index, const struct probeprog_env *env,
 		      struct diag *d)
 {
@@ -119,6 +169,8 @@ static int attach_one(struct probing *p, uint32_t index, const struct probeprog_
 		if (!err)
 			err = probe->kind->attach(&p->probes, probe, v, &p->attached, d);
 	}
+	if (!err && probe->span)
+		err = attach_start(p, index, env, d);
 	if (err)
 		diag_set(d, err, "cannot attach to '%s': %s", probe->name, strerror(-err));
 	return err;
@@ -126,7 +178,7 @@ static int attach_one(struct probing *p, uint32_t index, const struct probeprog_
 
 static int attach_all(struct probing *p, struct diag *d)
 {
-	struct probeprog_env env = { .way = proberings_way(p->rings) };
+	struct probeprog_env env = { .way = proberings_way(p->rings), .spans = p->spans };
 	int err = 0;
 
 	proberings_maps(p->rings, &env.maps);
@@ -162,6 +214,8 @@ int probing_open(struct probing **out, const struct probing_opts *opts, struct d
 		err = p->missed ? open_rings(p, d) : diag_set(d, -ENOMEM, "out of memory");
 	}
 	if (!err)
+		err = open_tables(p, d);
+	if (!err)
 		err = attach_all(p, d);
 	if (err) {
 		probing_close(p);
@@ -181,6 +235,11 @@ struct proberings *probing_rings(struct probing *p)
 	return p->rings;
 }
 
+struct spanmaps *probing_spans(struct probing *p)
+{
+	return p->spans;
+}
+
 const char *probing_note(const struct probing *p)
 {
 	return p->probes.note[0] ? p->probes.note : NULL;
@@ -192,7 +251,7 @@ static uint64_t count_missed(const struct probe *p)
 
 	for (size_t i = 0; i < p->nr_variants; i++)
 		missed += probeprog_missed(&p->variants[i]);
-	return missed;
+	return p->span ? missed + count_missed(p->span->start) : missed;
 }
 
 /* What programs miss while they do nothing anyway is no loss. */
@@ -214,6 +273,7 @@ uint64_t probing_missed(struct probing *p, uint32_t probe)
 		m->total = count_missed(p->probes.list[probe]) - m->before;
 	return m->total;
 }
+
 void probing_detach(struct probing *p)
 {
 	attachset_close(&p->attached);
@@ -225,6 +285,7 @@ void probing_close(struct probing *p)
 		return;
 	probing_detach(p);
 	probe_release_all(&p->probes);
+	spanmaps_close(p->spans);
 	proberings_close(p->rings);
 	free(p->missed);
 	free(p);

@@ -10,6 +10,7 @@
 #include "format/diag.h"
 #include "record/probe.h"
 #include "record/proberings.h"
+#include "record/spanmaps.h"
 #include "record/target.h"
 
 struct probing_opts {
@@ -37,6 +38,8 @@ struct proberings *probing_rings(struct probing *p);
 const char *probing_note(const struct probing *p);
 /* Hits that the kernel skipped while enabled, since a program already ran on that CPU. */
 uint64_t probing_missed(struct probing *p, uint32_t probe);
+/* Tables of spans, or NULL: none. */
+struct spanmaps *probing_spans(struct probing *p);
 /* Detaches; the rings and what is in them stay until probing_close(). */
 void probing_detach(struct probing *p);
 void probing_close(struct probing *p);

@@ -161,7 +161,7 @@ static const char *transport_name(enum sampler_transport t)
 static void describe_probes(struct session *s)
 {
 	const struct probes *probes = probing_probes(s->probing);
-	char key[512], text[512];
+	char key[512], text[1024];
 
 	writer_host(s->writer, "probe rings", CLASS_NONE,
 		    proberings_way_name(probing_rings(s->probing)));
@@ -169,8 +169,12 @@ static void describe_probes(struct session *s)
 		const struct probe *p = probes->list[i];
 
 		snprintf(key, sizeof(key), "probe %s", p->name);
-		snprintf(text, sizeof(text), "%s%s%s", p->method,
-			 p->filter ? ", filter " : "", p->filter ? expr_source(p->filter) : "");
+		snprintf(text, sizeof(text), "%s%s%s%s%s%s%s", p->span ? p->span->start->method : "",
+			 p->span ? " .. " : "", p->method,
+			 p->filter ? ", filter " : "", p->filter ? expr_source(p->filter) : "",
+			 p->span && p->span->start->filter ? ", start filter " : "",
+			 p->span && p->span->start->filter ?
+				 expr_source(p->span->start->filter) : "");
 		writer_host(s->writer, key, CLASS_ARGUMENT, text);
 	}
 }
@@ -303,6 +307,8 @@ static void fill_summary(struct session *s, struct session_summary *sum)
 	writer_get_stats(s->writer, &ws);
 	sum->events = counts.records - ws.refused_records;
 	sum->lost = counts.lost + ws.refused_records;
+	sum->no_start = counts.no_start;
+	sum->no_end = counts.no_end;
 	sum->frames = counts.frames;
 	sum->unresolved_frames = counts.unresolved_frames;
 	sum->bytes = ws.bytes;
@@ -342,6 +348,7 @@ static int enable(struct session *s, struct diag *d)
 {
 	int err = s->graph ? ftgraph_enable(s->graph, d) : 0;
 
+	drain_begin(s->drain, hostinfo_now_ns());
 	if (s->probing)
 		probing_enable(s->probing, true);
 	return err ? err : sampler_enable(s->sampler, d);
