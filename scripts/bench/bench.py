@@ -6,7 +6,7 @@
   make bench BENCH='views slice'    some sections only
 
 Sections: size record idle start views memory slice burst, and of events calls whole
-filters uprobes attach.  Run as root on a
+filters uprobes attach spans keys distributions.  Run as root on a
 machine that does nothing else.  FLAMEGRAPH_DIR names a folder that holds
 stackcollapse-perf.pl and flamegraph.pl, to be measured as well.
 """
@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import probes  # noqa: E402
 import reading  # noqa: E402
 import recording  # noqa: E402
+import spans  # noqa: E402
 from measure import Failed, Table, text_of, wait_for_quiet  # noqa: E402
 
 SECTIONS = {
@@ -40,6 +41,9 @@ SECTIONS = {
     "filters": probes.filters,
     "uprobes": probes.uprobes,
     "attach": probes.attach,
+    "spans": spans.spans,
+    "keys": spans.keys,
+    "distributions": spans.distributions,
 }
 
 
