@@ -104,7 +104,7 @@ static inline uint64_t rows_hits(const struct rows *r)
 	return hits;
 }
 
-/* Gives the probe a tally in the words of users; names are those of its fields in order. */
+/* Gives the probe a tally in the words of users. */
 static inline int live_tally(struct live *l, struct live_probe *lp, const char *text)
 {
 	struct tally_spec spec;
@@ -115,6 +115,59 @@ static inline int live_tally(struct live *l, struct live_probe *lp, const char *
 	err = tally_bind(&lp->p, &spec, &l->diag);
 	tally_spec_release(&spec);
 	return err;
+}
+
+static inline int live_variable_is_id(void *ctx, const char *name, uint32_t var, enum expr_type *type)
+{
+	struct live_probe *lp = ctx;
+
+	(void)name, (void)var;
+	lp->v.filter_values[var] = (struct probe_value){
+		.steps = { { .op = FETCH_CTX, .size = 8, .value = 8 } }, .nr_steps = 1,
+		.result = RESULT_NUMBER, .size = 8,
+	};
+	*type = EXPR_UNSIGNED;
+	return 0;
+}
+
+static inline void live_name_fields(struct live_probe *lp, const char *const *names)
+{
+	for (size_t i = 0; i < lp->p.nr_fields; i++)
+		lp->fields[i].name = strdup(names[i]);
+}
+
+static inline void live_forget_names(struct live_probe *lp)
+{
+	for (size_t i = 0; i < lp->p.nr_fields; i++)
+		free(lp->fields[i].name);
+}
+
+/* sys_enter of getppid alone. */
+static inline void live_open_enter(struct live *l, struct live_probe **enter)
+{
+	static struct probe_value values[2];
+	char text[64];
+
+	live_init(l);
+	if (live_add_typed(l, "sys_enter", enter)) {
+		print_message("# skip: no typed tracepoints\n");
+		skip();
+	}
+	(*enter)->v.filter_values = values;
+	snprintf(text, sizeof(text), "id == %d", SYS_getppid);
+	assert_int_equal(expr_parse(&(*enter)->p.filter, text, NULL), 0);
+	assert_int_equal(expr_bind((*enter)->p.filter, live_variable_is_id, *enter, NULL, NULL), 0);
+}
+
+static inline void live_close_tally(struct live *l)
+{
+	for (uint32_t i = 0; i < l->nr_probes; i++) {
+		live_forget_names(&l->probes[i]);
+		live_forget_names(&l->starts[i]);
+		expr_free(l->probes[i].p.filter);
+		tally_free(l->probes[i].p.tally);
+	}
+	live_close(l);
 }
 
 #endif
