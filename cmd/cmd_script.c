@@ -5,6 +5,7 @@
 #include "cmd/parse.h"
 #include "cmd/query_options.h"
 #include "report/script.h"
+#include "report/script_slowest.h"
 
 struct script_command {
 	struct view_opts view;
@@ -51,6 +52,13 @@ static int set_limit(void *opts, const char *arg)
 			    "a number of records");
 }
 
+static int set_slowest(void *opts, const char *arg)
+{
+	return parse_number(arg, 1, SCRIPT_SLOWEST_MAX,
+			    &((struct script_command *)opts)->script.slowest,
+			    "a number of records");
+}
+
 static int set_json(void *opts, const char *arg)
 {
 	(void)arg;
@@ -74,6 +82,8 @@ static const struct option_row rows[] = {
 	{ 0, "ns", NULL, "times with nanoseconds", set_ns },
 	{ 0, "reltime", NULL, "times from the start of the trace", set_reltime },
 	{ 0, "limit", "N", "stop after N records", set_limit },
+	{ 0, "slowest", "N", "only the N records that took longest, longest first",
+	  set_slowest },
 	{ 0, "json", NULL, "one JSON object a line", set_json },
 	{ 0, "csv", NULL, "comma-separated values with a header", set_csv },
 	{ 0 },

@@ -8,6 +8,7 @@
 #include "report/escape.h"
 #include "report/script_graph.h"
 #include "report/script_private.h"
+#include "report/script_slowest.h"
 
 #define STACK_CACHE_BYTES (16u << 20)
 #define FRAME_CACHE_BYTES (1u << 20)
@@ -304,7 +305,8 @@ static int put_csv_header(struct script *s)
 /* Calls with a depth are shown as a graph, unless the user wants certain fields. */
 static bool is_graph(const struct script *s, const struct trace_event *e)
 {
-	return s->opts->format == SCRIPT_TEXT && !s->opts->fields && script_graph_takes(e);
+	return s->opts->format == SCRIPT_TEXT && !s->opts->fields && !s->opts->slowest &&
+	       script_graph_takes(e);
 }
 
 static int put_record_graph(struct script *s, const struct query_record *r)
@@ -387,7 +389,8 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 	bytebuf_init(&s.scratch_stack);
 	err = script_init(&s, d);
 	if (!err)
-		err = query_each_record(q, put_record, &s, d);
+		err = opts->slowest ? script_slowest_each(q, opts->slowest, put_record, &s, d) :
+				      query_each_record(q, put_record, &s, d);
 	if (err == ENOUGH)
 		err = 0;
 	if (!err && s.graph)
@@ -395,7 +398,8 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 	if (!err && !s.nr_records)
 		err = begin(&s);
 	query_count_frames(q, s.frames, s.unresolved);
-	query_count_truncated(q, s.truncated);
+	/* A share of all records cannot be told from a few. */
+	query_count_truncated(q, opts->slowest ? 0 : s.truncated);
 	if (!err)
 		err = names_error(s.names);
 	if (!err && !s.opts->limit)

@@ -20,6 +20,7 @@ struct script_opts {
 	bool ns;		/* nanoseconds in text, not microseconds */
 	bool relative;		/* times from the start of the trace */
 	uint64_t limit;		/* records; 0: all */
+	uint64_t slowest;	/* so many, the longest first; 0: all, as time goes by */
 };
 
 /* -EINVAL, with d set, when a field is unknown. */
