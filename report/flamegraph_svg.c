@@ -5,6 +5,7 @@
 #include "report/flamegraph.css.h"
 #include "report/flamegraph.js.h"
 #include "report/number.h"
+#include "report/textcut.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -116,34 +117,11 @@ static unsigned int shade(const struct bytebuf *name)
 	return (hash ^ hash >> 16) % SHADES;
 }
 
-/* How many bytes of the text fill `cells` character cells. */
-static size_t fitting(const uint8_t *text, size_t len, size_t cells, bool *all)
-{
-	size_t used = 0, end = 0, i = 0;
-
-	while (i < len) {
-		size_t n = 1, wide = text[i] >= 0xe1 ? 2 : 1;
-
-		while (i + n < len && (text[i + n] & 0xc0) == 0x80)
-			n++;
-		used += wide;
-		if (used > cells) {
-			*all = false;
-			return end;
-		}
-		i += n;
-		if (used < cells)
-			end = i;
-	}
-	*all = true;
-	return len;
-}
-
 /* d->name, cut with an ellipsis to so many cells. */
 static void put_cut_name(struct drawing *d, size_t cells)
 {
 	bool all;
-	size_t len = fitting(d->name.data, d->name.len, cells, &all);
+	size_t len = textcut_fitting(d->name.data, d->name.len, cells, &all);
 
 	escape_xml(d->to, (const char *)d->name.data, len);
 	if (!all)
