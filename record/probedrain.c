@@ -322,8 +322,10 @@ static int announce(struct probedrain *pd, struct source *s, const struct probe 
 		[COLUMN_TASK] = { "task", FIELD_TASK, ROLE_TASK, 0, 0, "", NULL },
 		[COLUMN_STACK] = { "stack", FIELD_STACK, ROLE_STACK, 0, 0, "", NULL },
 	};
-	struct event_desc desc = { .name = p->name, .fields = fields, .format = p->format };
 	const struct probe *start = p->span ? p->span->start : NULL;
+	struct event_desc desc = {
+		.name = p->name, .fields = fields, .format = start ? NULL : p->format,
+	};
 	size_t nr = p->nr_fields + (start ? start->nr_fields + 1 : 0);
 
 	s->stack = place_of(p);
@@ -355,7 +357,7 @@ static int announce_tally(struct probedrain *pd, struct source *s, const struct 
 {
 	const struct tallydrain_opts opts = {
 		.probe = p, .writer = pd->opts.writer, .tasks = pd->opts.tasks,
-		.stacks = pd->opts.stacks,
+		.stacks = pd->opts.stacks, .trim = &pd->trim,
 	};
 	int err = tallydrain_open(&s->tally, &opts);
 

@@ -116,6 +116,35 @@ static int parse_part(struct tally_spec *s, char *part, struct diag *d)
 	return set_word(s, word, equals ? trim(equals + 1) : NULL, d);
 }
 
+static bool has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word), n;
+
+	for (; *list; list += n + (list[n] == ',')) {
+		list += strspn(list, " ");
+		n = strcspn(list, ",");
+		if (!strncmp(list, word, len) && strspn(list + len, " ") + len == n)
+			return true;
+	}
+	return false;
+}
+
+/* Addresses of a program mean something only in their process. */
+static int add_process(struct tally_spec *s)
+{
+	size_t room = strlen(s->by) + sizeof(",pid");
+	char *by;
+
+	if (has_word(s->by, "pid") || (!has_word(s->by, "stack") && !has_word(s->by, "ustack")))
+		return 0;
+	by = realloc(s->by, room);
+	if (!by)
+		return -ENOMEM;
+	strcat(by, ",pid");
+	s->by = by;
+	return 0;
+}
+
 int tally_parse(struct tally_spec *out, const char *text, struct diag *d)
 {
 	struct tally_spec s = { 0 };
@@ -129,7 +158,7 @@ int tally_parse(struct tally_spec *out, const char *text, struct diag *d)
 			       "(a histogram has the sum of its own)", s.hist, s.sum);
 	if (!err && !s.by)
 		s.by = strdup("");
-	if (!err && !s.by)
+	if (!err && (!s.by || add_process(&s)))
 		err = diag_set(d, -ENOMEM, "out of memory");
 	if (!s.every_ns)
 		s.every_ns = TALLY_EVERY_NS;

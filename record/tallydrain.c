@@ -73,6 +73,7 @@ static uint32_t stack_of(struct tallydrain *td, const uint8_t *key)
 {
 	__u64 ips[2 * PROBE_MAX_STACK];
 	struct stacks_raw raw = { .ips = ips };
+	int skip;
 
 	for (int user = 0; user < 2; user++) {
 		for (size_t i = 0; i < td->tally->nr_by; i++) {
@@ -87,6 +88,9 @@ static uint32_t stack_of(struct tallydrain *td, const uint8_t *key)
 				tally_stack(td->tally, (int64_t)number_of(p, key), to);
 		}
 	}
+	skip = stacktrim_count(td->opts.trim, raw.ips, raw.kernel_frames);
+	raw.ips += skip;
+	raw.kernel_frames -= skip;
 	return stacks_intern(td->opts.stacks, process_of(td, key), &raw);
 }
 

@@ -9,6 +9,7 @@
 #include "format/writer.h"
 #include "record/probe.h"
 #include "record/stacks.h"
+#include "record/stacktrim.h"
 #include "record/tasks.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct tallydrain_opts {		/* borrowed */
 	struct writer *writer;
 	struct tasks *tasks;
 	struct stacks *stacks;
+	struct stacktrim *trim;
 };
 
 /* Announces the event to the writer. */
