@@ -49,7 +49,7 @@ void ftcalls_free(struct ftcalls *c)
 	free(c);
 }
 
-/* --- threads --------------------------------------------------------------------------- */
+/* --- threads ----------------------------------------------------------------------- */
 
 static struct thread *slot_of(struct thread *slots, size_t nr_slots, uint64_t key)
 {
@@ -104,7 +104,7 @@ static struct thread *get_thread(struct ftcalls *c, uint64_t key)
 	return t;
 }
 
-/* --- calls ------------------------------------------------------------------------------ */
+/* --- calls ------------------------------------------------------------------------- */
 
 /* Its end never came; what its callees took is that of the call around it. */
 static void give_up(struct ftcalls *c, struct thread *t)

@@ -55,7 +55,7 @@ struct ftgraph {
 	} written;
 };
 
-/* --- one event ------------------------------------------------------------------------ */
+/* --- one event --------------------------------------------------------------------- */
 
 static uint64_t number(const struct ftring_event *e, struct place p)
 {
@@ -195,7 +195,7 @@ void ftgraph_refuse(struct ftgraph *g, bool refuse)
 	g->refuse = refuse;
 }
 
-/* --- shapes --------------------------------------------------------------------------- */
+/* --- shapes ------------------------------------------------------------------------ */
 
 static bool find_place(struct place *p, const struct tpformat *f, const char *name)
 {
@@ -227,7 +227,7 @@ static int read_shape(struct shape *s, const char *name, bool is_exit, struct di
 			      "kymo does not understand", name) : 0;
 }
 
-/* --- life ----------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------- */
 
 static int open_all(struct ftgraph *g, const struct ftgraph_opts *opts, struct diag *d)
 {
@@ -317,7 +317,7 @@ uint64_t ftgraph_records(const struct ftgraph *g)
 	return g->nr_records;
 }
 
-/* --- losses --------------------------------------------------------------------------- */
+/* --- losses ------------------------------------------------------------------------ */
 
 static void write_loss(struct ftgraph *g, uint64_t now_ns, uint32_t cpu, enum loss_cause cause,
 		       uint64_t *written, uint64_t total)

@@ -25,8 +25,8 @@
 #define REMOVE_TRIES 250
 
 /*
- * A line of the note is FILE=VALUE or FOLDER/, after one with the owner.  Whoever holds the lock of the file
- * owns the controls.
+ * A line of the note is FILE=VALUE or FOLDER/, after one with the owner.  Whoever holds
+ * the lock of the file owns the controls.
  */
 struct ftnote {
 	int tracing, fd;
@@ -35,7 +35,7 @@ struct ftnote {
 	bool is_named;		/* in the file system, for the next recorder */
 };
 
-/* --- giving back, also in the guard: system calls alone ---------------------------------- */
+/* --- giving back, also in the guard: system calls alone ---------------------------- */
 
 static void sleep_ms(long ms)
 {
@@ -116,7 +116,7 @@ static void remove_note(int fd, bool is_named)
 		unlink(NOTE_PATH);
 }
 
-/* --- the guard ---------------------------------------------------------------------------- */
+/* --- the guard --------------------------------------------------------------------- */
 
 enum { KEPT_TRACING = 3, KEPT_NOTE, KEPT_PIPE, NR_KEPT };
 
@@ -188,7 +188,7 @@ static void end_guard(struct ftnote *n)
 		;
 }
 
-/* --- the note ------------------------------------------------------------------------------ */
+/* --- the note ---------------------------------------------------------------------- */
 
 /* The note begins with "#PID". */
 static bool owner_lives(int fd)

@@ -35,7 +35,7 @@ struct ftring {
 	bool missed;			/* by a page that was read since */
 };
 
-/* --- pages ------------------------------------------------------------------------------ */
+/* --- pages ------------------------------------------------------------------------- */
 
 static bool load_page(struct ftring *r, struct lane *l)
 {
@@ -108,7 +108,7 @@ bool ftring_next(struct ftring *r, uint64_t until_ns, struct ftring_event *e)
 	return true;
 }
 
-/* --- losses ----------------------------------------------------------------------------- */
+/* --- losses ------------------------------------------------------------------------ */
 
 static uint64_t count_of(const char *text, const char *name)
 {
@@ -138,7 +138,7 @@ uint64_t ftring_lost(const struct ftring *r, uint32_t cpu)
 	return 0;
 }
 
-/* --- life ------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------- */
 
 static int open_of_cpu(int folder, int cpu, const char *name, int flags)
 {
