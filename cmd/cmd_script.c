@@ -6,11 +6,13 @@
 #include "cmd/query_options.h"
 #include "report/script.h"
 #include "report/script_slowest.h"
+#include "report/spansum.h"
 
 struct script_command {
 	struct view_opts view;
 	struct script_opts script;
 	const char *output;
+	bool summary;
 };
 
 static int set_output(void *opts, const char *arg)
@@ -43,6 +45,13 @@ static int set_reltime(void *opts, const char *arg)
 {
 	(void)arg;
 	((struct script_command *)opts)->script.relative = true;
+	return 0;
+}
+
+static int set_summary(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct script_command *)opts)->summary = true;
 	return 0;
 }
 
@@ -84,6 +93,8 @@ static const struct option_row rows[] = {
 	{ 0, "limit", "N", "stop after N records", set_limit },
 	{ 0, "slowest", "N", "only the N records that took longest, longest first",
 	  set_slowest },
+	{ 0, "summary", NULL, "no records, but how long the spans of each thread took",
+	  set_summary },
 	{ 0, "json", NULL, "one JSON object a line", set_json },
 	{ 0, "csv", NULL, "comma-separated values with a header", set_csv },
 	{ 0 },
@@ -96,6 +107,32 @@ static void *opts_new(void)
 	return calloc(1, sizeof(struct script_command));
 }
 
+static int summarize(struct query *q, const struct script_opts *opts, struct output *o,
+		     struct diag *d)
+{
+	static const enum spansum_format formats[] = {
+		[SCRIPT_TEXT] = SPANSUM_TEXT, [SCRIPT_JSON] = SPANSUM_JSON,
+		[SCRIPT_CSV] = SPANSUM_CSV,
+	};
+	struct spansum *s = NULL;
+	int err = spansum_make(&s, q, d);
+
+	if (!err)
+		spansum_print(s, q, o, formats[opts->format], opts->ns);
+	spansum_free(s);
+	return err;
+}
+
+/* What chooses or shapes single records means nothing for sums of them. */
+static int check_options(const struct script_command *c)
+{
+	if (!c->summary || (!c->script.fields && !c->script.limit && !c->script.slowest))
+		return 0;
+	command_complain("--summary prints no records: it does not go with -F, --limit or "
+			 "--slowest");
+	return EXIT_USAGE;
+}
+
 static int run(int nr_args, char **args, void *opts)
 {
 	struct script_command *c = opts;
@@ -106,12 +143,15 @@ static int run(int nr_args, char **args, void *opts)
 
 	status = query_options_no_args(nr_args, args);
 	if (!status)
+		status = check_options(c);
+	if (!status)
 		status = query_options_open(&q, &c->view);
 	if (status)
 		return status;
 	err = output_open(&o, c->output, &d);
 	if (!err) {
-		err = script_write(q, &c->script, o, &d);
+		err = c->summary ? summarize(q, &c->script, o, &d) :
+				   script_write(q, &c->script, o, &d);
 		if (err && !output_error(o))
 			output_abandon(o);
 		else
