@@ -132,6 +132,7 @@ static bool is_covered(const struct tracepoint *t, const char *event,
 		tpfields_names(&t->format, t->system, need, &n);
 	need_fields(&n, spec->fields);
 	need_filter(&n, spec->filter);
+	need_filter(&n, spec->condition);
 	need_tally(&n, spec->tally);
 	if (spec->is_side)
 		need_fields(&n, spec->keys);

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "record/probe_private.h"
 
 #include <errno.h>
@@ -222,6 +223,23 @@ void probe_release_all(struct probes *set)
 
 /* --- from a spec to probes ---------------------------------------------------------------- */
 
+static int set_filter(struct probe *p, const struct probe_spec *spec, struct diag *d)
+{
+	char *both;
+	int err;
+
+	if (!spec->filter || !spec->condition) {
+		const char *text = spec->filter ? spec->filter : spec->condition;
+
+		return text ? probe_fields_filter(p, text, d) : 0;
+	}
+	if (asprintf(&both, "(%s) && (%s)", spec->filter, spec->condition) < 0)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = probe_fields_filter(p, both, d);
+	free(both);
+	return err;
+}
+
 static int finish(struct probe *p, const struct probe_spec *spec, const struct probe_lists *l,
 		  struct diag *d)
 {
@@ -233,7 +251,7 @@ static int finish(struct probe *p, const struct probe_spec *spec, const struct p
 		p->user_stack = spec->user_stack || l->end.user_stack;
 	}
 	probe_fields_layout(p, 0);
-	return spec->filter ? probe_fields_filter(p, spec->filter, d) : 0;
+	return set_filter(p, spec, d);
 }
 
 static int resolve_lists(struct probe *p, const struct probe_spec *spec,

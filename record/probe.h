@@ -205,6 +205,7 @@ struct probe_spec {
 	char *kind;			/* "kprobe", "tracepoint": names, not aliases */
 	char *what;			/* the rest: "vfs_read", "/lib/x:f+0x10", "sched:sched_*" */
 	char *fields;			/* the text in parentheses, or NULL: the usual ones */
+	char *condition;		/* the text in braces, a filter of it alone, or NULL */
 	char *name;			/* "as NAME", or NULL */
 	struct probe_spec *start;	/* of a span, else NULL */
 	char *keys;			/* "dev,sector", "pid=next_pid"; NULL: the thread */

@@ -42,6 +42,8 @@ int probe_fields_value(const struct probe *p, const struct probe_variant *v,
 
 	if (stack_number(f, out))
 		return 0;
+	if (f->is_builtin)
+		return probe_builtin(f->source, out);
 	err = probe_lookup(p, v, f->source, out, d);
 	if (err == -ENOENT)
 		return complain_unknown(p, f->source, d);
@@ -97,6 +99,9 @@ static int add_field(struct probe *p, const struct probespec_field *spec, struct
 		if (!err)
 			err = merge(f, value, i == 0, d);
 	}
+	/* An age that is called like that is one: the record is a span that ends here. */
+	if (!strcmp(f->name, "duration") && spec->hint && !strcmp(spec->hint, "age"))
+		f->role = ROLE_DURATION;
 	if (!err && spec->hint_text) {
 		f->own_values = strdup(spec->hint_text);
 		f->values = f->own_values;

@@ -186,6 +186,11 @@ int probe_hint(struct probe_value *v, const struct probespec_field *f, struct di
 	if (!strcmp(hint, "values") && (!f->hint_text || !are_values(f->hint_text)))
 		return diag_set(d, -EINVAL, "field '%s': names of values are written like "
 				":values(=0=READ 1=WRITE) or, of flags, :values(|1=SYNC 2=META)", name);
+	if (f->width && !width_of(f->width))
+		return diag_set(d, -EINVAL, "field '%s': before ':%s' only a width is understood, "
+				"as in ':u8:values(...)'", name, hint);
+	if (f->width && narrow(v, width_of(f->width), *f->width == 's'))
+		return diag_set(d, -EINVAL, "field '%s' cannot be shown as ':%s'", name, f->width);
 	if (bits)
 		err = arg ? -EINVAL : narrow(v, bits, *hint == 's');
 	for (size_t i = 0; err == -ENOENT && i < sizeof(hints) / sizeof(*hints); i++)

@@ -23,8 +23,9 @@ int probe_lists_append(struct probe_list *l, const struct probespec_field *f, st
 		return diag_set(d, -ENOMEM, "out of memory");
 	l->list = more;
 	to = &more[l->nr++];
-	*to = (struct probespec_field){ .hint_arg = f->hint_arg, .is_stack = f->is_stack };
-	if (copy_text(&to->source, f->source) || copy_text(&to->name, f->name) ||
+	*to = (struct probespec_field){ .hint_arg = f->hint_arg, .is_stack = f->is_stack,
+					.is_builtin = f->is_builtin };
+	if (copy_text(&to->width, f->width) || copy_text(&to->source, f->source) || copy_text(&to->name, f->name) ||
 	    copy_text(&to->hint, f->hint) || copy_text(&to->hint_text, f->hint_text))
 		return diag_set(d, -ENOMEM, "out of memory");
 	return 0;
@@ -38,6 +39,7 @@ static void drop(struct probe_list *l, size_t i)
 	free(f->name);
 	free(f->hint);
 	free(f->hint_text);
+	free(f->width);
 	memmove(f, f + 1, (--l->nr - i) * sizeof(*f));
 }
 

@@ -2,6 +2,7 @@
  * Spans: two probes, paired.  The start is a probe that stands in no list; the end
  * stands for both.
  */
+#define _GNU_SOURCE
 #include "record/probe_private.h"
 
 #include <errno.h>
@@ -434,21 +435,69 @@ static bool wants_start(void *ctx, const struct expr *condition)
 	return expr_nr_vars(condition) > 0;
 }
 
-static int set_filter(struct probe *p, const char *text, struct diag *d)
+/* Conditions of both sides, while they are collected; freed by whoever has the struct. */
+struct conditions {
+	char *start, *end;
+};
+
+/* Takes over `more`, or is NULL. */
+static int join_condition(char **to, char *more)
+{
+	char *text;
+
+	if (!*to || !more) {
+		*to = more ? more : *to;
+		return 0;
+	}
+	if (asprintf(&text, "%s && (%s)", *to, more) < 0)
+		text = NULL;
+	free(*to);
+	free(more);
+	*to = text;
+	return text ? 0 : -ENOMEM;
+}
+
+/* What is said of the whole. */
+static int split_condition(struct probe *p, struct conditions *c, const char *text,
+			   struct diag *d)
 {
 	char *start, *end;
 	int err = expr_split(text, wants_start, p, &start, &end, d);
 
 	if (err)
 		return err;
-	if (start) {
-		err = probe_fields_filter(p->span->start, start, d);
-		p->span->starts_are_chosen = true;
-	}
-	if (!err && end)
-		err = probe_fields_filter(p, end, d);
-	free(start);
-	free(end);
+	err = join_condition(&c->start, start);
+	return join_condition(&c->end, end) ? -ENOMEM : err;
+}
+
+/* What is said of one side. */
+static int add_condition(char **to, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	return text && !copy ? -ENOMEM : join_condition(to, copy);
+}
+
+static int set_filters(struct probe *p, const struct probe_spec *spec, struct diag *d)
+{
+	struct conditions c = { NULL, NULL };
+	int err = 0;
+
+	if (spec->filter)
+		err = split_condition(p, &c, spec->filter, d);
+	if (!err && !spec->start && spec->condition)
+		err = split_condition(p, &c, spec->condition, d);
+	if (!err && spec->start)
+		err = add_condition(&c.start, spec->start->condition);
+	if (!err && spec->start)
+		err = add_condition(&c.end, spec->condition);
+	if (!err && c.start)
+		err = probe_fields_filter(p->span->start, c.start, d);
+	if (!err && c.end)
+		err = probe_fields_filter(p, c.end, d);
+	p->span->starts_are_chosen |= c.start != NULL;
+	free(c.start);
+	free(c.end);
 	return err;
 }
 
@@ -499,5 +548,5 @@ int probe_span_finish(struct probe *p, const struct probe_spec *spec,
 		set_stacks(p, spec, l);
 	mark_result(p);
 	set_layout(p);
-	return spec->filter ? set_filter(p, spec->filter, d) : 0;
+	return set_filters(p, spec, d);
 }

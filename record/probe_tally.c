@@ -45,6 +45,11 @@ static int add_stacks(struct probe_list *l, bool kernel, bool user, struct diag 
 	return err;
 }
 
+static bool has_stack(const struct probe_list *l)
+{
+	return probe_lists_find(l, "ustack") && probe_lists_find(l, "ustack")->is_stack;
+}
+
 /* from: what was to be recorded, where names that were given are known. */
 static int add(struct probe_lists *to, const struct probe_lists *from,
 	       const struct probespec_field *f, struct diag *d)
@@ -54,6 +59,13 @@ static int add(struct probe_lists *to, const struct probe_lists *from,
 	struct probe_list *side = usual_side(to);
 	int err;
 
+	/* Addresses of a program need the process that runs, not one that the event names. */
+	if (has_stack(side) && is_plain(f) && !strcmp(f->name, "pid")) {
+		struct probespec_field process = { .source = f->source, .name = f->name,
+						   .is_builtin = true };
+
+		return append_once(side, &process, d);
+	}
 	start = is_plain(f) ? probe_lists_find(&from->start, f->name) : NULL;
 	end = is_plain(f) ? probe_lists_find(&from->end, f->name) : NULL;
 	if (start || end)

@@ -23,6 +23,32 @@ bool probespec_is_close(char c)
 	return c == ')' || c == ']';
 }
 
+/* The end of "{CONDITION}", where text in quotes may hold anything; NULL: it has none. */
+static const char *condition_end(const char *at)
+{
+	char quote = '\0';
+
+	for (at++; *at; at++) {
+		if (quote && *at == '\\' && at[1])
+			at++;
+		else if (quote)
+			quote = *at == quote ? '\0' : quote;
+		else if (*at == '"' || *at == '\'')
+			quote = *at;
+		else if (*at == '}')
+			return at;
+	}
+	return NULL;
+}
+
+/* The last character of a condition that begins here. */
+static const char *skip_condition(const char *at)
+{
+	const char *end = condition_end(at);
+
+	return end ? end : at + strlen(at) - 1;
+}
+
 const char *probespec_part_end(const char *at)
 {
 	int depth = 0;
@@ -32,6 +58,8 @@ const char *probespec_part_end(const char *at)
 			depth++;
 		else if (probespec_is_close(*at) && depth)
 			depth--;
+		else if (*at == '{' && !depth)
+			at = skip_condition(at);
 		else if (*at == ',' && !depth)
 			break;
 	}
@@ -124,6 +152,8 @@ static void find_parts(struct shape *s)
 			depth++;
 		else if (probespec_is_close(*p) && depth)
 			depth--;
+		else if (*p == '{' && !depth)
+			p = skip_condition(p);
 		if (depth)
 			continue;
 		if (is_as(s, p))
@@ -213,34 +243,57 @@ static int set_kind(struct probe_spec *s, const char *event, struct diag *d)
 }
 
 /* "NAME(FIELDS)" */
+static int parse_fields(struct probe_spec *s, char *event, struct diag *d)
+{
+	char *open = strchr(event, '('), *last = event + strlen(event) - 1;
+
+	if (!open)
+		return 0;
+	if (*last != ')')
+		return diag_set(d, -EINVAL, "event '%s': the list of fields does not end in ')'",
+				s->text);
+	s->fields = probespec_copy(open + 1, last);
+	do
+		*open = '\0';
+	while (open > event && isspace((unsigned char)*--open));
+	return s->fields ? 0 : diag_set(d, -ENOMEM, "out of memory");
+}
+
+/* "NAME(FIELDS){CONDITION}": cuts the condition off. */
+static int parse_condition(struct probe_spec *s, char *event, struct diag *d)
+{
+	char *open, *last = event + strlen(event);
+	int depth = 0;
+
+	for (open = event; *open && (*open != '{' || depth); open++)
+		depth += probespec_is_open(*open) ? 1 : probespec_is_close(*open) ? -1 : 0;
+	if (!*open)
+		return 0;
+	if (last[-1] != '}' || condition_end(open) != last - 1)
+		return diag_set(d, -EINVAL, "event '%s': a condition ends in '}', and nothing "
+				"follows it", s->text);
+	s->condition = probespec_copy(open + 1, last - 1);
+	do
+		*open = '\0';
+	while (open > event && isspace((unsigned char)*--open));
+	if (s->condition && !*s->condition)
+		return diag_set(d, -EINVAL, "event '%s': the condition is empty", s->text);
+	return s->condition ? 0 : diag_set(d, -ENOMEM, "out of memory");
+}
+
 static int parse_body(struct probe_spec *s, const char *from, const char *end, struct diag *d)
 {
-	char *event = probespec_copy(from, end), *open;
-	size_t len;
+	char *event = probespec_copy(from, end);
 	int err;
 
 	if (!event)
 		return diag_set(d, -ENOMEM, "out of memory");
-	len = strlen(event);
-	open = strchr(event, '(');
-	if (open && event[len - 1] != ')') {
-		err = diag_set(d, -EINVAL, "event '%s': the list of fields does not end in ')'",
-			       s->text);
-		goto out;
-	}
-	if (open) {
-		s->fields = probespec_copy(open + 1, event + len - 1);
-		do
-			*open = '\0';
-		while (open > event && isspace((unsigned char)*--open));
-	}
-	if (!*event) {
-		err = diag_set(d, -EINVAL, "no event is named");
-		goto out;
-	}
-	err = open && !s->fields ? diag_set(d, -ENOMEM, "out of memory") :
-				   set_kind(s, event, d);
-out:
+	err = *event ? parse_condition(s, event, d) : 0;
+	if (!err && *event)
+		err = parse_fields(s, event, d);
+	if (!err)
+		err = *event ? set_kind(s, event, d) :
+			       diag_set(d, -EINVAL, "no event is named");
 	free(event);
 	return err;
 }
@@ -323,6 +376,9 @@ static int parse_event(struct probe_spec *s, const struct shape *shape, struct d
 		err = parse_keys(s, shape, d);
 	if (!err && s->name && !strcmp(s->kind, "sample"))
 		err = diag_set(d, -EINVAL, "event '%s': what is sampled keeps its name", s->text);
+	if (!err && s->condition && !strcmp(s->kind, "sample"))
+		err = diag_set(d, -EINVAL, "event '%s': conditions of what is sampled are "
+			       "written as --filter", s->text);
 	return err;
 }
 
@@ -366,6 +422,7 @@ void probespec_free(struct probe_spec *specs, size_t nr)
 		free(specs[i].fields);
 		free(specs[i].name);
 		free(specs[i].keys);
+		free(specs[i].condition);
 	}
 	free(specs);
 }

@@ -1,6 +1,7 @@
 /*
  * Takes apart what users type after -e: "sched:sched_switch(prev_comm),kprobe:f",
  * with perf's and bpftrace's spellings, and spans "A(FIELDS)..B(FIELDS)@KEY,KEY as NAME".
+ * Behind the fields may stand a condition of that probe alone: "A(FIELDS){prio < 100}".
  */
 #ifndef RECORD_PROBESPEC_H
 #define RECORD_PROBESPEC_H
@@ -18,15 +19,17 @@ void probespec_free(struct probe_spec *specs, size_t nr);
 
 /*
  * One element of a field list: "file->f_path.dentry->d_name.name:str(64)",
- * "nr:values(=0=HI 1=TIMER)", "name=retval".
+ * "nr:u8:values(=0=HI 1=TIMER)", "name=retval".
  */
 struct probespec_field {
 	char *source;		/* "file->f_path.dentry->d_name.name" */
 	char *name;		/* of the field in the file: before a '=', else the source */
+	char *width;		/* "u8", if another hint follows it; else NULL */
 	char *hint;		/* "str", or NULL */
 	uint64_t hint_arg;	/* 64, or 0 */
 	char *hint_text;	/* of "values", what is in its parentheses; else NULL */
-	bool is_stack;		/* "kstack" or "ustack" as a number of a tally */
+	/* Of tallies: "kstack" or "ustack" as a number; who runs, whatever the event has. */
+	bool is_stack, is_builtin;
 };
 
 int probespec_fields(struct probespec_field **out, size_t *nr, const char *text,

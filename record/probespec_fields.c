@@ -49,7 +49,7 @@ static int parse_hint(struct probespec_field *f, const char *from, const char *e
 static int parse_field(struct probespec_field *f, const char *from, const char *end,
 		       struct diag *d)
 {
-	const char *equals = memchr(from, '=', (size_t)(end - from)), *hint;
+	const char *equals = memchr(from, '=', (size_t)(end - from)), *hint, *width;
 	int err = 0;
 
 	/* Those behind an opening bracket are of names of values. */
@@ -60,7 +60,13 @@ static int parse_field(struct probespec_field *f, const char *from, const char *
 	while (end > from && isspace((unsigned char)end[-1]))
 		end--;
 	hint = find_hint(from, end);
-	f->source = probespec_copy(from, hint ? hint : end);
+	width = hint ? find_hint(from, hint) : NULL;
+	f->source = probespec_copy(from, width ? width : hint ? hint : end);
+	if (width) {
+		f->width = probespec_copy(width + 1, hint);
+		if (!f->width)
+			return diag_set(d, -ENOMEM, "out of memory");
+	}
 	if (f->source && !f->name)
 		f->name = strdup(f->source);
 	if (!f->source || !f->name)
@@ -104,6 +110,7 @@ void probespec_free_fields(struct probespec_field *fields, size_t nr)
 		free(fields[i].name);
 		free(fields[i].hint);
 		free(fields[i].hint_text);
+		free(fields[i].width);
 	}
 	free(fields);
 }

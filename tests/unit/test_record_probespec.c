@@ -63,6 +63,15 @@ static const struct event_case event_cases[] = {
 	{ "syscall:open*", "syscall|open*|-" },
 	{ "irq(name)", "span|irq|name" },
 	{ "span:irq", "span|irq|-" },
+	{ "a:b(x){y == 1},c:d{z ~ \"},{\"}", "tracepoint|a:b|x?y == 1 tracepoint|c:d|-?z ~ \"},{\"" },
+	{ "a:b (x) {y} .. c:d {z, w} @k as n",
+	  "tracepoint|a:b|x?y => tracepoint|c:d|-?z, w @k ~n" },
+	{ "a:b{x..y@z as u}", "tracepoint|a:b|-?x..y@z as u" },
+	{ "a:b{x}(y)", NULL },
+	{ "a:b{}", NULL },
+	{ "a:b{x", NULL },
+	{ "a:b{x == \"}", NULL },
+	{ "cpu-clock{x}", NULL },
 	{ "a:b..cpu-clock", NULL },
 	{ "cpu-clock..a:b", NULL },
 	{ "func:f..a:b", NULL },
@@ -98,6 +107,8 @@ static void append_body(char *to, size_t size, const struct probe_spec *s)
 	append(to, size, s->what);
 	append(to, size, "|");
 	append(to, size, s->fields ? s->fields : "-");
+	append(to, size, s->condition ? "?" : "");
+	append(to, size, s->condition ? s->condition : "");
 }
 
 static void append_event(char *to, size_t size, const struct probe_spec *s)
@@ -160,6 +171,7 @@ static const struct field_case field_cases[] = {
 	{ "path=f->f_path:hex", "path", "f->f_path", "hex", 0 },
 	{ "args[0]", "args[0]", "args[0]", NULL, 0 },
 	{ "nr:values(=0=HI 1=TIMER)", "nr", "nr", "values", 0 },
+	{ "nr:u8:values(=0=HI 1=TIMER)", "nr", "nr", "values", 0 },
 	{ "v=nr:values(|1=A, 2=B)", "v", "nr", "values", 0 },
 	{ "name:str(x)", NULL, NULL, NULL, 0 },
 	{ "name:str(0)", NULL, NULL, NULL, 0 },
@@ -211,7 +223,7 @@ static uint32_t random_below(uint32_t *seed, uint32_t limit)
 /* Some characters of the grammar put in, taken out or doubled. */
 static void mutate(char *text, size_t size_bytes, uint32_t *seed)
 {
-	static const char letters[] = ":,()[]=*->+.@0x \"\\a\x01\xff";
+	static const char letters[] = ":,()[]{}=*->+.@0x \"\\a\x01\xff";
 	uint32_t nr = 1 + random_below(seed, 6);
 
 	while (nr--) {
