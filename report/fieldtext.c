@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/buckets.h"
 #include "report/digits.h"
 #include "report/errnotext.h"
 #include "report/escape.h"
@@ -302,6 +303,15 @@ static void put_none(struct bytebuf *to, const char *for_people_text, enum field
 		     style == FIELDTEXT_JSON ? "null" : "");
 }
 
+/* The bucket's middle stands for what is in it. */
+static uint64_t bucket_value(uint64_t index)
+{
+	int64_t i = (int64_t)index;
+
+	return (uint64_t)buckets_signed_middle(i > BUCKETS_LAST ? BUCKETS_LAST :
+					       i < -BUCKETS_LAST ? -BUCKETS_LAST : (int32_t)i);
+}
+
 void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct field_desc *f,
 		   const struct fieldtext_value *v, enum fieldtext_style style)
 {
@@ -336,6 +346,7 @@ void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct 
 		put_float(to, v->number, style);
 		break;
 	default:
-		put_number(to, f, v->number, style);
+		put_number(to, f, f->role == ROLE_BUCKET ? bucket_value(v->number) : v->number,
+			   style);
 	}
 }
