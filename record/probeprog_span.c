@@ -44,11 +44,28 @@ struct span_side {
 	int16_t key;		/* slot of the stack */
 };
 
+/* Each CPU has an idle thread of its own; their number is 0. */
+static void tell_idle_threads(struct probeprog_builder *b)
+{
+	struct bpfcode *c = &b->code;
+	int busy = bpfcode_label(c);
+
+	bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, 0, busy);
+	bpfcode_call(c, BPF_FUNC_get_smp_processor_id);
+	bpfcode_const(c, BPF_REG_1, SPANMAPS_IDLE_THREAD);
+	bpfcode_op(c, BPF_OR, BPF_REG_0, BPF_REG_1);
+	bpfcode_here(c, busy);
+}
+
 static void build_key(struct probeprog_builder *b, struct span_side *side)
 {
 	side->key = probeprog_stack(b, 8 * side->table.nr_keys);
 	for (uint32_t i = 0; i < side->table.nr_keys; i++) {
-		probeprog_fetch(b, &b->variant->keys[i], BPF_REG_0);
+		const struct probe_value *v = &b->variant->keys[i];
+
+		probeprog_fetch(b, v, BPF_REG_0);
+		if (side->span->by_thread && v->nr_steps == 1 && v->steps[0].op == FETCH_TID)
+			tell_idle_threads(b);
 		bpfcode_store(&b->code, 8, BPF_REG_10, (int16_t)(side->key + 8 * (int)i),
 			      BPF_REG_0);
 	}

@@ -63,6 +63,9 @@ struct spanmaps_start {
 	uint8_t data[];		/* as in struct probe_record */
 };
 
+/* In a key: with the number of its CPU, for the thread id 0. */
+#define SPANMAPS_IDLE_THREAD (UINT64_C(1) << 32)
+
 /* In the place of the duration: __u64, not 0 if the entry stays. */
 #define SPANMAPS_STAYS_OFFSET (offsetof(struct spanmaps_start, data) + PROBE_DURATION_OFFSET)
 
