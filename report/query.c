@@ -358,7 +358,10 @@ void query_get_quality(struct query *q, struct query_quality *out)
 	size_t nr;
 
 	*out = (struct query_quality) {
-		.records = q->records, .is_sampled = all_have(q, ROLE_WEIGHT),
+		.records = q->records,
+		/* A span may have a weight, too: the time that is its own. */
+		.is_sampled = all_have(q, ROLE_WEIGHT) &&
+			      !(trace_nr_events(q->trace) && all_have(q, ROLE_DURATION)),
 		.is_tallied = all_have(q, ROLE_COUNT) && trace_nr_events(q->trace),
 		.frames = q->frames, .unresolved = q->unresolved,
 		.truncated_stacks = q->truncated_stacks,

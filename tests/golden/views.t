@@ -1,8 +1,8 @@
 #!/bin/bash
 # What script and flamegraph print of the golden traces: one whose names are
-# hostile, one of probes, and one of spans; from the file and from a pipe.  A case is one
-# line of views/cases, views/probe_cases or views/call_cases; what is expected stands in
-# views/NAME.out.
+# hostile, one of probes, one of spans, and one of nested calls; from the file and from a
+# pipe.  A case is one line of views/cases, views/probe_cases, views/call_cases or
+# views/graph_cases; what is expected stands in views/NAME.out.
 # GOLDEN_WRITE=1 writes these files anew.
 cd "$(dirname "$0")" || exit 1
 case $KYMO in /*) ;; *) KYMO=../../$KYMO ;; esac
@@ -55,6 +55,8 @@ trace=probes.kymo
 cases <views/probe_cases
 trace=calls.kymo
 cases <views/call_cases
+trace=graph.kymo
+cases <views/graph_cases
 trace=first.kymo
 cases <views/cases
 
