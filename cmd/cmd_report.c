@@ -16,7 +16,7 @@ enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 
 struct report_opts {
 	struct view_opts view;		/* first, see cmd/query_options.h */
-	const char *keys;
+	const char *keys, *of;
 	enum { CHILDREN_AUTO, CHILDREN_ON, CHILDREN_OFF } children;
 	bool samples, tree, has_limit;
 	const char *direction;		/* "caller", "callee" or NULL */
@@ -40,6 +40,7 @@ static void *opts_new(void)
 	}
 
 REPORT_SET(keys, o->keys = arg)
+REPORT_SET(of, o->of = arg)
 REPORT_SET(children, o->children = CHILDREN_ON)
 REPORT_SET(no_children, o->children = CHILDREN_OFF)
 REPORT_SET(samples, o->samples = true)
@@ -87,6 +88,8 @@ static const struct option_row rows[] = {
 	{ 0, "by", "KEYS", "group by these: comm, pid, tid, uid, cpu, module, symbol, cgroup, event, "
 	  "state, any field", set_keys },
 	{ 's', "sort", "KEYS", "the same", set_keys },
+	{ 0, "of", "FIELD", "sum up this field (the weight, else the duration, else 1 a record)",
+	  set_of },
 	{ 0, "children", NULL, "rows for all that is in a stack (the default)", set_children },
 	{ 0, "no-children", NULL, "rows only for where stacks end", set_no_children },
 	{ 'n', "samples", NULL, "a column with the number of samples", set_samples },
@@ -127,7 +130,8 @@ static int print(const struct report_opts *o, struct query *q, struct profile *p
 		.profile = p, .query = q, .keys = keys,
 		.children = wants_children(o, keys) &&
 			    (o->children == CHILDREN_ON || profile_has_stacks(p)),
-		.samples = o->samples || profile_keys_find(keys, PROFILE_FIELD), .tree = o->tree, .direction = direction_of(o),
+		.samples = o->samples || profile_keys_find(keys, PROFILE_FIELD),
+		.tree = o->tree, .direction = direction_of(o),
 		.percent_limit = o->percent_limit,
 		.tree_limit = o->has_limit ? o->percent_limit : DEFAULT_TREE_PERCENT,
 		.max_rows = o->max_rows,
@@ -184,7 +188,7 @@ static int run(int nr_args, char **args, void *opts)
 		status = query_options_open(&q, &o->view);
 	if (status)
 		return status;
-	err = profile_new(&p, q, &keys, wants_children(o, &keys), &d);
+	err = profile_new(&p, q, &keys, o->of, wants_children(o, &keys), &d);
 	if (!err)
 		err = print(o, q, p, &keys, &d);
 	if (err)

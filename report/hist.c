@@ -223,9 +223,7 @@ static int add_bucket(const struct hist_work *t, struct hist_cell *c, const stru
 		      size_t row)
 {
 	const struct histrows *r = &t->shown.rows;
-	int64_t index = (int64_t)m->buckets[row];
-	int32_t bucket = (int32_t)(index > BUCKETS_LAST ? BUCKETS_LAST :
-				   index < -BUCKETS_LAST ? -BUCKETS_LAST : index);
+	int32_t bucket = measure_bucket(m->buckets[row]);
 	uint64_t count = m->counts ? m->counts[row] : 1;
 
 	if (!r->is_signed && bucket < 0)

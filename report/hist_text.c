@@ -27,40 +27,18 @@ struct text {
 
 /* --- numbers ----------------------------------------------------------------- */
 
-static const char *text_of_plain(char to[CELL_BYTES], double v, bool whole)
-{
-	char digits[NUMBER_BYTES];
-	double amount = fabs(v);
-
-	if (amount >= 0x1p63)
-		snprintf(to, CELL_BYTES, "%.4g", v);
-	else if (whole || amount >= 1000)
-		snprintf(to, CELL_BYTES, "%s%s", v < 0 ? "-" : "",
-			 number_grouped(digits, (uint64_t)llround(amount)));
-	else
-		snprintf(to, CELL_BYTES, "%.2f", v);
-	return to;
-}
-
 /* A value of the field for people, in the unit asked for. */
-static const char *text_of(const struct text *t, char to[CELL_BYTES], double v, bool whole)
+static const char *text_of(const struct text *t, char to[CELL_BYTES], double v)
 {
 	const struct histshape_unit *unit = t->p->unit;
-	bool is_bytes = !strcmp(t->table->unit, "B");
-	char digits[NUMBER_BYTES];
-	double amount = fabs(v);
 
 	if (t->table->is_time && unit && unit->ns > 1)
 		snprintf(to, CELL_BYTES, "%.*f %s", unit->ns > 1000000 ? 6 : 3, v / (double)unit->ns,
 			 unit->name);
 	else if (t->table->is_time && unit)
 		snprintf(to, CELL_BYTES, "%.0f ns", v);
-	else if ((t->table->is_time || is_bytes) && amount < 0x1p63)
-		snprintf(to, CELL_BYTES, "%s%s", v <= -0.5 ? "-" : "",
-			 is_bytes ? number_bytes(digits, (uint64_t)llround(amount))
-				  : number_ns(digits, (uint64_t)llround(amount)));
 	else
-		text_of_plain(to, v, whole);
+		number_value(to, v, t->table->unit);
 	return to;
 }
 
@@ -69,7 +47,7 @@ static const char *text_of_limit(const struct text *t, char to[CELL_BYTES],
 {
 	if (!c->values.has_limits)
 		return "?";
-	return text_of(t, to, histogram_number(&c->values, value), true);
+	return text_of(t, to, histogram_number(&c->values, value));
 }
 
 /* --- rows -------------------------------------------------------------------- */
@@ -261,12 +239,12 @@ static int put_summary_line(struct text *t, const struct hist_cell *c)
 	if (hist_print_numbers(c, &n))
 		return -ENOMEM;
 	output_format(t->o, "count %s", number_grouped(count, c->values.count));
-	output_format(t->o, ", mean %s", text_of(t, text, n.mean, false));
+	output_format(t->o, ", mean %s", text_of(t, text, n.mean));
 	output_format(t->o, ", min %s", text_of_limit(t, text, c, c->values.least));
 	output_format(t->o, ", max %s", text_of_limit(t, text, c, c->values.most));
 	for (size_t i = 0; i < HIST_PRINT_NR_PARTS; i++)
 		output_format(t->o, ", %s %s", hist_print_part_name(i),
-			      text_of(t, text, n.parts[i], true));
+			      text_of(t, text, n.parts[i]));
 	output_text(t->o, "\n");
 	return 0;
 }
@@ -376,11 +354,11 @@ static int put_summary_row(void *ctx, const struct hist_cell *c)
 		put_padded(t, t->widths[k], false);
 	}
 	output_format(t->o, "%12s", number_grouped(count, c->values.count));
-	output_format(t->o, " %11s", text_of(t, text, c->values.sum, true));
-	output_format(t->o, " %11s", text_of(t, text, n.mean, false));
+	output_format(t->o, " %11s", text_of(t, text, c->values.sum));
+	output_format(t->o, " %11s", text_of(t, text, n.mean));
 	output_format(t->o, " %11s", text_of_limit(t, text, c, c->values.least));
 	for (size_t i = 0; i < HIST_PRINT_NR_PARTS; i++)
-		output_format(t->o, " %11s", text_of(t, text, n.parts[i], true));
+		output_format(t->o, " %11s", text_of(t, text, n.parts[i]));
 	output_format(t->o, " %11s\n", text_of_limit(t, text, c, c->values.most));
 	output_settle(t->o);
 	return output_error(t->o) ? 1 : 0;

@@ -144,6 +144,23 @@ int measure_complain(const struct trace_event *e, struct diag *d)
 			"--of (numbers there: %s)", e->name, known);
 }
 
+int measure_check(struct query *q, const char *of, struct diag *d)
+{
+	const struct trace *t = query_trace(q);
+	struct diag why = { "" };
+
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		const struct trace_event *e = trace_event_at(t, i);
+
+		if (!query_wants_event(q, e))
+			continue;
+		if (measure_fits(e, of))
+			return 0;
+		complain(e, of, &why);
+	}
+	return why.text[0] ? diag_set(d, -EINVAL, "%s", why.text) : 0;
+}
+
 int measure_init(struct measure *m, const struct trace_event *e, const char *of,
 		 enum measure_default usual, struct diag *d)
 {
@@ -194,16 +211,20 @@ static uint64_t rounded(uint64_t bits)
 	return (uint64_t)(d <= -0x1p63 ? INT64_MIN : llround(d));
 }
 
-/* A bucket of a damaged file is no worse than its index: it is cut to what there is. */
-static uint64_t middle_of(uint64_t bucket)
+int32_t measure_bucket(uint64_t bucket)
 {
 	int64_t index = (int64_t)bucket;
 
 	if (index > BUCKETS_LAST)
-		index = BUCKETS_LAST;
-	if (index < -BUCKETS_LAST)
-		index = -BUCKETS_LAST;
-	return index < 0 ? (uint64_t)buckets_signed_middle((int32_t)index)
+		return BUCKETS_LAST;
+	return index < -BUCKETS_LAST ? -BUCKETS_LAST : (int32_t)index;
+}
+
+static uint64_t middle_of(uint64_t bucket)
+{
+	int32_t index = measure_bucket(bucket);
+
+	return index < 0 ? (uint64_t)buckets_signed_middle(index)
 			 : buckets_middle((uint32_t)index);
 }
 

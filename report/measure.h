@@ -42,6 +42,8 @@ int measure_init(struct measure *m, const struct trace_event *e, const char *of,
 int measure_complain(const struct trace_event *e, struct diag *d);
 /* Whether measure_init() would succeed. */
 bool measure_fits(const struct trace_event *e, const char *of);
+/* -EINVAL with d set when there are events that the query wants, and none of them fits. */
+int measure_check(struct query *q, const char *of, struct diag *d);
 
 /*
  * Of each row of a batch: its value, and how often it counts.  Values are signed if
@@ -59,6 +61,9 @@ struct measure_rows {
 	const uint64_t *sums, *least, *most, *first;
 	const uint64_t *intervals;	/* tallies: length of the interval, ns; else NULL */
 };
+
+/* A bucket as the file has it, cut to those there are. */
+int32_t measure_bucket(uint64_t bucket);
 
 struct measure_scratch;
 

@@ -1,6 +1,8 @@
 #include "report/number.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,6 +82,26 @@ const char *number_unit(char to[NUMBER_BYTES], uint64_t v, const char *unit)
 	len = strlen(to);
 	if (*unit)
 		snprintf(to + len, NUMBER_BYTES - len, " %.16s", unit);
+	return to;
+}
+
+const char *number_value(char to[NUMBER_BYTES], double v, const char *unit)
+{
+	double amount = fabs(v);
+	bool fraction = amount < 1000 && amount > floor(amount) && strcmp(unit, "ns") &&
+			strcmp(unit, "B");
+	char text[NUMBER_BYTES];
+
+	if (!(amount < 0x1p63)) {
+		snprintf(to, NUMBER_BYTES, "%.4g%s%.16s", v, *unit ? " " : "", unit);
+		return to;
+	}
+	/* Of what has no scale of units, small numbers keep their fractions. */
+	if (fraction)
+		snprintf(text, sizeof(text), "%.2f%s%.16s", amount, *unit ? " " : "", unit);
+	else
+		number_unit(text, (uint64_t)llround(amount), unit);
+	snprintf(to, NUMBER_BYTES, "%s%.46s", v < 0 && (fraction || amount >= 0.5) ? "-" : "", text);
 	return to;
 }
 

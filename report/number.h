@@ -19,6 +19,8 @@ const char *number_ns(char to[NUMBER_BYTES], uint64_t ns);
 const char *number_bytes(char to[NUMBER_BYTES], uint64_t bytes);
 /* By unit: "ns" and "B" as above, else grouped digits and the unit. */
 const char *number_unit(char to[NUMBER_BYTES], uint64_t v, const char *unit);
+/* The same of a number that may be negative or have a fraction. */
+const char *number_value(char to[NUMBER_BYTES], double v, const char *unit);
 /* "12.34", rounded half up; 0 of nothing is 0. */
 const char *number_hundredths(char to[NUMBER_BYTES], uint64_t part, uint64_t whole);
 /* part / whole in percent; 0 of nothing is 0. */

@@ -15,6 +15,12 @@ void profile_free(struct profile *p)
 
 		profile_sums_free(s->sums);
 		profile_trie_release(&s->trie);
+		for (uint32_t v = 1; v < s->nr_sum_values; v++)
+			histogram_release(&s->sum_values[v]);
+		for (uint32_t v = 1; v < s->nr_row_values; v++)
+			histogram_release(&s->row_values[v]);
+		free(s->sum_values);
+		free(s->row_values);
 		free(s->group_start);
 		free(s->values);
 		free(s->rows);
@@ -33,9 +39,18 @@ void profile_free(struct profile *p)
 
 /* --- reading ----------------------------------------------------------------- */
 
+/* Samples stand for all that happened between them: how their weights differ says nothing. */
+static bool is_distributed(const struct profile *p, const struct measure *m)
+{
+	if (m->field < 0 || (m->is_tally && !m->has_buckets))
+		return false;
+	return p->of || m->event->fields[m->field].role != ROLE_WEIGHT;
+}
+
 static struct profile_section *add_section(struct profile *p, const struct trace_event *e)
 {
 	struct profile_section *grown;
+	struct diag d = { "" };
 
 	grown = realloc(p->sections, (p->nr_sections + 1) * sizeof(*grown));
 	if (!grown)
@@ -45,20 +60,26 @@ static struct profile_section *add_section(struct profile *p, const struct trace
 	memset(grown, 0, sizeof(*grown));
 	grown->event = e;
 	for (size_t i = 0; i < p->keys->nr; i++) {
-		int field = profile_keys_field(p->keys->list[i], e);
+		const struct profile_key *key = p->keys->list[i];
+		int field = profile_keys_field(key, e);
 
-		if (p->keys->list[i]->kind == PROFILE_FIELD)
+		if (field >= 0 && (key->kind == PROFILE_FIELD || key->of == PROFILE_OF_TASK))
 			grown->fields[i] = &e->fields[field];
 	}
-	if (profile_sums_new(&grown->sums, p->keys, e, p->trace, p->texts))
+	measure_init(&grown->measure, e, p->of, MEASURE_WEIGHT_FIRST, &d);
+	grown->distributed = is_distributed(p, &grown->measure);
+	if (profile_sums_new(&grown->sums, p->keys, &grown->measure, grown->distributed,
+			     p->trace, p->texts))
 		return NULL;
 	p->nr_sections++;
 	return grown;
 }
 
-/* Whether the event has all fields that it is to be grouped by. */
+/* Whether the event has what is to be summed and all fields that it is to be grouped by. */
 static bool has_fields(const struct profile *p, const struct trace_event *e)
 {
+	if (!measure_fits(e, p->of))
+		return false;
 	for (size_t i = 0; i < p->keys->nr; i++)
 		if (p->keys->list[i]->kind == PROFILE_FIELD &&
 		    profile_keys_field(p->keys->list[i], e) < 0)
@@ -88,30 +109,29 @@ static int add_batch(void *ctx, struct query_batch *b)
 
 /* --- tables ------------------------------------------------------------------ */
 
-static const char *unit_of(const struct trace_event *e)
-{
-	int field = e->by_role[ROLE_WEIGHT];
-
-	return field < 0 ? "" : e->fields[field].unit;
-}
-
-static bool is_counted(const struct trace_event *e)
-{
-	return e->by_role[ROLE_WEIGHT] < 0;
-}
-
-/* Weights of different kinds have no sum. */
+/* Weights of different kinds have no sum, though both be ns. */
 static bool units_differ(const struct profile *p)
 {
-	const struct trace_event *first = p->sections[0].event;
+	const struct measure *first = &p->sections[0].measure;
+	uint8_t role = first->field < 0 ? ROLE_NONE : first->event->fields[first->field].role;
 
 	for (size_t i = 1; i < p->nr_sections; i++) {
-		const struct trace_event *e = p->sections[i].event;
+		const struct measure *m = &p->sections[i].measure;
 
-		if (is_counted(e) != is_counted(first) || strcmp(unit_of(e), unit_of(first)))
+		if ((m->field < 0) != (first->field < 0) || strcmp(m->unit, first->unit) ||
+		    (m->field >= 0 && m->event->fields[m->field].role != role))
 			return true;
 	}
 	return false;
+}
+
+static enum profile_word word_of(const struct trace_event *e)
+{
+	if (e->by_role[ROLE_COUNT] >= 0)
+		return PROFILE_HITS;
+	if (e->by_role[ROLE_DURATION] >= 0)
+		return PROFILE_SPANS;
+	return e->by_role[ROLE_WEIGHT] >= 0 ? PROFILE_SAMPLES : PROFILE_RECORDS;
 }
 
 static bool has_event_key(const struct profile *p)
@@ -209,20 +229,35 @@ static int gather_rows(struct profile_table *t, struct profile_section *sections
 	return 0;
 }
 
+static void add_sums(struct profile_table *t, const struct profile_section *s)
+{
+	if (word_of(s->event) != t->word)
+		t->word = PROFILE_RECORDS;
+	t->samples += s->samples;
+	t->negative += s->negative;
+	t->distributed &= s->distributed;
+	t->overflow |= s->overflow;
+	if (__builtin_add_overflow(t->weight, s->weight, &t->weight)) {
+		t->weight = UINT64_MAX;
+		t->overflow = true;
+	}
+}
+
 /* The rows of all given sections as one table. */
 static int add_table(struct profile *p, size_t first, size_t nr, bool counted)
 {
 	struct profile_table *t = &p->tables[p->nr_tables++];
-	const struct trace_event *event = p->sections[first].event;
+	const struct profile_section *s = &p->sections[first];
 	int err;
 
-	for (size_t i = first; i < first + nr; i++) {
-		t->samples += p->sections[i].samples;
-		t->weight += p->sections[i].weight;
-	}
-	t->event = nr == 1 ? event->name : NULL;
-	t->counted = counted || is_counted(event);
-	t->unit = t->counted ? "" : unit_of(event);
+	t->counted = counted || s->measure.field < 0;
+	t->distributed = !t->counted;
+	t->word = word_of(s->event);
+	t->event = nr == 1 ? s->event->name : NULL;
+	t->field = t->counted ? "" : s->measure.name;
+	t->unit = t->counted ? "" : s->measure.unit;
+	for (size_t i = first; i < first + nr; i++)
+		add_sums(t, &p->sections[i]);
 	err = gather_rows(t, p->sections + first, nr);
 	return err ? err : sort_rows(p, t);
 }
@@ -245,8 +280,15 @@ static int make_tables(struct profile *p)
 	return err;
 }
 
+static int check_words(const struct profile *p, struct diag *d)
+{
+	int err = profile_keys_check(p->keys, p->trace, d);
+
+	return err ? err : measure_check(p->query, p->of, d);
+}
+
 int profile_new(struct profile **out, struct query *q, const struct profile_keys *keys,
-		bool children, struct diag *d)
+		const char *of, bool children, struct diag *d)
 {
 	struct profile *p = calloc(1, sizeof(*p));
 	int err;
@@ -256,13 +298,14 @@ int profile_new(struct profile **out, struct query *q, const struct profile_keys
 	p->query = q;
 	p->trace = query_trace(q);
 	p->keys = keys;
+	p->of = of;
 	p->children = children;
 	p->frame_kind = PROFILE_NUMBER;
 	if (profile_keys_find(keys, PROFILE_MODULE))
 		p->frame_kind = PROFILE_MODULE;
 	if (profile_keys_find(keys, PROFILE_SYMBOL))
 		p->frame_kind = PROFILE_SYMBOL;
-	err = trace_is_stream(p->trace) ? 0 : profile_keys_check(keys, p->trace, d);
+	err = trace_is_stream(p->trace) ? 0 : check_words(p, d);
 	if (!err)
 		err = textids_new(&p->texts);
 	if (!err)
@@ -270,7 +313,7 @@ int profile_new(struct profile **out, struct query *q, const struct profile_keys
 	if (!err)
 		err = query_each_batch(q, add_batch, p, d);
 	if (!err && trace_is_stream(p->trace))
-		err = profile_keys_check(keys, p->trace, d);
+		err = check_words(p, d);
 	if (!err)
 		err = make_tables(p);
 	if (!err)
@@ -291,6 +334,11 @@ size_t profile_nr_tables(const struct profile *p)
 const struct profile_table *profile_table_at(const struct profile *p, size_t i)
 {
 	return i < p->nr_tables ? &p->tables[i] : NULL;
+}
+
+const struct histogram *profile_values(const struct profile *p, const struct profile_row *row)
+{
+	return row->values ? &p->sections[row->section].row_values[row->values] : NULL;
 }
 
 bool profile_has_stacks(const struct profile *p)
@@ -347,7 +395,7 @@ struct profile_value profile_value(struct profile *p, const struct profile_row *
 		i = index_of(p, key);
 		v.number = s->values[row->group * p->keys->nr + i];
 		v.field = s->fields[i];
-		if (key->kind == PROFILE_TEXT || (v.field && profile_keys_is_text(v.field)))
+		if (v.field ? profile_keys_is_text(v.field) : key->kind == PROFILE_TEXT)
 			v.text = textids_text(p->texts, (uint32_t)v.number);
 		else if (key->kind == PROFILE_USER && v.number == TASK_UID_UNKNOWN)
 			v.text = "[unknown]";

@@ -9,6 +9,7 @@
 
 #include "format/bytebuf.h"
 #include "format/diag.h"
+#include "report/histogram.h"
 #include "report/names.h"
 #include "report/profile_keys.h"
 #include "report/query.h"
@@ -25,27 +26,38 @@ struct profile_row {
 	uint64_t self;			/* their weight */
 	/* Weight of all that have the row in their stack; 0 in a profile without children. */
 	uint64_t children;
+	uint32_t values;		/* see profile_values(); 0: none */
 };
+
+enum profile_word { PROFILE_SAMPLES, PROFILE_SPANS, PROFILE_HITS, PROFILE_RECORDS };
+
 
 struct profile_table {
 	const char *event;		/* its name; NULL: several events */
-	const char *unit;		/* of the weights: "ns", "B", "" */
+	enum profile_word word;		/* what its records are */
+	const char *field, *unit;	/* of the weights: "duration", "ns"; "" if counted */
 	bool counted;			/* weights are counts of records */
+	bool distributed;		/* rows have profile_values() */
+	uint64_t negative;		/* values that weigh nothing */
+	bool overflow;			/* the sum is larger than 64 bits: rows are cut off */
 	uint64_t samples, weight;	/* of all rows */
 	struct profile_row *rows;	/* the largest first */
 	size_t nr_rows;
 };
 
 /*
- * Reads all records of the query.  With children, there are rows for all that
+ * Reads all records of the query.  What they weigh is the field `of`, or the usual one if
+ * it is NULL (report/measure.h).  With children, there are rows for all that
  * is in a stack, in the order of children; without, for where stacks end, in
  * the order of self.  All arguments must outlive the profile.
  */
 int profile_new(struct profile **out, struct query *q, const struct profile_keys *keys,
-		bool children, struct diag *d);
+		const char *of, bool children, struct diag *d);
 void profile_free(struct profile *p);
 size_t profile_nr_tables(const struct profile *p);
 const struct profile_table *profile_table_at(const struct profile *p, size_t i);
+/* How what a row has itself is distributed; NULL: nothing, or not asked for. */
+const struct histogram *profile_values(const struct profile *p, const struct profile_row *row);
 /* Whether any record has a stack of more than one frame. */
 bool profile_has_stacks(const struct profile *p);
 

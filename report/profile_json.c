@@ -3,6 +3,7 @@
 #include "report/number.h"
 #include "report/query_json.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 struct json {
@@ -23,6 +24,8 @@ static void put_tables(const struct profile_print *pp, struct output *o)
 			query_json_text(o, t->event);
 		else
 			output_text(o, "null");
+		output_text(o, ", \"field\": ");
+		query_json_text(o, t->field);
 		output_text(o, ", \"unit\": ");
 		query_json_text(o, t->unit);
 		output_format(o, ", \"samples\": %" PRIu64 ", \"weight\": %" PRIu64
@@ -84,6 +87,21 @@ static int put_tree(struct json *j, const struct profile_row *row)
 
 /* --- rows -------------------------------------------------------------------- */
 
+/* Of what the row has itself; nothing where there are no values. */
+static int put_numbers(struct json *j, const struct profile_row *row)
+{
+	struct profile_print_numbers n;
+
+	if (profile_print_numbers(j->pp, row, &n))
+		return -ENOMEM;
+	if (n.any)
+		output_format(j->o, ", \"mean\": %.15g, \"p50\": %.15g, \"p99\": %.15g", n.mean,
+			      n.p50, n.p99);
+	if (n.any && n.has_most)
+		output_format(j->o, ", \"max\": %.15g", n.most);
+	return 0;
+}
+
 static int put_row(struct json *j, const struct profile_row *row)
 {
 	const struct profile_print *pp = j->pp;
@@ -114,7 +132,9 @@ static int put_row(struct json *j, const struct profile_row *row)
 		output_format(j->o, ", \"children\": %" PRIu64 ", \"children_percent\": %.4f",
 			      row->children,
 			      number_percent(row->children, j->table->weight));
-	if (pp->tree)
+	if (j->table->distributed)
+		err = put_numbers(j, row);
+	if (pp->tree && !err)
 		err = put_tree(j, row);
 	output_text(j->o, "}");
 	output_settle(j->o);

@@ -2,6 +2,7 @@
 
 #include "report/number.h"
 
+#include <errno.h>
 #include <math.h>
 
 size_t profile_print_nr_rows(const struct profile_print *pp, const struct profile_table *t)
@@ -25,6 +26,27 @@ uint64_t profile_print_min_weight(const struct profile_print *pp,
 	double least = ceil(pp->tree_limit / 100 * (double)t->weight);
 
 	return least < 1 ? 1 : (uint64_t)least;
+}
+
+int profile_print_numbers(const struct profile_print *pp, const struct profile_row *row,
+			  struct profile_print_numbers *out)
+{
+	static const double parts[2] = { 0.5, 0.99 };
+	const struct histogram *h = profile_values(pp->profile, row);
+	double got[2];
+
+	*out = (struct profile_print_numbers) { .any = h && h->count };
+	if (!out->any)
+		return 0;
+	if (histogram_percentiles(h, parts, 2, got))
+		return -ENOMEM;
+	out->total = h->sum;
+	out->mean = histogram_mean(h);
+	out->p50 = got[0];
+	out->p99 = got[1];
+	out->has_most = h->has_limits;
+	out->most = histogram_number(h, h->most);
+	return 0;
 }
 
 void profile_print_field(const struct profile_print *pp, struct bytebuf *to,

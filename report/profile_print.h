@@ -22,6 +22,17 @@ struct profile_print {
 	uint64_t max_rows;		/* of a table; 0: all */
 };
 
+/* Of what a row has itself, for tables that are distributed. */
+struct profile_print_numbers {
+	double total, mean, p50, p99, most;
+	bool any;			/* the row has values at all */
+	bool has_most;
+};
+
+/* 0 or -ENOMEM. */
+int profile_print_numbers(const struct profile_print *pp, const struct profile_row *row,
+			  struct profile_print_numbers *out);
+
 /* How many rows of the table are shown. */
 size_t profile_print_nr_rows(const struct profile_print *pp, const struct profile_table *t);
 /* The smallest weight of a branch that is shown. */

@@ -11,7 +11,7 @@
 /* The records of one event. */
 struct profile_section {
 	const struct trace_event *event;
-	/* Of keys that are fields of the event, else NULL. */
+	/* Of keys whose value is a field of the event, else NULL. */
 	const struct field_desc *fields[PROFILE_MAX_KEYS];
 	struct profile_sums *sums;
 	struct profile_trie trie;
@@ -22,7 +22,13 @@ struct profile_section {
 	uint64_t *values;		/* of the keys, keys->nr for each group */
 	struct profile_row *rows;
 	size_t nr_rows, rows_cap;
-	uint64_t samples, weight;
+	uint64_t samples, weight, negative;
+	bool overflow;
+	struct measure measure;
+	bool distributed;
+	/* Of the sums, until their rows have them; and of the rows, [0] not used. */
+	struct histogram *sum_values, *row_values;
+	uint32_t nr_sum_values, nr_row_values, row_values_cap;
 };
 
 /* Sums of a group, kept because rows of few groups alternate: see profile_tree(). */
@@ -39,6 +45,7 @@ struct profile {
 	struct query *query;
 	struct trace *trace;
 	const struct profile_keys *keys;
+	const char *of;
 	enum profile_kind frame_kind;
 	bool children, has_stacks;
 	struct names *names;

@@ -37,11 +37,11 @@ static void set_values(struct profile *p, const struct profile_section *s,
 		const struct profile_key *key = p->keys->list[i];
 
 		values[i] = 0;
-		if (key->of == PROFILE_OF_TASK)
+		if (key->of == PROFILE_OF_TASK && !s->fields[i])
 			values[i] = key->of_task(p->trace, trace_task(p->trace, c->task), p->texts);
 		else if (key->role == ROLE_CPU)
 			values[i] = c->cpu;
-		else if (key->of == PROFILE_OF_RECORD)
+		else if (key->of == PROFILE_OF_RECORD || key->of == PROFILE_OF_TASK)
 			values[i] = profile_sums_field(s->sums, c->fields, nr_fields++);
 		if (s->fields[i] && profile_keys_is_text(s->fields[i]))
 			values[i] = text_of(p, s->fields[i], (uint32_t)values[i]);
@@ -62,7 +62,7 @@ static int compare_values(const void *va, const void *vb)
 			continue;
 		if (f && f->type == FIELD_SIGNED)
 			return (int64_t)x < (int64_t)y ? -1 : 1;
-		if (p->keys->list[i]->kind == PROFILE_TEXT || (f && profile_keys_is_text(f)))
+		if (f ? profile_keys_is_text(f) : p->keys->list[i]->kind == PROFILE_TEXT)
 			return strcmp(textids_text(p->texts, (uint32_t)x),
 				      textids_text(p->texts, (uint32_t)y));
 		return x < y ? -1 : 1;
@@ -128,6 +128,21 @@ static int order_list(struct profile_section *s, const struct profile_sum *sums,
 	return 0;
 }
 
+/* So that all of them, and any of them, have a sum of 64 bits. */
+static bool cut_off(struct profile_sum *sums, size_t nr)
+{
+	uint64_t left = UINT64_MAX;
+	bool is_cut = false;
+
+	for (size_t i = 0; i < nr; i++) {
+		is_cut |= sums[i].weight > left || sums[i].weight == UINT64_MAX;
+		if (sums[i].weight > left)
+			sums[i].weight = left;
+		left -= sums[i].weight;
+	}
+	return is_cut;
+}
+
 static int take_sums(struct profile *p, struct profile_section *s, bool counted)
 {
 	size_t nr, nr_contexts = profile_sums_nr_contexts(s->sums);
@@ -137,6 +152,9 @@ static int take_sums(struct profile *p, struct profile_section *s, bool counted)
 
 	for (size_t i = 0; i < nr && counted; i++)
 		sums[i].weight = sums[i].samples;
+	s->overflow = cut_off(sums, nr);
+	s->negative = profile_sums_negative(s->sums);
+	s->sum_values = profile_sums_take_values(s->sums, &s->nr_sum_values);
 	if (!err)
 		err = order_list(s, sums, nr, group_of);
 	free(group_of);
@@ -189,6 +207,34 @@ static int add_children(void *ctx, const struct profile_node *node)
 	return 0;
 }
 
+/* The first values of a row are taken over as they are. */
+static int move_values(struct profile_section *s, struct profile_row *row, uint32_t from)
+{
+	struct histogram *values = &s->sum_values[from], *grown;
+	uint32_t cap;
+	int err;
+
+	if (row->values) {
+		err = histogram_merge(&s->row_values[row->values], values);
+		histogram_release(values);
+		return err;
+	}
+	if (!s->nr_row_values)
+		s->nr_row_values = 1;
+	if (s->nr_row_values >= s->row_values_cap) {
+		cap = s->row_values_cap ? s->row_values_cap * 2 : 64;
+		grown = realloc(s->row_values, cap * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		s->row_values = grown;
+		s->row_values_cap = cap;
+	}
+	row->values = s->nr_row_values++;
+	s->row_values[row->values] = *values;
+	histogram_init(values, values->is_signed);
+	return 0;
+}
+
 static int make_group_rows(struct profile *p, struct maker *m)
 {
 	struct profile_section *s = m->section;
@@ -205,6 +251,8 @@ static int make_group_rows(struct profile *p, struct maker *m)
 			return -ENOMEM;
 		row->samples += from[i].samples;
 		row->self += from[i].weight;
+		if (from[i].values && move_values(s, row, from[i].values))
+			return -ENOMEM;
 		s->samples += from[i].samples;
 		s->weight += from[i].weight;
 		frames += from[i].samples * stack->frames;

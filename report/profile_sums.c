@@ -11,10 +11,15 @@
 
 /*
  * The sums lie one after the other and only their numbers in the hash table:
- * it has room to spare, and a sum has six times the size of a number.
+ * it has room to spare, and a sum has eight times the size of a number.
  */
 struct profile_sums {
 	const struct profile_keys *keys;
+	struct measure measure;
+	struct measure_scratch *scratch;
+	bool distribute;
+	uint64_t negative;
+	struct histogram *values;	/* as many as sums have room; NULL: not asked for */
 	const struct trace *trace;
 	struct textids *texts;
 	bool by_task;
@@ -47,6 +52,19 @@ static inline size_t slot_of(const struct profile_sums *s, uint32_t context, uin
 	return (size_t)((key * 0x9e3779b97f4a7c15u) >> s->shift);
 }
 
+static int grow_values(struct profile_sums *s, uint32_t cap)
+{
+	struct histogram *values;
+
+	if (!s->distribute)
+		return 0;
+	values = realloc(s->values, cap * sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	s->values = values;
+	return 0;
+}
+
 /* Twice the slots, and room for sums until half of them are in use. */
 static int grow(struct profile_sums *s)
 {
@@ -66,6 +84,8 @@ static int grow(struct profile_sums *s)
 	free(s->slots);
 	s->slots = slots;
 	s->nr_slots = nr_slots;
+	if (grow_values(s, (uint32_t)(nr_slots / 2)))
+		return -ENOMEM;
 	s->cap = (uint32_t)(nr_slots / 2);
 	s->shift--;
 	for (uint32_t i = 1; i < s->nr; i++) {
@@ -84,18 +104,19 @@ static void choose_columns(struct profile_sums *s, const struct trace_event *e)
 	for (size_t i = 0; i < s->keys->nr; i++) {
 		const struct profile_key *key = s->keys->list[i];
 
-		s->by_task |= key->of == PROFILE_OF_TASK;
-		if (key->of != PROFILE_OF_RECORD)
-			continue;
-		if (key->role == ROLE_CPU)
-			s->cpu_field = e->by_role[ROLE_CPU];
-		else
-			s->fields[s->nr_fields++] = profile_keys_field(key, e);
+		int field = profile_keys_field(key, e);
+
+		if (key->of == PROFILE_OF_TASK && field < 0)
+			s->by_task = true;
+		else if (key->role == ROLE_CPU)
+			s->cpu_field = field;
+		else if (key->of == PROFILE_OF_RECORD || key->of == PROFILE_OF_TASK)
+			s->fields[s->nr_fields++] = field;
 	}
 }
 
 int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
-		     const struct trace_event *e, const struct trace *t,
+		     const struct measure *m, bool distribute, const struct trace *t,
 		     struct textids *texts)
 {
 	struct profile_sums *s = calloc(1, sizeof(*s));
@@ -104,17 +125,19 @@ int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
 		return -ENOMEM;
 	s->nr = 1;
 	s->keys = keys;
+	s->measure = *m;
+	s->distribute = distribute;
 	s->trace = t;
 	s->texts = texts;
 	intern_pairs_init(&s->contexts);
 	intern_pairs_init(&s->task_values);
 	intern_pairs_init(&s->folded);
 	s->shift = 64 - (unsigned int)__builtin_ctz(FIRST_SLOTS) + 1;
-	if (grow(s)) {
+	if (grow(s) || measure_scratch_new(&s->scratch)) {
 		profile_sums_free(s);
 		return -ENOMEM;
 	}
-	choose_columns(s, e);
+	choose_columns(s, m->event);
 	*out = s;
 	return 0;
 }
@@ -126,6 +149,10 @@ void profile_sums_free(struct profile_sums *s)
 	intern_pairs_release(&s->contexts);
 	intern_pairs_release(&s->task_values);
 	intern_pairs_release(&s->folded);
+	for (uint32_t i = 1; s->values && i < s->nr; i++)
+		histogram_release(&s->values[i]);
+	free(s->values);
+	measure_scratch_free(s->scratch);
 	free(s->same_task);
 	free(s->first_task);
 	free(s->slots);
@@ -251,12 +278,31 @@ static inline struct profile_sum *find(struct profile_sums *s, uint32_t context,
 	s->slots[at] = s->nr;
 	sum = &s->sums[s->nr++];
 	*sum = (struct profile_sum) { .context = context, .stack = stack };
+	if (s->distribute) {
+		sum->values = s->nr - 1;
+		histogram_init(&s->values[sum->values], s->measure.is_signed);
+	}
 	return sum;
 }
 
 struct columns {
 	struct column task, cpu, stack, weight, fields[PROFILE_MAX_KEYS];
+	struct measure_rows rows;
+	bool is_plain;		/* weight has all that is measured */
 };
+
+/* Of most events a record counts once and with the number in one column. */
+static int weights_open(struct columns *c, const struct profile_sums *s,
+			const struct query_batch *b)
+{
+	const struct measure *m = &s->measure;
+
+	c->is_plain = !m->is_tally && b->event->by_role[ROLE_COUNT] < 0 &&
+		      (m->field < 0 || b->event->fields[m->field].type != FIELD_FLOAT);
+	if (c->is_plain)
+		return column_open(&c->weight, b, m->field, 1);
+	return measure_rows(m, b, s->scratch, &c->rows);
+}
 
 static int columns_open(struct columns *c, const struct profile_sums *s, struct query_batch *b)
 {
@@ -270,7 +316,7 @@ static int columns_open(struct columns *c, const struct profile_sums *s, struct 
 	if (!err)
 		err = column_open(&c->stack, b, by_role[ROLE_STACK], 0);
 	if (!err)
-		err = column_open(&c->weight, b, by_role[ROLE_WEIGHT], 1);
+		err = weights_open(c, s, b);
 	return err;
 }
 
@@ -297,6 +343,50 @@ static uint64_t fold_fields(struct profile_sums *s, const struct columns *c, siz
 	return id;
 }
 
+static inline void add_weight(struct profile_sums *s, struct profile_sum *sum, uint64_t value,
+			      uint64_t count)
+{
+	uint64_t weight;
+
+	if (s->measure.is_signed && (int64_t)value < 0) {
+		s->negative += count;
+		return;
+	}
+	if (__builtin_mul_overflow(value, count, &weight) ||
+	    __builtin_add_overflow(sum->weight, weight, &sum->weight))
+		sum->weight = UINT64_MAX;
+}
+
+static inline int add_value(struct profile_sums *s, struct profile_sum *sum, uint64_t value,
+			    uint64_t count)
+{
+	sum->samples += count;
+	add_weight(s, sum, value, count);
+	return s->distribute ? histogram_add_many(&s->values[sum->values], value, count) : 0;
+}
+
+/* A row of a tally, or a value that is none as it stands in the file. */
+static int add_measured(struct profile_sums *s, struct profile_sum *sum,
+			const struct measure_rows *r, size_t row)
+{
+	uint64_t count = r->counts ? r->counts[row] : 1;
+	bool has_sum = r->sums && (!r->first || r->first[row]);
+	struct histogram *values = s->distribute ? &s->values[sum->values] : NULL;
+
+	if (!s->measure.is_tally)
+		return add_value(s, sum, r->values ? r->values[row] : 1, count);
+	sum->samples += count;
+	if (has_sum)
+		add_weight(s, sum, r->sums[row], 1);
+	else if (!r->sums && r->values)
+		add_weight(s, sum, r->values[row], count);
+	if (!values || !r->buckets)
+		return 0;
+	if (has_sum && r->first && r->least && r->most)
+		histogram_add_sums(values, r->sums[row], r->least[row], r->most[row]);
+	return histogram_add_bucket(values, measure_bucket(r->buckets[row]), count);
+}
+
 static inline int add_row(struct profile_sums *s, const struct columns *c, size_t row)
 {
 	struct profile_context context = {
@@ -320,9 +410,9 @@ static inline int add_row(struct profile_sums *s, const struct columns *c, size_
 	sum = find(s, id - 1, stack);
 	if (!sum)
 		return -ENOMEM;
-	sum->weight += column_at(&c->weight, row);
-	sum->samples++;
-	return 0;
+	if (!c->is_plain)
+		return add_measured(s, sum, &c->rows, row);
+	return add_value(s, sum, column_at(&c->weight, row), 1);
 }
 
 int profile_sums_add(struct profile_sums *s, struct query_batch *b)
@@ -333,6 +423,20 @@ int profile_sums_add(struct profile_sums *s, struct query_batch *b)
 	for (size_t i = 0; i < b->nr && !err; i++)
 		err = add_row(s, &c, b->rows ? b->rows[i] : i);
 	return err;
+}
+
+uint64_t profile_sums_negative(const struct profile_sums *s)
+{
+	return s->negative;
+}
+
+struct histogram *profile_sums_take_values(struct profile_sums *s, uint32_t *nr)
+{
+	struct histogram *values = s->values;
+
+	*nr = values ? s->nr : 0;
+	s->values = NULL;
+	return values;
 }
 
 struct profile_sum *profile_sums_list(struct profile_sums *s, size_t *nr)

@@ -6,9 +6,12 @@
 #ifndef REPORT_PROFILE_SUMS_H
 #define REPORT_PROFILE_SUMS_H
 
+#include "report/histogram.h"
+#include "report/measure.h"
 #include "report/profile_keys.h"
 #include "report/query.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,13 +24,17 @@ struct profile_context {
 struct profile_sum {
 	uint32_t context, stack;	/* a context by number, from 0 */
 	uint64_t samples, weight;
+	uint32_t values;	/* see profile_sums_take_values(); 0: not distributed */
 };
 
 struct profile_sums;
 
-/* All arguments must outlive the sums. */
+/*
+ * Weights are what m measures.  distribute: the values themselves are wanted, too.  All
+ * other arguments must outlive the sums.
+ */
 int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
-		     const struct trace_event *e, const struct trace *t,
+		     const struct measure *m, bool distribute, const struct trace *t,
 		     struct textids *texts);
 void profile_sums_free(struct profile_sums *s);
 /* -EBADMSG: a column is damaged and nothing was added; -ENOMEM. */
@@ -38,5 +45,13 @@ size_t profile_sums_nr_contexts(const struct profile_sums *s);
 struct profile_context profile_sums_context(const struct profile_sums *s, size_t i);
 /* The number that a field has in a context; `key` counts the keys of fields, from 0. */
 uint64_t profile_sums_field(const struct profile_sums *s, uint64_t fields, size_t key);
+
+/* How many values were negative: they weigh nothing. */
+uint64_t profile_sums_negative(const struct profile_sums *s);
+/*
+ * Distributions of values by the sums' numbers, *nr of them; [0] is not used.  They belong
+ * to the caller now, who releases each and frees the list.  NULL without any.
+ */
+struct histogram *profile_sums_take_values(struct profile_sums *s, uint32_t *nr);
 
 #endif

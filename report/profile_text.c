@@ -3,10 +3,13 @@
 #include "report/escape.h"
 #include "report/number.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define MAX_COLUMN 48		/* longer texts push what follows to the right */
 #define TREE_INDENT 12
+#define NUMBER_HEADINGS "       Count       Total        Mean         p50         p99         Max"
+#define NUMBER_DOTS "  ..........  ..........  ..........  ..........  ..........  .........."
 
 struct text {
 	const struct profile_print *pp;
@@ -139,7 +142,9 @@ static void put_heading(struct text *t)
 	const struct profile_print *pp = t->pp;
 
 	output_text(t->o, pp->children ? "# Children      Self" : "#     Self");
-	if (pp->samples)
+	if (t->table->distributed)
+		output_text(t->o, NUMBER_HEADINGS);
+	else if (pp->samples)
 		output_text(t->o, "     Samples");
 	for (size_t k = 0; k < pp->keys->nr; k++) {
 		const char *header = pp->keys->list[k]->header;
@@ -148,7 +153,9 @@ static void put_heading(struct text *t)
 			    is_number(t, pp->keys->list[k]), k + 1 == pp->keys->nr);
 	}
 	output_text(t->o, pp->children ? "\n# ........  ........" : "\n# ........");
-	if (pp->samples)
+	if (t->table->distributed)
+		output_text(t->o, NUMBER_DOTS);
+	else if (pp->samples)
 		output_text(t->o, "  ..........");
 	for (size_t k = 0; k < pp->keys->nr; k++) {
 		output_text(t->o, "  ");
@@ -174,15 +181,45 @@ static void put_percent(struct output *o, const struct profile_table *table, uin
 	bytebuf_u8(output_buffer(o), '%');
 }
 
-static void put_row(struct text *t, const struct profile_row *row)
+/* Twelve columns wide; nothing is what a row has not. */
+static void put_number(struct text *t, double v, bool known)
+{
+	char text[NUMBER_BYTES];
+
+	number_value(text, v, t->table->unit);
+	output_bytes(t->o, "  ", 2);
+	put_padded(t->o, known ? text : "", 10);
+}
+
+/* For spans and other values: not only their sum, but how they are distributed. */
+static int put_numbers(struct text *t, const struct profile_row *row)
+{
+	struct profile_print_numbers n;
+	char number[NUMBER_BYTES];
+
+	if (profile_print_numbers(t->pp, row, &n))
+		return -ENOMEM;
+	put_padded(t->o, number_grouped(number, row->samples), 12);
+	put_number(t, n.total, n.any);
+	put_number(t, n.mean, n.any);
+	put_number(t, n.p50, n.any);
+	put_number(t, n.p99, n.any);
+	put_number(t, n.most, n.any && n.has_most);
+	return 0;
+}
+
+static int put_row(struct text *t, const struct profile_row *row)
 {
 	const struct profile_print *pp = t->pp;
 	char number[NUMBER_BYTES];
+	int err = 0;
 
 	if (pp->children)
 		put_percent(t->o, t->table, row->children);
 	put_percent(t->o, t->table, row->self);
-	if (pp->samples)
+	if (t->table->distributed)
+		err = put_numbers(t, row);
+	else if (pp->samples)
 		put_padded(t->o, number_plain(number, row->samples), 12);
 	for (size_t k = 0; k < pp->keys->nr; k++) {
 		make_cell(t, row, pp->keys->list[k]);
@@ -191,6 +228,7 @@ static void put_row(struct text *t, const struct profile_row *row)
 	}
 	output_text(t->o, "\n");
 	output_settle(t->o);
+	return err;
 }
 
 /* --- trees ------------------------------------------------------------------- */
@@ -252,22 +290,46 @@ static int put_tree(struct text *t, const struct profile_row *row)
 
 /* --- tables ------------------------------------------------------------------ */
 
+/* What does not add up. */
+static void put_remarks(struct text *t)
+{
+	char number[NUMBER_BYTES];
+
+	if (t->table->negative)
+		output_format(t->o, "# %s values are negative and have no share\n",
+			      number_grouped(number, t->table->negative));
+	if (t->table->overflow)
+		output_text(t->o, "# The sum is larger than 64 bits: shares are not right\n");
+}
+
 static void put_summary(struct text *t)
 {
+	static const char *const words[][2] = {
+		[PROFILE_SAMPLES] = { "Samples", "sample" }, [PROFILE_SPANS] = { "Spans", "span" },
+		[PROFILE_HITS] = { "Hits", "hit" }, [PROFILE_RECORDS] = { "Records", "record" },
+	};
 	const struct profile_table *table = t->table;
 	char samples[NUMBER_BYTES], weight[NUMBER_BYTES];
 
-	output_format(t->o, "# Samples: %s", number_grouped(samples, table->samples));
+	output_format(t->o, "# %s: %s", words[table->word][0],
+		      number_grouped(samples, table->samples));
 	if (table->event) {
 		output_text(t->o, " of event '");
 		put_cell_text(output_buffer(t->o), table->event);
 		output_text(t->o, "'");
 	}
 	output_text(t->o, "\n# Weight:  ");
-	if (table->counted)
-		output_text(t->o, "each sample counts 1\n");
-	else
-		output_format(t->o, "%s\n", number_unit(weight, table->weight, table->unit));
+	if (table->counted) {
+		output_format(t->o, "each %s counts 1\n", words[table->word][1]);
+		return;
+	}
+	output_text(t->o, number_unit(weight, table->weight, table->unit));
+	if (table->distributed) {
+		output_text(t->o, " of ");
+		put_cell_text(output_buffer(t->o), table->field);
+	}
+	output_text(t->o, "\n");
+	put_remarks(t);
 }
 
 static int put_table(struct text *t)
@@ -281,8 +343,8 @@ static int put_table(struct text *t)
 	measure(t, nr);
 	put_heading(t);
 	for (size_t i = 0; i < nr && !err && !output_error(t->o); i++) {
-		put_row(t, &t->table->rows[i]);
-		if (t->pp->tree)
+		err = put_row(t, &t->table->rows[i]);
+		if (t->pp->tree && !err)
 			err = put_tree(t, &t->table->rows[i]);
 	}
 	if (nr < t->table->nr_rows)

@@ -17,7 +17,7 @@ KYMO, BUILD = os.environ["KYMO"], os.environ["BUILD"]
 READER = [sys.executable, "-B", "tests/reader/kymo_reader.py"]
 SPECIAL = {1: "[truncated]", 2: "[no stack]"}
 KERNEL, KERNEL_MODULE, BPF, VDSO, JIT = 1, 2, 3, 5, 6
-TIME, CPU, TASK, STACK, WEIGHT, STATE = 1, 2, 3, 4, 5, 13
+TIME, CPU, TASK, STACK, WEIGHT, DURATION, STATE = 1, 2, 3, 4, 5, 6, 13
 
 results = []
 
@@ -105,12 +105,13 @@ class Trace:
         for event, values in self.records:
             name, roles = self.events[event]
             by_role = {role: int(v) for role, v in zip(roles, values)
-                       if role in (TIME, CPU, TASK, STACK, WEIGHT, STATE)}
+                       if role in (TIME, CPU, TASK, STACK, WEIGHT, DURATION, STATE)}
             state = by_role.get(STATE, 0)
             letter = chr(state) if state < 128 and chr(state).isalpha() else state
             yield {**self.tasks.get(by_role.get(TASK, 0), unknown),
                    "event": name, "cpu": by_role.get(CPU, 0), "state": letter,
-                   "time": by_role[TIME], "weight": by_role.get(WEIGHT, 1),
+                   "time": by_role[TIME],
+                   "weight": by_role.get(WEIGHT, by_role.get(DURATION, 1)),
                    "chain": self.chain(by_role.get(STACK, 0))
                    or [("[unknown]", "[unknown]")]}
 
