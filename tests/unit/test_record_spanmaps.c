@@ -254,7 +254,7 @@ static void threads_do_not_mix(void **state)
 
 struct softirqs {
 	const struct live_probe *start, *end;
-	uint64_t nr, wrong;
+	uint64_t nr, wrong, idle_cpus;
 };
 
 static void check_softirq(void *ctx, uint32_t cpu, const struct probe_record *rec)
@@ -264,7 +264,23 @@ static void check_softirq(void *ctx, uint32_t cpu, const struct probe_record *re
 	if (number_of(s->start, rec, 0) != number_of(s->end, rec, 0) ||
 	    number_of(s->start, rec, 1) != cpu)
 		s->wrong++;
+	if (!rec->tid && cpu < 64)
+		s->idle_cpus |= UINT64_C(1) << cpu;
 	s->nr++;
+}
+
+static bool has_entry(const struct live *l, uint64_t key)
+{
+	struct spanmaps_table table;
+	void *value;
+	int err;
+
+	spanmaps_table(l->spanmaps, 0, &table);
+	value = malloc(table.value_bytes);
+	assert_non_null(value);
+	err = bpf_map_lookup_elem(table.fd, &key, value);
+	free(value);
+	return !err;
 }
 
 /* The idle threads of all CPUs have the number 0, and yet each is one of its own. */
@@ -286,13 +302,18 @@ static void idle_threads_do_not_mix(void **state)
 	skip_if_impossible(&l, live_open(&l, RINGS_AUTO));
 	proberings_enable(l.rings, true);
 	s = (struct softirqs){ .start = start, .end = end };
-	while (s.nr < 300) {
+	/* Where nothing idles there is nothing to mix. */
+	while (s.nr < 100 || (!s.idle_cpus && s.nr < 5000)) {
 		live_take(&l, check_softirq, &s);
 		usleep(1000);
 	}
 	live_detach(&l);
 	assert_int_equal(s.wrong, 0);
 	assert_int_equal(counts_of(&l, 0).replaced, 0);
+	assert_false(has_entry(&l, 0));
+	for (uint32_t cpu = 0; cpu < 64; cpu++)
+		if (s.idle_cpus >> cpu & 1)
+			assert_true(has_entry(&l, SPANMAPS_IDLE_THREAD | cpu));
 	/* Those that had begun before. */
 	assert_in_range(counts_of(&l, 0).no_start, 0, l.env.maps.nr_cpus);
 	close_all(&l);
