@@ -261,7 +261,9 @@ function copy() {
 	if (!chosen)
 		return;
 	tell();
-	document.execCommand("copy");
+	/* Where scripts may not, the text is selected. */
+	if (navigator.clipboard)
+		navigator.clipboard.writeText(input.value).catch(() => {});
 }
 
 function zoom() {

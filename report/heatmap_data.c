@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/buckets.h"
-
 #define SECOND_NS UINT64_C(1000000000)
 
 struct data {
@@ -119,28 +117,13 @@ static void put_value(struct bytebuf *to, int64_t v, const char *unit)
 	digits_put_signed(to, v);
 }
 
-/* A tally's field holds the number of the bucket: the first one whose middle is in the cell. */
-static int32_t first_bucket(int64_t v)
-{
-	int32_t bucket = buckets_signed_index(v);
-
-	while (bucket > -BUCKETS_LAST && buckets_signed_middle(bucket - 1) >= v)
-		bucket--;
-	while (bucket < BUCKETS_LAST && buckets_signed_middle(bucket) < v)
-		bucket++;
-	return bucket;
-}
-
 static void bound(struct data *d, const char *op, int64_t v)
 {
 	const struct measure *m = &d->h->lead->measure;
 
 	bytebuf_text(&d->text, m->name);
 	bytebuf_text(&d->text, op);
-	if (m->has_buckets)
-		digits_put_signed(&d->text, first_bucket(v));
-	else
-		put_value(&d->text, v, m->unit);
+	put_value(&d->text, v, m->unit);
 }
 
 static void from_value(struct data *d, int64_t v)

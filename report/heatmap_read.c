@@ -222,17 +222,17 @@ static bool is_log(const struct heatmap *h)
 {
 	if (h->opts->scale != HEATMAP_USUAL)
 		return h->opts->scale == HEATMAP_LOG;
-	return !strcmp(h->lead->measure.unit, "ns");
+	return !h->lead || !strcmp(h->lead->measure.unit, "ns");
 }
 
-/* The first block that is drawn tells when the trace starts, and what is measured. */
+/* The first block that is drawn tells when the trace starts, and what is measured; or nothing. */
 static void begin(struct heatmap *h)
 {
 	struct heataxis x, y;
 
 	h->start_ns = query_start_ns(h->query);
 	h->is_log = h->opts->kind == HEATMAP_VALUES && is_log(h);
-	h->is_tally = h->lead->measure.is_tally;
+	h->is_tally = h->lead && h->lead->measure.is_tally;
 	kinds[h->opts->kind].axes(h, &x, &y);
 	heatgrid_release(&h->grid);
 	heatgrid_init(&h->grid, &x, &y);
@@ -373,6 +373,8 @@ int heatmap_read(struct heatmap *h, struct diag *d)
 		err = query_each_batch(h->query, add_batch, h, d);
 	if (!err)
 		err = heatmap_events_check(h, d);
+	if (!err && !h->grid.x.limit)
+		begin(h);
 	return err ? err : read_largest(h, d);
 }
 

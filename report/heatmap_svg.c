@@ -438,6 +438,21 @@ static void put_start(struct drawing *d, uint32_t height_px)
 		      l->map_height_px);
 }
 
+/* Inside CDATA: JSON has '>' only in strings, where it can be written in another way. */
+static void put_json(struct drawing *d, const struct bytebuf *json)
+{
+	const uint8_t *at = json->data, *end = json->data + json->len, *next;
+
+	for (; at < end; at = next + 1) {
+		next = memchr(at, '>', (size_t)(end - at));
+		if (!next)
+			next = end;
+		bytebuf_put(d->to, at, (size_t)(next - at));
+		put(d, next < end ? "\\u003e" : "");
+		output_settle(d->o);
+	}
+}
+
 static int put_data(struct drawing *d)
 {
 	struct bytebuf json;
@@ -445,10 +460,10 @@ static int put_data(struct drawing *d)
 
 	bytebuf_init(&json);
 	err = heatmap_data(d->h, d->l, &json);
-	put(d, "<metadata id=\"data\">");
+	put(d, "<metadata id=\"data\"><![CDATA[");
 	if (!err)
-		escape_xml(d->to, (const char *)json.data, json.len);
-	put(d, "</metadata>\n<script><![CDATA[\n");
+		put_json(d, &json);
+	put(d, "]]></metadata>\n<script><![CDATA[\n");
 	put(d, heatmap_js);
 	put(d, "]]></script>\n</svg>\n");
 	bytebuf_release(&json);
