@@ -49,6 +49,10 @@ static int print_one(void *ctx, const struct probe_listing *l)
 	struct listing *to = ctx;
 
 	put_text(to->output, l->name);
+	if (l->summary) {
+		output_text(to->output, "\t");
+		put_text(to->output, l->summary);
+	}
 	if (l->missing) {
 		output_text(to->output, "\t(not here: ");
 		put_text(to->output, l->missing);
@@ -83,7 +87,7 @@ static void print_kinds(struct output *o)
 		output_text(o, "\n");
 	}
 	output_text(o, "\nMore of them: kymo list 'cpu*', kymo list -v 'sched:*', kymo list 'kprobe:vfs_*', "
-		    "kymo list 'uprobe:libc:mem*'\n");
+		    "kymo list 'uprobe:libc:mem*', kymo list -v 'span:*'\n");
 }
 
 static int list(const struct list_opts *o, int nr_args, char **args, struct output *out,

@@ -62,6 +62,9 @@ int catalog_list(const char *glob, bool verbose, probe_list_fn fn, void *ctx, st
 	if (k)
 		return k->list(k, colon + 1, verbose, fn, ctx, d);
 	ret = list_sampled(glob, tell, &to);
+	k = probe_find_kind("span", strlen("span"));
+	if (!ret && k)
+		ret = k->list(k, glob, verbose, tell, &to, d);
 	k = probe_find_kind("tracepoint", strlen("tracepoint"));
 	if (ret || !k)
 		return ret;

@@ -113,51 +113,75 @@ static void add_fields(struct bytebuf *text, const struct probe *p, bool *any)
 	}
 }
 
-/* The way that is taken here, what it records, and the other ways. */
+static void add_side(struct bytebuf *text, const struct probe_spec *s)
+{
+	if (strcmp(s->kind, "tracepoint")) {
+		bytebuf_text(text, s->kind);
+		bytebuf_text(text, ":");
+	}
+	bytebuf_text(text, s->what);
+}
+
+/* A way without its fields. */
+static void add_way(struct bytebuf *text, const char *way)
+{
+	struct probe_spec *spec;
+
+	if (parse_way(way, &spec, NULL))
+		return;
+	if (spec->start) {
+		add_side(text, spec->start);
+		bytebuf_text(text, "..");
+	}
+	add_side(text, spec);
+	bytebuf_text(text, spec->keys ? "@" : "");
+	bytebuf_text(text, spec->keys ? spec->keys : "");
+	probespec_free(spec, 1);
+}
+
+/* What the way that is taken here records, and which ways there are. */
 static char *describe(const struct spans_row *row, size_t used, const struct probe *p)
 {
 	struct bytebuf text;
 	bool any = false;
 
 	bytebuf_init(&text);
-	bytebuf_text(&text, row->summary);
-	bytebuf_text(&text, ": ");
-	add_fields(&text, p->span->start, &any);
+	if (p->span)
+		add_fields(&text, p->span->start, &any);
 	add_fields(&text, p, &any);
 	for (size_t i = 0; row->ways[i]; i++) {
-		bytebuf_text(&text, i == used ? "; here: " : i < used ? "; not here: " : "; else: ");
-		bytebuf_text(&text, row->ways[i]);
+		bytebuf_text(&text, i == used ? "; here by " : i < used ? "; not here: " :
+								       "; else by ");
+		add_way(&text, row->ways[i]);
 	}
 	return bytebuf_take_text(&text);
 }
 
 static int list_row(const struct spans_row *row, bool verbose, probe_list_fn fn, void *ctx)
 {
-	struct probe_listing l = { .name = row->name, .fields = row->summary };
-	struct diag why = { "" }, first = { "" };
+	struct probe_listing l = { .name = row->name, .summary = row->summary };
+	struct diag first = { "" };
 	struct probes set = { 0 };
 	char *text = NULL;
 	bool found = false;
 	int ret;
 
 	for (size_t i = 0; row->ways[i] && !found; i++) {
+		struct diag why = { "" };
 		struct probe_spec *way;
 
-		why.text[0] = '\0';
-		if (parse_way(row->ways[i], &way, &why))
-			continue;
-		found = !probe_resolve(&set, way, &why);
+		if (!parse_way(row->ways[i], &way, &why)) {
+			found = !probe_resolve(&set, way, &why);
+			probespec_free(way, 1);
+		}
 		if (found && verbose)
 			text = describe(row, i, set.list[0]);
 		if (!first.text[0])
 			first = why;
-		probespec_free(way, 1);
 		probe_release_all(&set);
 	}
-	if (text)
-		l.fields = text;
-	if (!found)
-		l.missing = first.text;
+	l.fields = text;
+	l.missing = found ? NULL : first.text;
 	ret = fn(ctx, &l);
 	free(text);
 	return ret;

@@ -156,8 +156,8 @@ struct probe_span {
 	uint64_t min_ns, max_ns;	/* shorter and longer ones are dropped; max 0: none */
 	bool task_of_end;		/* whose the record is; else the start's */
 	uint32_t image_bytes;		/* fixed part of the start, from data + 8; multiple of 8 */
-	/* The end does not ask who runs: he need not be the one who is recorded. */
-	bool end_is_anyones;
+	/* That side does not ask who runs: he need not be the one who is recorded. */
+	bool start_is_anyones, end_is_anyones;
 	/* Ends without a start say nothing, since starts were left out on purpose. */
 	bool starts_are_chosen;
 };
@@ -230,6 +230,7 @@ struct attachset;
 
 struct probe_listing {
 	const char *name;		/* "sched:sched_switch", "kprobe:vfs_read" */
+	const char *summary;		/* one line, or NULL */
 	const char *fields;		/* "prev_comm:string, ..." or NULL; verbose only */
 	const char *missing;		/* why it cannot be used here, or NULL */
 };

@@ -198,7 +198,7 @@ static int find_key(const struct probe_list *l, const struct probe_variant *v, c
 		err = probe_fields_value(l->p, v, f, out, d);
 	} else {
 		err = probe_lookup(l->p, v, name, out, &why);
-		if (err == -ENOENT && !strcmp(name, KEY_FRAME))
+		if (err && !strcmp(name, KEY_FRAME))
 			return find_frame(l->p, v, out, d);
 	}
 	if (err == -ENOENT) {
@@ -495,7 +495,7 @@ static int set_filters(struct probe *p, const struct probe_spec *spec, struct di
 		err = probe_fields_filter(p->span->start, c.start, d);
 	if (!err && c.end)
 		err = probe_fields_filter(p, c.end, d);
-	p->span->starts_are_chosen |= c.start != NULL;
+	p->span->starts_are_chosen = c.start != NULL;
 	free(c.start);
 	free(c.end);
 	return err;
@@ -542,8 +542,8 @@ int probe_span_finish(struct probe *p, const struct probe_spec *spec,
 	s->min_ns = spec->min_ns;
 	s->max_ns = spec->max_ns;
 	s->task_of_end = l->end.task;
-	s->end_is_anyones = !s->by_thread;
-	s->starts_are_chosen = !s->by_thread;
+	s->end_is_anyones = !s->by_thread && !s->task_of_end;
+	s->start_is_anyones = !s->by_thread && s->task_of_end;
 	if (!spec->tally)
 		set_stacks(p, spec, l);
 	mark_result(p);

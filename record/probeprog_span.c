@@ -225,7 +225,8 @@ int probeprog_span_start(struct probeprog_builder *b, const struct probe_span *s
 	bool varies = probeprog_fields_vary(span->start);
 	struct span_side side = { .span = span };
 	struct bpfcode *c = &b->code;
-	int err = probeprog_choose(b, d), no_room = bpfcode_label(c);
+	int err = span->start_is_anyones ? probeprog_filter(b, d) : probeprog_choose(b, d);
+	int no_room = bpfcode_label(c);
 
 	if (err)
 		return err;

@@ -1,5 +1,6 @@
 #include "record/spans.h"
 
+#include <asm/unistd.h>
 #include <string.h>
 
 static const struct spans_row rows[] = {

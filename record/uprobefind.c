@@ -7,11 +7,13 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_PATTERN_BYTES 256
 #define MAX_DEMANGLED_BYTES 1024
 
 /* --- what was typed ------------------------------------------------------------------------ */
@@ -23,6 +25,12 @@ static int parse_number(const char *text, uint64_t *to)
 	errno = 0;
 	*to = strtoull(text, &end, 0);
 	return errno || end == text || *end || *text == '-' ? -EINVAL : 0;
+}
+
+/* "f|g*": but a '|' may be the operator of C++ that a function is. */
+static bool has_alternatives(const char *name)
+{
+	return strchr(name, '|') && !strstr(name, "operator");
 }
 
 int uprobefind_parse(struct uprobefind_what *what, const char *text, struct diag *d)
@@ -46,7 +54,7 @@ int uprobefind_parse(struct uprobefind_what *what, const char *text, struct diag
 	}
 	if (!what->name)
 		return diag_set(d, -ENOMEM, "out of memory");
-	what->is_glob = strpbrk(what->name, "*?") != NULL;
+	what->is_glob = strpbrk(what->name, "*?") || has_alternatives(what->name);
 	if (!*what->name || (what->is_glob && what->offset)) {
 		uprobefind_forget(what);
 		return diag_set(d, -EINVAL, "'%s' is no function (write: f, f+0x10, 0x1234 or f*)",
@@ -73,8 +81,21 @@ struct finder {
 
 static bool matches(const struct uprobefind_what *what, const char *name)
 {
-	return !strcmp(name, what->name) ||
-	       (what->is_glob && !fnmatch(what->name, name, FNM_NOESCAPE));
+	char part[MAX_PATTERN_BYTES];
+
+	if (!strcmp(name, what->name) || !what->is_glob)
+		return !strcmp(name, what->name);
+	if (!has_alternatives(what->name))
+		return !fnmatch(what->name, name, FNM_NOESCAPE);
+	for (const char *at = what->name; *at; at += *at == '|') {
+		size_t len = strcspn(at, "|");
+
+		snprintf(part, sizeof(part), "%.*s", (int)len, at);
+		at += len;
+		if (len < sizeof(part) && !fnmatch(part, name, FNM_NOESCAPE))
+			return true;
+	}
+	return false;
 }
 
 /* The pieces of functions that compilers move away from the rest are none. */

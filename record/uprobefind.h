@@ -1,5 +1,5 @@
 /*
- * Finds the places that "f", "f+0x10", "0x1234", "ns::f*" mean in a program or
+ * Finds the places that "f", "f+0x10", "0x1234", "ns::f*", "f|g*" mean in a program or
  * library.
  */
 #ifndef RECORD_UPROBEFIND_H

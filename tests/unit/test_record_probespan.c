@@ -134,7 +134,8 @@ static void sides_have_their_fields(void **state)
 	assert_int_equal(p->span->nr_keys, 1);
 	assert_string_equal(p->span->key_names[0], "pid");
 	assert_false(p->span->by_thread || p->span->by_frame);
-	assert_true(p->span->end_is_anyones && p->span->starts_are_chosen);
+	assert_true(p->span->end_is_anyones);
+	assert_false(p->span->start_is_anyones || p->span->starts_are_chosen);
 	check_span_layout(p);
 	unmake(&m);
 
@@ -244,7 +245,8 @@ static void stacks_are_where_they_say(void **state)
 	p = only(&m);
 	assert_true(p->span->start->user_stack);
 	assert_false(p->span->start->kernel_stack || p->kernel_stack || p->user_stack);
-	assert_true(p->span->task_of_end);
+	assert_true(p->span->task_of_end && p->span->start_is_anyones);
+	assert_false(p->span->end_is_anyones);
 	assert_string_equal(names_of(p->span->start), "pid");
 	assert_string_equal(names_of(p), "");
 	check_span_layout(p);
