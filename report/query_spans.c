@@ -225,6 +225,9 @@ static int add_record(void *ctx, const struct query_record *r)
 	struct query_spans *s = ctx;
 	int err = 0;
 
+	/* Or the answer would depend on where blocks end. */
+	if (r->time_ns > s->range.last_ns)
+		return 0;
 	for (size_t i = 0; i < s->nr && !err; i++) {
 		struct span *span = &s->list[i];
 
