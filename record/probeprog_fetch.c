@@ -153,16 +153,6 @@ static void fetch_age(struct probeprog_builder *b)
 	bpfcode_here(c, done);
 }
 
-static void fetch_stack_id(struct probeprog_builder *b, uint64_t flags)
-{
-	struct bpfcode *c = &b->code;
-
-	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_6);
-	bpfcode_map(c, BPF_REG_2, tally_stack_fd(b->tally));
-	bpfcode_const(c, BPF_REG_3, flags);
-	bpfcode_call(c, BPF_FUNC_get_stackid);
-}
-
 /* What was kept of the start of a span lies as in a record. */
 static void fetch_start(struct probeprog_builder *b, const struct fetch_step *s)
 {
@@ -219,10 +209,10 @@ static void fetch_step(struct probeprog_builder *b, const struct fetch_step *s)
 		fetch_age(b);
 		break;
 	case FETCH_KERNEL_STACK:
-		fetch_stack_id(b, 0);
+		tallyprog_stack(b, 0);
 		break;
 	case FETCH_USER_STACK:
-		fetch_stack_id(b, BPF_F_USER_STACK);
+		tallyprog_stack(b, BPF_F_USER_STACK);
 		break;
 	case FETCH_START:
 		fetch_start(b, s);

@@ -268,22 +268,17 @@ uint64_t tally_lost_buckets(const struct tally *t)
 
 /* --- stacks ---------------------------------------------------------------------------------- */
 
-int tally_stack_fd(const struct tally *t)
-{
-	return t->maps ? t->maps->stacks_fd : -1;
-}
-
 int tally_stack(const struct tally *t, int64_t id, uint64_t *ips)
 {
 	uint64_t frames[PROBE_MAX_STACK] = { 0 };
-	uint32_t key = (uint32_t)id;
+	uint32_t key = (uint32_t)id & ~TALLYMAPS_SECOND_STACK;
 	int nr = 0;
 
 	if (id < 0)
 		return (int)id;
-	if (tally_stack_fd(t) < 0)
+	if (!t->maps || id > UINT32_MAX)
 		return -ENOENT;
-	if (bpf_map_lookup_elem(t->maps->stacks_fd, &key, frames) < 0)
+	if (bpf_map_lookup_elem(t->maps->stacks_fd[key != (uint32_t)id], &key, frames) < 0)
 		return -errno;
 	while (nr < PROBE_MAX_STACK && frames[nr]) {
 		ips[nr] = frames[nr];

@@ -29,6 +29,7 @@
 #define TALLY_MOST_KEYS 1000000
 /* Buckets there is room for, of all keys together. */
 #define TALLY_BUCKETS_OF_KEY 16
+#define TALLY_LEAST_STACKS 16384
 #define TALLY_LEAST_BUCKETS 8192	/* one key of any values */
 #define TALLY_MOST_BUCKETS (1u << 20)
 
@@ -64,7 +65,7 @@ struct tally {
 	char *value_name;		/* or NULL */
 	bool histogram;
 	uint64_t every_ns;
-	uint32_t max_keys, max_buckets;
+	uint32_t max_keys, max_buckets, max_stacks;
 	/* Private to the files of tallies from here on. */
 	struct tallymaps *maps;
 	uint32_t owner;			/* which of those that share the maps */
@@ -83,14 +84,16 @@ void tally_free(struct tally *t);
  * nr_cpus: possible ones; atomics: of proberings_maps().
  */
 int tally_open(const struct probes *set, uint32_t nr_cpus, bool atomics, struct diag *d);
-/* The BPF map that FETCH_KERNEL_STACK and FETCH_USER_STACK number stacks in, or -1. */
-int tally_stack_fd(const struct tally *t);
-
 /*
  * In a program: what stands in the place of a record.  Goes on behind it, whether the hit
  * was counted or lost; r8 and r9 are lost, too.  tallyprog.c.
  */
 void tallyprog_emit(struct probeprog_builder *b);
+/*
+ * FETCH_KERNEL_STACK and FETCH_USER_STACK of a tally whose key has a stack: r0 = its number,
+ * or -errno; -EEXIST if there is no room for it.  Flags are of bpf_get_stackid().
+ */
+void tallyprog_stack(struct probeprog_builder *b, uint64_t flags);
 
 /* One bucket of a key, or the whole key: see format/schema.h on tallies. */
 struct tally_row {

@@ -189,6 +189,7 @@ int tally_bind(struct probe *p, const struct tally_spec *s, struct diag *d)
 	buckets = t->max_keys * TALLY_BUCKETS_OF_KEY;
 	if (buckets < TALLY_LEAST_BUCKETS)
 		buckets = TALLY_LEAST_BUCKETS;
+	t->max_stacks = t->max_keys > TALLY_LEAST_STACKS ? t->max_keys : TALLY_LEAST_STACKS;
 	t->max_buckets = buckets < TALLY_MOST_BUCKETS ? buckets : TALLY_MOST_BUCKETS;
 	p->tally = t;
 	return 0;

@@ -12,8 +12,7 @@
 
 #define MOST_COUNTER_BYTES (64u << 20)
 #define LEAST_STACK_FRAMES 8
-#define STACKS_OF_KEY 1			/* and rounded up to a power of two */
-#define LEAST_STACKS 16384
+#define BUCKETS_OF_OWNER 256
 
 static int create_hash(struct tallymaps_numbers *n, const char *name, uint32_t key_bytes)
 {
@@ -67,22 +66,24 @@ static void close_numbers(struct tallymaps_numbers *n)
 			close(fds[i]);
 }
 
-/* How many frames are kept is the administrator's to limit. */
-static int open_stacks(struct tallymaps *m)
+static int create_stacks(const struct tallymaps *m, uint32_t nr)
 {
-	uint64_t nr = proberings_round_up((uint64_t)m->keys.max * STACKS_OF_KEY);
+	return bpf_map_create(BPF_MAP_TYPE_STACK_TRACE, "kymo_stacks", sizeof(uint32_t),
+			      m->stack_bytes, nr ? nr : 1, NULL);
+}
 
-	if (nr < LEAST_STACKS)
-		nr = LEAST_STACKS;
+/* How many frames are kept is the administrator's to limit. */
+static int open_stacks(struct tallymaps *m, uint32_t nr)
+{
 	for (uint32_t frames = PROBE_MAX_STACK; frames >= LEAST_STACK_FRAMES; frames /= 2) {
 		m->stack_bytes = frames * (uint32_t)sizeof(uint64_t);
-		m->stacks_fd = bpf_map_create(BPF_MAP_TYPE_STACK_TRACE, "kymo_stacks",
-					      sizeof(uint32_t), m->stack_bytes, (uint32_t)nr,
-					      NULL);
-		if (m->stacks_fd >= 0 || errno != EINVAL)
+		m->stacks_fd[0] = create_stacks(m, nr);
+		if (m->stacks_fd[0] >= 0 || errno != EINVAL)
 			break;
 	}
-	return m->stacks_fd < 0 ? -errno : 0;
+	if (m->stacks_fd[0] >= 0)
+		m->stacks_fd[1] = create_stacks(m, nr / 4);
+	return m->stacks_fd[0] < 0 || m->stacks_fd[1] < 0 ? -errno : 0;
 }
 
 static void choose_parts(struct tallymaps *m, uint32_t nr_cpus)
@@ -144,7 +145,8 @@ static int open_maps(struct tallymaps *m)
 
 static void close_maps(struct tallymaps *m)
 {
-	const int fds[] = { m->next_fd, m->counters_fd, m->counts_fd, m->lost_fd, m->stacks_fd };
+	const int fds[] = { m->next_fd, m->counters_fd, m->counts_fd, m->lost_fd,
+			    m->stacks_fd[0], m->stacks_fd[1] };
 
 	close_numbers(&m->keys);
 	close_numbers(&m->buckets);
@@ -163,6 +165,16 @@ static void close_maps(struct tallymaps *m)
 	free(m);
 }
 
+/* Without a key each owner is one. */
+static uint32_t max_buckets(const struct tally *t, uint32_t nr_owners)
+{
+	uint32_t max = t->key_bytes ? 0 : nr_owners * BUCKETS_OF_OWNER;
+
+	if (max > TALLY_MOST_BUCKETS)
+		max = TALLY_MOST_BUCKETS;
+	return max > t->max_buckets ? max : t->max_buckets;
+}
+
 int tallymaps_open(struct tally *const *tallies, uint32_t nr, bool stacks, uint32_t nr_cpus,
 		   bool atomics, struct diag *d)
 {
@@ -179,16 +191,17 @@ int tallymaps_open(struct tally *const *tallies, uint32_t nr, bool stacks, uint3
 		.keys = { .hash_fd = -1, .area_fd = -1, .free_fd = -1,
 			  .max = t->key_bytes ? t->max_keys : nr },
 		.buckets = { .hash_fd = -1, .area_fd = -1, .free_fd = -1,
-			     .next_offset = sizeof(uint64_t), .max = t->max_buckets,
+			     .next_offset = sizeof(uint64_t), .max = max_buckets(t, nr),
 			     .row_bytes = sizeof(uint64_t) },
-		.next_fd = -1, .counters_fd = -1, .counts_fd = -1, .lost_fd = -1, .stacks_fd = -1,
+		.next_fd = -1, .counters_fd = -1, .counts_fd = -1, .lost_fd = -1,
+		.stacks_fd = { -1, -1 },
 	};
 	m->keys.row_bytes = (uint32_t)sizeof(uint64_t) +
 			    (m->key_bytes ? m->key_bytes : (uint32_t)sizeof(uint64_t));
 	choose_parts(m, nr_cpus ? nr_cpus : 1);
 	err = open_maps(m);
 	if (!err && stacks)
-		err = open_stacks(m);
+		err = open_stacks(m, t->max_stacks);
 	if (err) {
 		close_maps(m);
 		return diag_set(d, err, err == -EPERM ?

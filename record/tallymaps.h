@@ -46,6 +46,8 @@ struct tallymaps_entry {	/* a bucket of a key, or a key without a histogram */
 	uint32_t number;
 };
 
+#define TALLYMAPS_SECOND_STACK (1 << 30)	/* in the number of a stack of the second map */
+
 struct tallymaps {
 	unsigned int users;	/* tallies that hold it */
 	uint32_t nr_owners;
@@ -58,7 +60,11 @@ struct tallymaps {
 	int counters_fd;	/* array: part * max_keys + key -> struct tally_counters */
 	int counts_fd;		/* array: part * max_buckets + bucket -> __u64 */
 	int lost_fd;		/* array: (part * nr_owners + owner) * 2 + (1: of a bucket) -> __u64 */
-	int stacks_fd;		/* or -1 */
+	/*
+	 * A stack has one place in a map, that its hash tells: who finds it taken goes to the
+	 * second map, which is nearly empty.  -1: no key has a stack.
+	 */
+	int stacks_fd[2];
 	uint32_t stack_bytes;
 	uint64_t *next;
 	struct tally_counters *counters;

@@ -136,6 +136,28 @@ static void read_comm(struct bpfcode *c, int16_t at)
 	bpfcode_call(c, BPF_FUNC_get_current_comm);
 }
 
+static void call_get_stackid(struct probeprog_builder *b, int map_fd, uint64_t flags)
+{
+	bpfcode_op(&b->code, BPF_MOV, BPF_REG_1, BPF_REG_6);
+	bpfcode_map(&b->code, BPF_REG_2, map_fd);
+	bpfcode_const(&b->code, BPF_REG_3, flags);
+	bpfcode_call(&b->code, BPF_FUNC_get_stackid);
+}
+
+void tallyprog_stack(struct probeprog_builder *b, uint64_t flags)
+{
+	const struct tallymaps *m = b->tally->maps;
+	struct bpfcode *c = &b->code;
+	int done = bpfcode_label(c);
+
+	call_get_stackid(b, m->stacks_fd[0], flags);
+	bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, -EEXIST, done);
+	call_get_stackid(b, m->stacks_fd[1], flags);
+	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, done);
+	bpfcode_op_imm(c, BPF_OR, BPF_REG_0, TALLYMAPS_SECOND_STACK);
+	bpfcode_here(c, done);
+}
+
 void tallyprog_key(struct probeprog_builder *b, int16_t key, int lost)
 {
 	const struct tally *t = b->probe->tally;
@@ -151,7 +173,7 @@ void tallyprog_key(struct probeprog_builder *b, int16_t key, int lost)
 
 		if (field->result == RESULT_NUMBER) {
 			fetch_number(b, f);
-			/* Another stack has its place: it would be taken for that one. */
+			/* No room for the stack: it would be taken for another one. */
 			if (field->is_stack)
 				bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, -EEXIST, lost);
 			bpfcode_store(c, 8, BPF_REG_10, at, BPF_REG_0);

@@ -38,6 +38,16 @@ static void words_are_understood(void **state)
 	assert_null(s.hist);
 	assert_int_equal(s.every_ns, UINT64_C(30000000000));
 	tally_spec_release(&s);
+	/* Addresses of a program mean something only in their process. */
+	assert_int_equal(tally_parse(&s, "by=comm, stack", &d), 0);
+	assert_string_equal(s.by, "comm, stack,pid");
+	tally_spec_release(&s);
+	assert_int_equal(tally_parse(&s, "by=pid,ustack", &d), 0);
+	assert_string_equal(s.by, "pid,ustack");
+	tally_spec_release(&s);
+	assert_int_equal(tally_parse(&s, "by=kstack", &d), 0);
+	assert_string_equal(s.by, "kstack");
+	tally_spec_release(&s);
 	assert_int_equal(tally_parse(&s, "", &d), 0);
 	assert_null(s.hist);
 	tally_spec_release(&s);

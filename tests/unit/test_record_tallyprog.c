@@ -417,7 +417,7 @@ static void call_from_places(void *ctx)
 
 static void stacks_are_keys(void **state)
 {
-	static const char *const names[] = { "kstack", "ustack" };
+	static const char *const names[] = { "kstack", "ustack", "pid" };
 	uint64_t ips[PROBE_MAX_STACK], counts[2] = { 0, 0 };
 	static struct rows r;
 	struct live_probe *enter;
@@ -427,6 +427,7 @@ static void stacks_are_keys(void **state)
 	live_open_enter(&l, &enter);
 	live_number(enter, 8, { .op = FETCH_KERNEL_STACK });
 	live_number(enter, 8, { .op = FETCH_USER_STACK });
+	live_number(enter, 8, { .op = FETCH_PID });
 	for (size_t i = 0; i < 2; i++)
 		enter->fields[i].is_signed = enter->fields[i].is_stack = true;
 	live_name_fields(enter, names);
@@ -454,6 +455,64 @@ static void stacks_are_keys(void **state)
 	}
 	assert_int_equal(tally_stack(enter->p.tally, -EFAULT, ips), -EFAULT);
 	assert_int_equal(tally_stack(enter->p.tally, 1 << 30, ips), -ENOENT);
+	live_close_tally(&l);
+}
+
+/* Not through the C library. */
+static void call_directly(void)
+{
+#ifdef __x86_64__
+	long result = SYS_getppid;
+
+	__asm__ volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
+#else
+	register long nr __asm__("x8") = SYS_getppid;
+	register long result __asm__("x0");
+
+	__asm__ volatile("svc 0" : "=r"(result) : "r"(nr) : "memory");
+#endif
+}
+
+static void call_from_three_places(void *ctx)
+{
+	(void)ctx;
+	for (int i = 0; i < 10; i++) {
+		syscall(SYS_getppid);
+		getppid();
+		call_directly();
+	}
+}
+
+/* Three stacks where there is room for two: none is taken for another one. */
+static void stacks_without_room(void **state)
+{
+	static const char *const names[] = { "ustack", "pid" };
+	uint64_t ips[2][PROBE_MAX_STACK];
+	static struct rows r;
+	struct live_probe *enter;
+	struct live l;
+
+	(void)state;
+	live_open_enter(&l, &enter);
+	live_number(enter, 8, { .op = FETCH_USER_STACK });
+	live_number(enter, 8, { .op = FETCH_PID });
+	enter->fields[0].is_signed = enter->fields[0].is_stack = true;
+	live_name_fields(enter, names);
+	assert_int_equal(live_tally(&l, enter, "by=ustack"), 0);
+	enter->p.tally->max_stacks = 1;
+	assert_int_equal(open_all(&l), 0);
+	r = (struct rows){ 0 };
+	run_child(&l, enter, call_from_three_places, NULL, &r, false);
+	assert_int_equal(r.nr, 2);
+	for (size_t i = 0; i < 2; i++) {
+		int64_t id;
+
+		memcpy(&id, r.list[i].key, sizeof(id));
+		assert_int_equal(r.list[i].count, 10);
+		assert_true(tally_stack(enter->p.tally, id, ips[i]) > 0);
+	}
+	assert_true(ips[0][0] != ips[1][0]);
+	assert_int_equal(tally_lost(enter->p.tally), 10);
 	live_close_tally(&l);
 }
 
@@ -613,6 +672,7 @@ int main(void)
 		cmocka_unit_test(collected_while_running),
 		cmocka_unit_test(texts_are_keys),
 		cmocka_unit_test(stacks_are_keys),
+		cmocka_unit_test(stacks_without_room),
 		cmocka_unit_test(keys_without_room),
 		cmocka_unit_test(buckets_without_room),
 		cmocka_unit_test(tallies_share_their_maps),
