@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,12 @@ static int set_weight(void *opts, const char *arg)
 {
 	(void)arg;
 	((struct flamegraph_command *)opts)->graph.sum.weighted = true;
+	return 0;
+}
+
+static int set_of(void *opts, const char *arg)
+{
+	((struct flamegraph_command *)opts)->graph.sum.of = arg;
 	return 0;
 }
 
@@ -164,6 +172,7 @@ static const struct option_row rows[] = {
 	{ 0, "by", "WHAT", "level above the frames: comm (default), pid, tid or none", set_by },
 	{ 0, "weight", NULL, "sum weights (such as periods) instead of counting samples",
 	  set_weight },
+	{ 0, "of", "FIELD", "sum this field (of spans the duration, of samples how many)", set_of },
 	{ 0, "title", "TEXT", "the headline", set_title },
 	{ 0, "subtitle", "TEXT", "the line below it", set_subtitle },
 	{ 0, "width", "PX", "width of the picture (default: 1200)", set_width },
@@ -222,16 +231,22 @@ static int write_graph(struct flamegraph_command *c, struct query *q, struct out
 	const struct folded_opts folded = {
 		.sum = c->graph.sum, .mark_kernel = c->mark_kernel, .mark_jit = c->mark_jit,
 	};
-	uint32_t others = 0;
+	struct stacksum_left_out left_out;
 	int err;
 
 	if (c->folded)
-		err = folded_write(q, &folded, o, &others, d);
+		err = folded_write(q, &folded, o, &left_out, d);
 	else
-		err = flamegraph_write(q, &c->graph, o, &others, d);
-	if (!err && others)
-		command_complain("%u other event%s with stacks left out (choose with -e)", others,
-				 others == 1 ? "" : "s");
+		err = flamegraph_write(q, &c->graph, o, &left_out, d);
+	if (!err && left_out.events && c->view.query.events)
+		command_complain("%u event%s left out: no sum can be made with what is drawn",
+				 left_out.events, left_out.events == 1 ? "" : "s");
+	else if (!err && left_out.events)
+		command_complain("%u other event%s with stacks left out (choose with -e)",
+				 left_out.events, left_out.events == 1 ? "" : "s");
+	if (!err && left_out.negative)
+		command_complain("%" PRIu64 " negative value%s left out", left_out.negative,
+				 left_out.negative == 1 ? "" : "s");
 	return err;
 }
 
@@ -260,7 +275,7 @@ static int run(int nr_args, char **args, void *opts)
 	}
 	if (err) {
 		command_complain("%s", d.text);
-		status = EXIT_FAIL;
+		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
 	} else {
 		status = query_options_finish(q);
 	}

@@ -92,20 +92,20 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 }
 
 int flamegraph_write(struct query *q, const struct flamegraph_opts *opts, struct output *o,
-		     uint32_t *other_events, struct diag *d)
+		     struct stacksum_left_out *left_out, struct diag *d)
 {
 	struct stacksum *sums = NULL;
 	struct names *names = NULL;
 	int err;
 
-	*other_events = 0;
+	*left_out = (struct stacksum_left_out) { 0 };
 	err = stacksum_new(&sums, q, &opts->sum);
 	if (!err)
 		err = stacksum_read(sums, d);
 	if (!err)
 		err = names_new(&names, query_trace(q));
 	if (!err) {
-		*other_events = stacksum_other_events(sums);
+		*left_out = stacksum_left_out(sums);
 		err = draw(q, opts, names, sums, o);
 	}
 	names_free(names);

@@ -25,8 +25,7 @@ struct flamegraph_opts {
 
 /* 1200 px wide, by comm, nothing chosen. */
 void flamegraph_opts_init(struct flamegraph_opts *opts);
-/* *other_events is how many events with stacks were left out. */
 int flamegraph_write(struct query *q, const struct flamegraph_opts *opts, struct output *o,
-		     uint32_t *other_events, struct diag *d);
+		     struct stacksum_left_out *left_out, struct diag *d);
 
 #endif

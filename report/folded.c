@@ -321,13 +321,13 @@ static void folded_release(struct folded *f)
 }
 
 int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
-		 uint32_t *other_events, struct diag *d)
+		 struct stacksum_left_out *left_out, struct diag *d)
 {
 	struct folded f = {
 		.opts = opts, .query = q, .trace = query_trace(q), .output = o };
 	int err;
 
-	*other_events = 0;
+	*left_out = (struct stacksum_left_out) { 0 };
 	bytebuf_init(&f.path);
 	err = stacksum_new(&f.sums, q, &opts->sum);
 	if (!err)
@@ -337,7 +337,7 @@ int folded_write(struct query *q, const struct folded_opts *opts, struct output 
 	if (!err)
 		err = stackquality_count(f.sums, f.names, q);
 	if (!err) {
-		*other_events = stacksum_other_events(f.sums);
+		*left_out = stacksum_left_out(f.sums);
 		err = put_all(&f);
 	}
 	folded_release(&f);

@@ -26,9 +26,8 @@ struct folded_opts {
 	bool mark_jit;		/* "_[j]" */
 };
 
-/* *other_events is how many events with stacks were left out. */
 int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
-		 uint32_t *other_events, struct diag *d);
+		 struct stacksum_left_out *left_out, struct diag *d);
 
 /* The text of one frame; `java` as stackcollapse-perf.pl has it for comm java. */
 void folded_frame(struct bytebuf *to, const struct frame_name *f,

@@ -1,15 +1,18 @@
 #include "report/stacksum.h"
 
+#include "report/measure.h"
 #include "report/textids.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/column.h"
+
 #define NO_GROUP UINT32_MAX
 
 /* Open addressing; a count of 0 marks a free slot. */
-struct slots {
+struct entries {
 	struct stacksum_entry *list;
 	size_t nr, cap;		/* cap is a power of two */
 };
@@ -18,15 +21,18 @@ struct stacksum {
 	struct query *query;
 	struct trace *trace;
 	struct stacksum_opts opts;
-	struct slots slots;
+	struct entries slots;
 	struct textids *comms;
 	struct stacksum_group *groups;
 	uint32_t *group_hash;	/* group + 1 by (comm, pid, tid); 0 is free */
 	uint32_t nr_groups, cap_groups;
 	uint32_t *task_group;	/* by task id, NO_GROUP: not asked yet */
 	uint32_t nr_tasks;
-	const struct trace_event *event;
-	uint64_t total, records;
+	const struct trace_event *event;	/* the first; others must measure the same */
+	struct measure measure;			/* of the event of the batch */
+	struct measure first;
+	struct measure_scratch *scratch;
+	uint64_t total, records, negative;
 	uint64_t others;	/* a bit for each event left out, by id modulo 64 */
 };
 
@@ -142,7 +148,7 @@ static uint32_t group_of(struct stacksum *s, uint64_t task)
 
 /* --- sums ------------------------------------------------------------------ */
 
-static struct stacksum_entry *find_slot(struct slots *l, uint32_t group, uint32_t stack)
+static struct stacksum_entry *find_slot(struct entries *l, uint32_t group, uint32_t stack)
 {
 	uint64_t at = mix((uint64_t)group << 32 | stack);
 	struct stacksum_entry *e;
@@ -154,9 +160,9 @@ static struct stacksum_entry *find_slot(struct slots *l, uint32_t group, uint32_
 	}
 }
 
-static int grow_slots(struct slots *l)
+static int grow_slots(struct entries *l)
 {
-	struct slots bigger = { .cap = l->cap ? l->cap * 2 : 4096, .nr = l->nr };
+	struct entries bigger = { .cap = l->cap ? l->cap * 2 : 4096, .nr = l->nr };
 
 	bigger.list = calloc(bigger.cap, sizeof(*bigger.list));
 	if (!bigger.list)
@@ -196,66 +202,134 @@ static int add(struct stacksum *s, uint32_t group, uint32_t stack, uint64_t coun
 
 /* --- reading --------------------------------------------------------------- */
 
+/* Samples are counted, as flame graphs always have it; spans have their time as width. */
+static bool choose_measure(struct stacksum *s, const struct trace_event *e)
+{
+	bool is_counted = !s->opts.weighted && e->by_role[ROLE_DURATION] < 0 &&
+			  e->by_role[ROLE_COUNT] < 0;
+	const char *of = s->opts.of ? s->opts.of : is_counted ? "1" : NULL;
+	struct diag d = { "" };
+
+	if (s->measure.event == e)
+		return true;
+	return !measure_init(&s->measure, e, of, MEASURE_WEIGHT_FIRST, &d);
+}
+
+static bool same_kind(const struct measure *a, const struct measure *b)
+{
+	return (a->field < 0) == (b->field < 0) && !strcmp(a->unit, b->unit);
+}
+
 static bool wanted(struct stacksum *s, const struct trace_event *e)
 {
-	if (s->opts.all_events) {
+	if (!s->opts.all_events && e->by_role[ROLE_STACK] < 0)
+		return false;
+	if (choose_measure(s, e) &&
+	    (!s->event || e == s->event || (s->opts.all_events && same_kind(&s->measure, &s->first)))) {
 		if (!s->event)
-			s->event = e;
+			s->first = s->measure;
+		s->event = s->event ? s->event : e;
 		return true;
 	}
-	if (e->by_role[ROLE_STACK] < 0)
-		return false;
-	if (!s->event)
-		s->event = e;
-	if (e->id == s->event->id)
-		return true;
 	s->others |= (uint64_t)1 << (e->id & 63);
 	return false;
 }
 
-/* The column of a role; *ok becomes false when it is there and damaged. */
-static const uint64_t *column(struct query_batch *b, enum field_role role, bool *ok)
+static int field_named(const struct trace_event *e, const char *name, bool is_text)
 {
-	int field = b->event->by_role[role];
-	const uint64_t *values;
+	for (uint32_t i = 0; i < e->nr_fields; i++)
+		if (!strcmp(e->fields[i].name, name))
+			return (e->fields[i].type == FIELD_STRING) == is_text &&
+			       e->fields[i].type != FIELD_BYTES ? (int)i : -1;
+	return -1;
+}
 
-	if (field < 0)
-		return NULL;
-	values = trace_column(b->batch, (uint32_t)field);
-	if (!values)
-		*ok = false;
-	return values;
+/* What is read of a batch; a column that the event does not have is 0. */
+struct columns {
+	struct column stack, task, comm, pid, tid;
+	bool has_task;
+	struct measure_rows rows;
+};
+
+/* Tallies have no task, but may be counted by what tells one. */
+static int open_columns(struct stacksum *s, struct columns *c, const struct query_batch *b)
+{
+	const struct trace_event *e = b->event;
+	int err = column_open(&c->stack, b, e->by_role[ROLE_STACK], 0);
+
+	c->has_task = e->by_role[ROLE_TASK] >= 0 || s->opts.by == STACKSUM_BY_NONE;
+	if (!err)
+		err = column_open(&c->task, b, s->opts.by == STACKSUM_BY_NONE ? -1 :
+				  e->by_role[ROLE_TASK], 0);
+	if (!err && !c->has_task)
+		err = column_open(&c->comm, b, field_named(e, "comm", true), 0);
+	if (!err && !c->has_task)
+		err = column_open(&c->pid, b, field_named(e, "pid", false), 0);
+	if (!err && !c->has_task)
+		err = column_open(&c->tid, b, field_named(e, "tid", false), 0);
+	return err ? err : measure_rows(&s->measure, b, s->scratch, &c->rows);
+}
+
+static uint32_t group_of_row(struct stacksum *s, const struct columns *c, size_t row)
+{
+	struct stacksum_group g = { .comm = "[unknown]" };
+	uint64_t comm;
+
+	if (c->has_task)
+		return group_of(s, column_at(&c->task, row));
+	comm = column_at(&c->comm, row);
+	if (comm && comm <= UINT32_MAX)
+		g.comm = trace_text(s->trace, (uint32_t)comm);
+	if (s->opts.by >= STACKSUM_BY_PID)
+		g.pid = (uint32_t)column_at(&c->pid, row);
+	if (s->opts.by >= STACKSUM_BY_TID)
+		g.tid = (uint32_t)column_at(&c->tid, row);
+	return find_group(s, &g);
+}
+
+/* What a row adds. */
+static uint64_t count_of(struct stacksum *s, const struct measure_rows *r, size_t row)
+{
+	uint64_t value = 1, times = r->counts ? r->counts[row] : 1, count;
+
+	if (r->sums) {
+		value = !r->first || r->first[row] ? r->sums[row] : 0;
+		times = 1;
+	} else if (r->values) {
+		value = r->values[row];
+	}
+	if (s->measure.is_signed && (int64_t)value < 0) {
+		s->negative += times;
+		return 0;
+	}
+	return __builtin_mul_overflow(value, times, &count) ? UINT64_MAX : count;
 }
 
 static int add_batch(void *ctx, struct query_batch *b)
 {
 	struct stacksum *s = ctx;
-	const uint64_t *tasks = NULL, *stacks, *weights = NULL;
 	uint64_t nr_stacks = trace_nr_stacks(s->trace);
-	bool ok = true;
+	struct columns c;
 	int err;
 
 	if (!wanted(s, b->event))
 		return 0;
-	stacks = column(b, ROLE_STACK, &ok);
-	if (s->opts.by != STACKSUM_BY_NONE)
-		tasks = column(b, ROLE_TASK, &ok);
-	if (s->opts.weighted)
-		weights = column(b, ROLE_WEIGHT, &ok);
-	if (!ok) {
+	err = open_columns(s, &c, b);
+	if (err == -EBADMSG) {
 		trace_damaged(b->batch);
 		return 0;
 	}
-	err = prepare_tasks(s);
+	if (!err)
+		err = prepare_tasks(s);
 	for (size_t i = 0; i < b->nr && !err; i++) {
 		size_t row = b->rows ? b->rows[i] : i;
-		uint32_t group = group_of(s, tasks ? tasks[row] : 0);
-		uint64_t stack = stacks ? stacks[row] : 0;
+		uint32_t group = group_of_row(s, &c, row);
+		uint64_t stack = column_at(&c.stack, row);
 
 		if (group == NO_GROUP)
 			return -ENOMEM;
 		err = add(s, group, stack < nr_stacks ? (uint32_t)stack : 0,
-			  weights ? weights[row] : 1);
+			  count_of(s, &c.rows, row));
 	}
 	return err;
 }
@@ -271,10 +345,15 @@ static int compare_entries(const void *a, const void *b)
 
 int stacksum_read(struct stacksum *s, struct diag *d)
 {
-	struct slots *l = &s->slots;
+	struct entries *l = &s->slots;
 	size_t nr = 0;
-	int err = query_each_batch(s->query, add_batch, s, d);
+	bool is_stream = trace_is_stream(s->trace);
+	int err = is_stream ? 0 : measure_check(s->query, s->opts.of, d);
 
+	if (!err)
+		err = query_each_batch(s->query, add_batch, s, d);
+	if (!err && is_stream)
+		err = measure_check(s->query, s->opts.of, d);
 	if (err)
 		return diag_set(d, err, "cannot sum stacks: %s", strerror(-err));
 	for (size_t i = 0; i < l->cap; i++)
@@ -294,8 +373,8 @@ int stacksum_new(struct stacksum **out, struct query *q, const struct stacksum_o
 	s->query = q;
 	s->trace = query_trace(q);
 	s->opts = *opts;
-	if (textids_new(&s->comms)) {
-		free(s);
+	if (textids_new(&s->comms) || measure_scratch_new(&s->scratch)) {
+		stacksum_free(s);
 		return -ENOMEM;
 	}
 	*out = s;
@@ -307,6 +386,7 @@ void stacksum_free(struct stacksum *s)
 	if (!s)
 		return;
 	textids_free(s->comms);
+	measure_scratch_free(s->scratch);
 	free(s->slots.list);
 	free(s->groups);
 	free(s->group_hash);
@@ -356,15 +436,14 @@ const char *stacksum_event(const struct stacksum *s)
 
 const char *stacksum_unit(const struct stacksum *s)
 {
-	int field = s->event ? s->event->by_role[ROLE_WEIGHT] : -1;
-
-	if (!s->opts.weighted || field < 0)
+	if (!s->event || s->first.field < 0)
 		return "samples";
-	return *s->event->fields[field].unit ? s->event->fields[field].unit
-					     : s->event->fields[field].name;
+	return *s->first.unit ? s->first.unit : s->first.name;
 }
 
-uint32_t stacksum_other_events(const struct stacksum *s)
+struct stacksum_left_out stacksum_left_out(const struct stacksum *s)
 {
-	return (uint32_t)__builtin_popcountll(s->others);
+	return (struct stacksum_left_out) {
+		.events = (uint32_t)__builtin_popcountll(s->others), .negative = s->negative,
+	};
 }

@@ -24,7 +24,13 @@ enum stacksum_by {
 
 struct stacksum_opts {
 	enum stacksum_by by;
-	bool weighted;		/* sums weights instead of counting records */
+	/*
+	 * What is summed: this field, as in report/measure.h; without one, weights or
+	 * durations if `weighted`, else durations and what tallies have, and of other
+	 * records how many there are.
+	 */
+	const char *of;
+	bool weighted;
 	/*
 	 * Sums what the query lets pass, whatever the event.  Otherwise only the
 	 * first event with stacks counts: samples of two clocks make no sum.
@@ -40,14 +46,14 @@ struct stacksum_group {
 struct stacksum_entry {
 	uint32_t group;		/* 0 .. stacksum_nr_groups() - 1 */
 	uint32_t stack;		/* 0: none */
-	uint64_t count;		/* records, or their weight; never 0 */
+	uint64_t count;		/* records, or what was summed; never 0 */
 };
 
 struct stacksum;
 
 int stacksum_new(struct stacksum **out, struct query *q, const struct stacksum_opts *opts);
 void stacksum_free(struct stacksum *s);
-/* Reads all records of the query.  Once. */
+/* Reads all records of the query.  Once.  -EINVAL: no event has the field. */
 int stacksum_read(struct stacksum *s, struct diag *d);
 
 /* Sorted by group, then stack; each pair once.  Valid until stacksum_free(). */
@@ -61,9 +67,13 @@ uint64_t stacksum_records(const struct stacksum *s);
 size_t stacksum_group_end(const struct stacksum *s, size_t begin);
 /* Names of the events that were summed, the first of them, or NULL. */
 const char *stacksum_event(const struct stacksum *s);
-/* What the sum counts: "samples", or the unit of the weights. */
+/* What the sum counts: "samples", or the unit of what was summed. */
 const char *stacksum_unit(const struct stacksum *s);
-/* How many other events with stacks were left out. */
-uint32_t stacksum_other_events(const struct stacksum *s);
+struct stacksum_left_out {
+	uint32_t events;	/* others with stacks, or with sums of another kind */
+	uint64_t negative;	/* values that have no width */
+};
+
+struct stacksum_left_out stacksum_left_out(const struct stacksum *s);
 
 #endif

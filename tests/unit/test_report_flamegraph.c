@@ -279,7 +279,7 @@ static void test_strange(void **state)
 {
 	struct fixture f;
 	struct diag d = { "" };
-	uint32_t others;
+	struct stacksum_left_out left_out;
 	struct output *o;
 
 	(void)state;
@@ -296,7 +296,7 @@ static void test_strange(void **state)
 		assert_int_equal(l.boxes[0].width, stacksum_total(f.sums));
 		flamelayout_release(&l);
 		assert_int_equal(output_open(&o, "/dev/null", &d), 0);
-		assert_int_equal(folded_write(f.q, &folded, o, &others, &d), 0);
+		assert_int_equal(folded_write(f.q, &folded, o, &left_out, &d), 0);
 		assert_int_equal(output_close(o, &d), 0);
 		fixture_close(&f);
 	}
