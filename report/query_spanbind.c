@@ -160,6 +160,14 @@ static const char *source_of(const struct query_spanspec_side *side, const char 
 	return name;
 }
 
+static void mark_thread(struct span *s, size_t key)
+{
+	struct span_key *a = &s->sides[0].keys[key], *b = &s->sides[1].keys[key];
+
+	if (a->kind == KEY_TID && b->kind == KEY_TID)
+		a->kind = b->kind = KEY_THREAD;
+}
+
 static int bind_keys(struct span *s, struct diag *d)
 {
 	static char tid[] = "tid";
@@ -176,6 +184,8 @@ static int bind_keys(struct span *s, struct diag *d)
 				       &s->sides[side].keys[i], d);
 		if (!err)
 			err = match_key(s, i, &keys[i], d);
+		if (!err)
+			mark_thread(s, i);
 	}
 	return err;
 }
@@ -183,9 +193,27 @@ static int bind_keys(struct span *s, struct diag *d)
 static bool is_by_thread(const struct span *s)
 {
 	for (size_t i = 0; i < s->nr_keys; i++)
-		if (s->sides[0].keys[i].kind == KEY_TID && s->sides[1].keys[i].kind == KEY_TID)
+		if (s->sides[0].keys[i].kind == KEY_THREAD)
 			return true;
 	return false;
+}
+
+/* --- conditions ---------------------------------------------------------------------------- */
+
+static bool is_event(void *ctx, const struct trace_event *e)
+{
+	return ctx == e;
+}
+
+static int bind_condition(struct span_side *side, const char *text, struct trace *t,
+			  struct diag *d)
+{
+	int err = text ? query_expr_new(&side->condition, text, d) : 0;
+
+	if (!err && text)
+		err = query_expr_check(side->condition, t, is_event, (void *)(uintptr_t)side->event,
+				       d);
+	return err;
 }
 
 /* --- fields ------------------------------------------------------------------------------- */
@@ -410,6 +438,8 @@ int query_spanbind_sides(struct span *s, struct trace *t, const struct trace_eve
 		err = check_side(s, start, d);
 	if (!err)
 		err = check_side(s, end, d);
+	for (size_t i = 0; i < 2 && !err; i++)
+		err = bind_condition(&s->sides[i], s->spec->sides[i].condition, t, d);
 	if (!err)
 		err = bind_keys(s, d);
 	if (!err)
@@ -424,6 +454,8 @@ int query_spanbind_sides(struct span *s, struct trace *t, const struct trace_eve
 
 void query_spanbind_release(struct span *s)
 {
-	free(s->sides[0].copies);
-	free(s->sides[1].copies);
+	for (size_t i = 0; i < 2; i++) {
+		free(s->sides[i].copies);
+		query_expr_free(s->sides[i].condition);
+	}
 }

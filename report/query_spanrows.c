@@ -92,6 +92,11 @@ static int get_key(struct query_spans *q, const struct span_key *k,
 	case KEY_CPU:
 		*key = r->cpu;
 		return 0;
+	case KEY_THREAD:
+		task_key(q, KEY_TID, r->task, key);
+		if (!*key)
+			*key = UINT64_C(1) << 32 | r->cpu;
+		return 0;
 	default:
 		return task_key(q, k->kind, r->task, key);
 	}
@@ -104,6 +109,32 @@ static int get_keys(struct span *s, enum query_spanspec_end side, const struct q
 
 	for (size_t i = 0; i < s->nr_keys && !err; i++)
 		err = get_key(s->spans, &s->sides[side].keys[i], r, &keys[i]);
+	return err;
+}
+
+/* --- conditions ---------------------------------------------------------------------------- */
+
+/* The record as a block of one row; conditions cannot ask for bytes. */
+static int ask(struct span *s, enum query_spanspec_end side, const struct query_record *r,
+	       bool *holds)
+{
+	struct query_expr *condition = s->sides[side].condition;
+	struct query_spans *q = s->spans;
+	struct trace_batch b = {
+		.event = r->event, .nr = 1, .first_ns = r->time_ns, .last_ns = r->time_ns,
+		.trace = q->trace, .columns = q->columns,
+	};
+	uint32_t row;
+	struct query_expr_rows rows = { .rows = &row, .all = true, .nr = 1 };
+	int err;
+
+	*holds = true;
+	if (!condition)
+		return 0;
+	for (uint32_t i = 0; i < r->event->nr_fields; i++)
+		q->columns[i] = &r->values[i];
+	err = query_expr_sieve(condition, &b, q->range.start_ns, &rows);
+	*holds = rows.nr;
 	return err;
 }
 
@@ -129,8 +160,12 @@ int query_spanrows_start(struct span *s, const struct query_record *r)
 		.time_ns = r->time_ns, .cpu = r->cpu, .task = r->task, .stack = r->stack,
 		.values = q->values,
 	};
-	int err = get_keys(s, QUERY_SPANSPEC_START, r, keys);
+	bool holds;
+	int err = ask(s, QUERY_SPANSPEC_START, r, &holds);
 
+	if (err || !holds)
+		return err;
+	err = get_keys(s, QUERY_SPANSPEC_START, r, keys);
 	bytebuf_clear(&q->scratch);
 	for (size_t i = 0; i < side->nr_copies && !err; i++) {
 		uint64_t v = r->values[side->copies[i].from];
@@ -258,28 +293,43 @@ int query_spanrows_flush(struct span *s, uint64_t safe_ns)
 	return err;
 }
 
+/* Where starts were chosen, their ends are not the only ones. */
+static void count_end(struct span *s, const struct query_record *r, bool holds)
+{
+	struct query_spans *q = s->spans;
+
+	if (s->sides[QUERY_SPANSPEC_START].condition || !holds)
+		return;
+	q->counts.no_start += r->time_ns >= q->range.first_ns &&
+			      r->time_ns <= q->range.last_ns &&
+			      query_filter_cpu(q->filter, r->cpu);
+}
+
 int query_spanrows_end(struct span *s, const struct query_record *r)
 {
 	struct query_spans *q = s->spans;
 	uint64_t keys[QUERY_SPANSPEC_MAX_KEYS];
 	struct span_rows *rows = &s->rows;
 	struct query_pair_start start;
+	bool holds;
 	int err = get_keys(s, QUERY_SPANSPEC_END, r, keys);
 
 	if (!err && !rows->columns)
 		err = make_rows(s);
+	if (!err)
+		err = ask(s, QUERY_SPANSPEC_END, r, &holds);
 	if (err)
 		return err;
 	if (!query_pair_end(s->pair, keys, r->time_ns, &start)) {
-		q->counts.no_start += r->time_ns >= q->range.first_ns &&
-				      r->time_ns <= q->range.last_ns &&
-				      query_filter_cpu(q->filter, r->cpu);
+		count_end(s, r, holds);
 		return 0;
 	}
 	if (r->time_ns < start.time_ns) {
 		q->counts.lost++;
 		return 0;
 	}
+	if (!holds)
+		return 0;
 	err = put_row(s, &start, r);
 	if (err)
 		return err;

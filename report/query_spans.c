@@ -28,7 +28,8 @@ int query_spans_new(struct query_spans **out, struct query_spanspecs *specs,
 	bytebuf_init(&s->scratch);
 	s->list = calloc(s->nr + 1, sizeof(*s->list));
 	s->values = calloc(MAX_VALUES, sizeof(*s->values));
-	if (!s->list || !s->values) {
+	s->columns = calloc(MAX_VALUES, sizeof(*s->columns));
+	if (!s->list || !s->values || !s->columns) {
 		query_spans_free(s);
 		return diag_set(d, -ENOMEM, "out of memory");
 	}
@@ -53,6 +54,7 @@ void query_spans_free(struct query_spans *s)
 	query_spanspec_release(&s->specs);
 	bytebuf_release(&s->scratch);
 	free(s->texts.hashes);
+	free(s->columns);
 	free(s->values);
 	free(s->list);
 	free(s);

@@ -6,6 +6,7 @@
 
 #include "format/bytebuf.h"
 #include "report/query.h"
+#include "report/query_expr.h"
 #include "report/query_pair.h"
 #include "report/query_spans.h"
 
@@ -20,6 +21,7 @@ enum span_key_kind {
 	KEY_NUMBER,			/* field */
 	KEY_TEXT,
 	KEY_TASK_TID,			/* of the task in a field */
+	KEY_THREAD,			/* its tid; the idle threads, all 0, by their CPUs */
 	KEY_PID, KEY_TID, KEY_UID, KEY_COMM, KEY_CGROUP, KEY_CPU,	/* of the record */
 };
 
@@ -40,6 +42,7 @@ struct span_side {
 	struct span_copy *copies;
 	size_t nr_copies;
 	struct span_key keys[QUERY_SPANSPEC_MAX_KEYS];
+	struct query_expr *condition;		/* or NULL */
 };
 
 struct span_rows {
@@ -81,6 +84,7 @@ struct query_spans {
 	struct query_order *order;
 	struct bytebuf scratch;
 	uint64_t *values;		/* of a start; as many as there can be fields */
+	const uint64_t **columns;	/* of a record that conditions ask for, likewise */
 	struct query_span range;
 	query_spans_emit_fn emit;
 	void *ctx;
@@ -98,6 +102,10 @@ bool query_spanbind_has_key(const struct trace_event *e, const char *name);
 
 /* --- query_spanrows.c ---------------------------------------------------------------- */
 
+/*
+ * A start whose condition fails is none; an end whose condition fails ends the span, but
+ * nobody is told of it.
+ */
 int query_spanrows_start(struct span *s, const struct query_record *r);
 int query_spanrows_end(struct span *s, const struct query_record *r);
 /* Hands out the rows that wait. */

@@ -31,7 +31,25 @@ static char *copy(const char *from, const char *end)
 	return strndup(from, (size_t)(end - from));
 }
 
-/* The comma outside of parentheses, or the end. */
+/* Of a condition that begins here, its '}', or the end; text in quotes may hold anything. */
+static const char *condition_end(const char *at, const char *end)
+{
+	char quote = '\0';
+
+	for (at++; at < end; at++) {
+		if (quote && *at == '\\' && at + 1 < end)
+			at++;
+		else if (quote)
+			quote = *at == quote ? '\0' : quote;
+		else if (*at == '"' || *at == '\'')
+			quote = *at;
+		else if (*at == '}')
+			break;
+	}
+	return at;
+}
+
+/* The comma outside of brackets, or the end. */
 static const char *part_end(const char *at, const char *end)
 {
 	int depth = 0;
@@ -39,6 +57,10 @@ static const char *part_end(const char *at, const char *end)
 	for (; at < end; at++) {
 		depth += *at == '(';
 		depth -= *at == ')' && depth;
+		if (*at == '{' && !depth)
+			at = condition_end(at, end);
+		if (at == end)
+			break;
 		if (*at == ',' && !depth)
 			break;
 	}
@@ -80,7 +102,9 @@ static void find_parts(struct shape *s)
 	for (const char *p = s->from; p < s->end; p++) {
 		depth += *p == '(';
 		depth -= *p == ')' && depth;
-		if (depth)
+		if (*p == '{' && !depth)
+			p = condition_end(p, s->end);
+		if (depth || p == s->end)
 			continue;
 		if (!s->dots && is_separator(s, p))
 			s->dots = p;
@@ -167,12 +191,44 @@ static int parse_fields(struct query_spanspec_side *side, const char *text, cons
 	return err;
 }
 
+/* "{CONDITION}" ends the side: where it begins, or the end. */
+static int parse_condition(struct query_spanspec_side *side, const char *text, const char *from,
+			   const char **end, struct diag *d)
+{
+	const char *open = from, *close;
+	int depth = 0;
+
+	for (; open < *end && (*open != '{' || depth); open++) {
+		depth += *open == '(';
+		depth -= *open == ')' && depth;
+	}
+	if (open == *end)
+		return 0;
+	close = condition_end(open, *end);
+	if (close != *end - 1)
+		return diag_set(d, -EINVAL, "span '%s': a condition ends in '}', and nothing "
+				"follows it", text);
+	side->condition = copy(open + 1, close);
+	if (!side->condition)
+		return no_memory(d);
+	if (!*side->condition)
+		return diag_set(d, -EINVAL, "span '%s': a condition is empty", text);
+	*end = open;
+	return 0;
+}
+
 static int parse_side(struct query_spanspec_side *side, const char *text, const char *from,
 		      const char *end, struct diag *d)
 {
-	const char *open = memchr(from, '(', (size_t)(end - from));
+	const char *open;
+	int err;
 
 	trim(&from, &end);
+	err = parse_condition(side, text, from, &end, d);
+	if (err)
+		return err;
+	trim(&from, &end);
+	open = memchr(from, '(', (size_t)(end - from));
 	if (open && end[-1] != ')')
 		return diag_set(d, -EINVAL, "span '%s': a list of fields does not end in ')'",
 				text);
@@ -325,6 +381,7 @@ static void release_span(struct query_spanspec *s)
 			free(s->sides[i].fields[f].source);
 		}
 		free(s->sides[i].fields);
+		free(s->sides[i].condition);
 	}
 	for (size_t i = 0; i < s->nr_keys; i++) {
 		free(s->keys[i].start);

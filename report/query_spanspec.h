@@ -2,7 +2,7 @@
  * Takes apart what users type after -e of a view: names of events, and spans made of
  * two of them, in the words of kymo record:
  *
- *	A(fields)..B(fields)@key,start_key=end_key as NAME
+ *	A(fields){condition}..B(fields){condition}@key,start_key=end_key as NAME
  *
  * Everything but the two names may be left out.  Fields are names, or new_name=name.
  */
@@ -25,6 +25,7 @@ struct query_spanspec_side {
 	bool chooses;			/* fields are listed, if only none */
 	struct query_spanspec_field *fields;
 	size_t nr_fields;
+	char *condition;		/* format/expr.h, or NULL */
 };
 
 struct query_spanspec_key {

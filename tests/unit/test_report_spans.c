@@ -189,6 +189,9 @@ static uint64_t by_text(const struct record *r) { return r->text; }
 static uint64_t by_number(const struct record *r) { return (uint64_t)(r->number + 4); }
 static uint64_t by_three(const struct record *r) { return r->key * 100 + r->cpu * 10 + r->text; }
 
+static bool is_small(const struct record *r) { return r->x < 40; }
+static bool is_comm_2(const struct record *r) { return comm_of(r->task) == 2; }
+
 #define MAX_KEY 2000
 
 struct pair {
@@ -214,6 +217,7 @@ struct test {
 	uint64_t first_ns, last_ns;	/* 0: no end */
 	uint32_t only_cpu;		/* from 1; 0: all */
 	uint64_t longer_ns;
+	bool (*begins)(const struct record *r), (*ends)(const struct record *r);
 };
 
 #define PAIR(t, k, a, b) .text = t, .key = k, .from = a, .to = b
@@ -221,6 +225,11 @@ struct test {
 static bool counts(const struct test *t, const struct record *r, uint64_t last_ns)
 {
 	return in_range(r, t->first_ns, last_ns) && (!t->only_cpu || r->cpu == t->only_cpu - 1);
+}
+
+static bool ends(const struct test *t, const struct record *r)
+{
+	return !t->ends || t->ends(r);
 }
 
 static void pair_up(const struct made *m, const struct test *t, struct model *out)
@@ -235,13 +244,13 @@ static void pair_up(const struct made *m, const struct test *t, struct model *ou
 
 		wait = &waits[t->key(r)];
 		if (r->event == t->to && !*wait) {
-			out->no_start += counts(t, r, last_ns);
+			out->no_start += !t->begins && ends(t, r) && counts(t, r, last_ns);
 		} else if (r->event == t->to) {
-			if (counts(t, r, last_ns) && r->time_ns - (*wait)->time_ns > t->longer_ns)
+			if (ends(t, r) && counts(t, r, last_ns) && r->time_ns - (*wait)->time_ns > t->longer_ns)
 				out->pairs[out->nr++] = (struct pair){ *wait, r };
 			*wait = NULL;
 		}
-		if (r->event != t->from)
+		if (r->event != t->from || (t->begins && !t->begins(r)))
 			continue;
 		out->no_end += *wait && counts(t, *wait, last_ns);
 		*wait = r;
@@ -394,6 +403,12 @@ static void pairs_like_the_model(void **state)
 		{ PAIR("test:begin..test:begin@key", by_key, BEGIN, BEGIN) },
 		{ PAIR("test:begin..test:end@key,other", by_key, BEGIN, END) },
 		{ PAIR("other\ntest:begin..test:end@key", by_key, BEGIN, END) },
+		{ PAIR("test:begin{x < 40}..test:end@key", by_key, BEGIN, END),
+		  .begins = is_small },
+		{ PAIR("test:begin..test:end{comm == \"comm2\"}@cpu", by_cpu, BEGIN, END),
+		  .ends = is_comm_2 },
+		{ PAIR("test:begin{x < 40}..test:begin{comm ~ \"*2\"}@key", by_key, BEGIN, BEGIN),
+		  .begins = is_small, .ends = is_comm_2 },
 		{ PAIR("test:begin..test:end@key", by_key, BEGIN, END), .time = "7000.005,7000.009",
 		  .first_ns = from_ns, .last_ns = to_ns },
 		{ PAIR("test:begin..test:end", by_tid, BEGIN, END), .time = "7000.005,",
@@ -491,6 +506,8 @@ static void complains(void **state)
 		{ "test:begin(x)..test:end(x)", "two fields 'x'", -EINVAL },
 		{ "test:begin(x,x)..test:end", "two fields 'x'", -EINVAL },
 		{ "test:begin(duration=x)..test:end", "duration of its own", -EINVAL },
+		{ "test:begin{zip == 1}..test:end", "no field 'zip'", -ENOENT },
+		{ "test:begin{x ==}..test:end", "expected", -EINVAL },
 		{ "test:begin(stack)..test:end(stack)", "one stack", -EINVAL },
 		{ "test:begin(task)..test:end(task)", "one task", -EINVAL },
 	};

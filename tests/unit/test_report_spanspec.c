@@ -24,6 +24,8 @@ static void put_side(char *to, const struct query_spanspec_side *side)
 			side->fields[i].source);
 	if (side->chooses)
 		strcat(to, ")");
+	if (side->condition)
+		sprintf(to + strlen(to), "{%s}", side->condition);
 }
 
 /* In a form of its own, so that every part can be seen. */
@@ -68,6 +70,9 @@ static void takes_words_apart(void **state)
 		{ "uprobe:/lib/../x:f", "[uprobe:/lib/../x:f]" },
 		{ "...a", "[...a]" },
 		{ "a..", "[a..]" },
+		{ "a{x == 1}..b{ y ~ \"},..@'\\\" as q\" }@k as n,c",
+		  "a{x == 1} -> b{y ~ \"},..@'\\\" as q\"} @k:k 'n';[c]" },
+		{ "a(x){x,y}..b", "a(x<x){x,y} -> b;" },
 		{ "a..b@k,*", "a -> b @k:k;[*]" },
 	};
 	struct query_spanspecs s;
@@ -94,7 +99,9 @@ static void refuses_words(void **state)
 		{ "a..b@=k", "key" }, { "a..b@a,b,c,d,e", "more than 4 keys" },
 		{ "a(x..b", "" }, { "(x)..b", "lacks one of its two events" },
 		{ "a(x)y..b", "')'" }, { "a(,)..b", "no name" },
-		{ "a(x:hex)..b", "when recording" }, { "a..b as ", "" },
+		{ "a(x:hex)..b", "when recording" },
+		{ "a{}..b", "condition is empty" }, { "a..b{x}y", "a condition ends in '}'" },
+		{ "a..b{x", "a condition ends in '}'" }, { "a..b as ", "" },
 	};
 	struct query_spanspecs s;
 
