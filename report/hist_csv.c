@@ -69,10 +69,10 @@ static int put_numbers(void *ctx, const struct hist_cell *cell)
 }
 
 /* An end that is open is empty. */
-static void put_bound(struct csv *c, double shown)
+static void put_bound(struct csv *c, double bound)
 {
-	if (isfinite(shown))
-		hist_print_double(output_buffer(c->o), shown * (double)c->table->rows.scale);
+	if (isfinite(bound))
+		hist_print_double(output_buffer(c->o), bound);
 	output_text(c->o, ",");
 }
 

@@ -50,10 +50,10 @@ static void put_value(struct json *j, const char *name, const struct hist_cell *
 }
 
 /* An open end is null. */
-static void put_bound(struct json *j, double shown)
+static void put_bound(struct json *j, double bound)
 {
-	if (isfinite(shown))
-		hist_print_double(output_buffer(j->o), shown * (double)j->table->rows.scale);
+	if (isfinite(bound))
+		hist_print_double(output_buffer(j->o), bound);
 	else
 		output_text(j->o, "null");
 	output_text(j->o, ", ");

@@ -146,7 +146,8 @@ static const char *linear_text(const struct hist_table *t, int64_t row, char to[
 	else if (s->has_ends && row >= (int64_t)s->nr)
 		snprintf(to, CELL_BYTES, ">= %.10g", s->max);
 	else
-		snprintf(to, CELL_BYTES, "%.10g", histrows_low(&t->rows, row));
+		snprintf(to, CELL_BYTES, "%.10g",
+			 histrows_low(&t->rows, row) / (double)t->rows.scale);
 	return to;
 }
 
@@ -175,17 +176,17 @@ static void put_loglinear(struct text *t, const struct slot *rows, size_t nr)
 	const struct histrows *r = &t->table->rows;
 	double scale = (double)r->scale;
 	int decimals = r->scale == 1 ? 0 : (int)lround(log10(scale));
-	bool narrow = histrows_high(r, rows[nr - 1].key) < 1e10 / pow(10, decimals) &&
-		      histrows_low(r, rows[0].key) > -1e9 / pow(10, decimals);
+	bool narrow = histrows_high(r, rows[nr - 1].key) < 1e9 &&
+		      histrows_low(r, rows[0].key) > -1e8;
 	uint64_t most = most_of(rows, nr);
 	int width = narrow ? 10 : 20;
 	char low[CELL_BYTES], high[CELL_BYTES];
 
 	put_heading(t, narrow);
 	for (size_t i = 0; i < nr; i++) {
-		snprintf(low, sizeof(low), "%.*f", decimals, histrows_low(r, rows[i].key));
+		snprintf(low, sizeof(low), "%.*f", decimals, histrows_low(r, rows[i].key) / scale);
 		snprintf(high, sizeof(high), "%.*f", decimals,
-			 histrows_high(r, rows[i].key) - 1 / scale);
+			 (histrows_high(r, rows[i].key) - 1) / scale);
 		output_format(t->o, "%*s -> %-*s", width, low, width, high);
 		put_count(t, rows[i].count, most, narrow ? STARS : STARS / 2);
 	}

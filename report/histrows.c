@@ -73,38 +73,45 @@ static double power_of_two(int64_t exponent)
 	return ldexp(1, (int)exponent);
 }
 
+static double linear_bound(const struct histrows *r, int64_t row)
+{
+	double scale = (double)r->scale;
+
+	return r->shape.min * scale + (double)row * (r->shape.step * scale);
+}
+
+/* Parts of what is shown are cut off towards 0, so its row reaches to both sides. */
 double histrows_low(const struct histrows *r, int64_t row)
 {
+	double scale = (double)r->scale;
+
 	switch (r->shape.kind) {
 	case HISTSHAPE_LOG2:
 		if (row < 0)
-			return 1 - power_of_two(-row);
-		return row ? power_of_two(row) : 0;
+			return 1 - power_of_two(-row) * scale;
+		if (!row)
+			return r->is_signed ? 1 - scale : 0;
+		return power_of_two(row) * scale;
 	case HISTSHAPE_LOGLINEAR:
-		if (row < 0)
-			return -(double)buckets_high((uint32_t)-row) / (double)r->scale;
-		return (double)buckets_low((uint32_t)row) / (double)r->scale;
+		return row < 0 ? -(double)buckets_high((uint32_t)-row)
+			       : (double)buckets_low((uint32_t)row);
 	default:
-		if (r->shape.has_ends && row < 0)
-			return -INFINITY;
-		return r->shape.min + (double)row * r->shape.step;
+		return r->shape.has_ends && row < 0 ? -INFINITY : linear_bound(r, row);
 	}
 }
 
 double histrows_high(const struct histrows *r, int64_t row)
 {
+	double scale = (double)r->scale;
+	bool is_end = r->shape.has_ends && row >= (int64_t)r->shape.nr;
+
 	switch (r->shape.kind) {
 	case HISTSHAPE_LOG2:
-		if (row < 0)
-			return 1 - power_of_two(-row - 1);
-		return power_of_two(row + 1);
+		return row < 0 ? 1 - power_of_two(-row - 1) * scale : power_of_two(row + 1) * scale;
 	case HISTSHAPE_LOGLINEAR:
-		if (row < 0)
-			return (1 - (double)buckets_low((uint32_t)-row)) / (double)r->scale;
-		return ((double)buckets_high((uint32_t)row) + 1) / (double)r->scale;
+		return row < 0 ? 1 - (double)buckets_low((uint32_t)-row)
+			       : (double)buckets_high((uint32_t)row) + 1;
 	default:
-		if (r->shape.has_ends && row >= (int64_t)r->shape.nr)
-			return INFINITY;
-		return r->shape.min + (double)(row + 1) * r->shape.step;
+		return is_end ? INFINITY : linear_bound(r, row + 1);
 	}
 }

@@ -22,7 +22,10 @@ int64_t histrows_of(const struct histrows *r, uint64_t value);
 int64_t histrows_of_bucket(const struct histrows *r, int32_t bucket);
 /* Whether all values of a bucket are in one row. */
 bool histrows_whole(const struct histrows *r, int32_t bucket);
-/* The first value of a row and the first after it, as shown; linear ends are infinite. */
+/*
+ * Where a row and the one after it begin, in the field's own numbers; the open ends of
+ * linear rows are infinite.
+ */
 double histrows_low(const struct histrows *r, int64_t row);
 double histrows_high(const struct histrows *r, int64_t row);
 
