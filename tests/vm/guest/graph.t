@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+"""The kernel's function graph: the same calls as others see, and nothing left behind."""
+import collections
+import re
+import signal
+import statistics
+import time
+from vm import *
+
+ROOT_FUNCTION = "do_sys_openat2"
+DEPTH = 3
+NR_OPENS = 20
+NOTE = "/run/kymo-graph"
+# What comes in between, at any time.
+INTERRUPTS = re.compile(r"irq|sysvec|interrupt|exc_page_fault|preempt_schedule|cond_resched")
+SETTINGS = ("available_tracers current_tracer set_graph_function set_graph_notrace "
+            "max_graph_depth set_ftrace_pid set_ftrace_notrace_pid tracing_on tracing_cpumask "
+            "trace_clock tracing_thresh options/function-fork options/overwrite "
+            "options/sleep-time options/funcgraph-irqs").split()
+
+
+def settings():
+    state = {name: text_of(os.path.join(TRACING, name)) for name in SETTINGS
+             if os.path.exists(os.path.join(TRACING, name))}
+    # The first use of the rings makes them larger, for good.
+    if os.path.exists(TRACING + "/buffer_size_kb"):
+        state["large rings"] = int(re.search(r"(\d+)\)?$", text_of(
+            TRACING + "/buffer_size_kb").strip()).group(1)) > 2048
+    state["instances"] = os.listdir(TRACING + "/instances")
+    state["note"] = os.path.exists(NOTE)
+    return state
+
+
+def wait_for(condition, text):
+    end = time.monotonic() + 60
+    while not condition():
+        check(time.monotonic() < end, text())
+        time.sleep(0.05)
+
+
+def gone(before):
+    wait_for(lambda: settings() == before, lambda: "left: %s" % {
+        k: (v, before[k]) for k, v in settings().items() if v != before[k]})
+
+
+def opens(folder):
+    """A command that opens so many files, which are there."""
+    files = folder + "/files"
+    os.makedirs(files, exist_ok=True)
+    command = program("calls", "opens", files, NR_OPENS)
+    run_command(command)
+    return command
+
+
+def graph(trace, command, *options, depth=DEPTH):
+    told = run_command([KYMO, "record", "-o", trace, "--graph", ROOT_FUNCTION, "--depth", depth]
+                       + list(options) + ["--"] + list(command))
+    text = told.stderr.decode(errors="replace")
+    equal(told.returncode, 0, "exit status; %s" % text)
+    check(" 0 lost" in text, "lost: %s" % text)
+
+
+def calls_of(text):
+    """(functions from the root inwards, us) of each call in the layout of the tracer."""
+    calls, open_calls = [], []
+    for line in text.splitlines():
+        m = re.search(r"([0-9.]+) us +\|  ( *)(.*)$", line) or re.search(r"()\|  ( *)(.*)$", line)
+        if not m:
+            continue
+        us, depth, what = m.group(1), len(m.group(2)) // 2, m.group(3).split(" /*")[0].strip()
+        name = re.match(r"([\w.]+)\(\)", what)
+        if what.endswith("{"):
+            del open_calls[depth:]
+            open_calls.append(name.group(1))
+        elif what.endswith(";"):
+            calls.append((tuple(open_calls[:depth]) + (name.group(1),), float(us)))
+        elif what == "}" and len(open_calls) > depth:
+            calls.append((tuple(open_calls[:depth + 1]), float(us)))
+    return [(path, us) for path, us in calls if path[0] == ROOT_FUNCTION and
+            not any(INTERRUPTS.search(name) for name in path)]
+
+
+def same_calls(got, wanted):
+    ours = collections.Counter(path for path, _ in got)
+    theirs = collections.Counter(path for path, _ in wanted)
+    equal((ours - theirs, theirs - ours), (collections.Counter(), collections.Counter()),
+          "calls that others have not, and that they have more")
+    for path in {path for path, _ in wanted}:
+        ours, theirs = (statistics.median(us for p, us in calls if p == path)
+                        for calls in (got, wanted))
+        check(theirs / 10 < ours < theirs * 10, "%s: %s us, others: %s" % (path, ours, theirs))
+    check(len(got) >= 3 * NR_OPENS, "%d calls" % len(got))
+
+
+def as_trace_cmd(folder):
+    """the same calls as trace-cmd record -p function_graph, in the same layout"""
+    if not shutil.which("trace-cmd"):
+        skip("no trace-cmd")
+    if KERNEL == "5.10":
+        skip("trace-cmd's way to set the tracer up stalls an emulated Linux 5.10")
+    command = opens(folder)
+    graph(folder + "/t.kymo", command)
+    ours = kymo("script", "-i", folder + "/t.kymo")
+    run_command(["trace-cmd", "record", "-o", folder + "/t.dat", "-p", "function_graph", "-g",
+                 ROOT_FUNCTION, "--max-graph-depth", DEPTH, "-F"] + command)
+    theirs = run_command(["trace-cmd", "report", "-i", folder + "/t.dat"]).stdout.decode()
+    run_command(["trace-cmd", "reset"])
+    same_calls(calls_of(ours), calls_of(theirs))
+    shape = re.compile(r"^ *\S+-\d+ +\[\d{3}\] +\d+\.\d{6}: funcgraph_(entry:      |exit:       )"
+                       r"([ +!#*@$] +[\d.]+ us +|             )\|  ")
+    for name, text in (("kymo", ours), ("trace-cmd", theirs)):
+        odd = [line for line in text.splitlines() if "funcgraph" in line and
+               not shape.match(line)]
+        check(not odd, "%s: %s" % (name, odd[:3]))
+
+
+def as_tracer(folder):
+    """the same calls as the text of the tracer itself"""
+    command = opens(folder)
+    graph(folder + "/t.kymo", command)
+    before = settings()
+    write(TRACING + "/set_graph_function", ROOT_FUNCTION)
+    write(TRACING + "/max_graph_depth", str(DEPTH))
+    try:
+        child = subprocess.Popen(["sh", "-c", 'echo ready; read go; exec "$@"', "sh"] + command,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child.stdout.readline()
+        write(TRACING + "/set_ftrace_pid", str(child.pid))
+        write(TRACING + "/current_tracer", "function_graph")
+        child.communicate(b"\n")
+        write(TRACING + "/tracing_on", "0")
+        text = text_of(TRACING + "/trace")
+    finally:
+        write(TRACING + "/current_tracer", "nop")
+        write(TRACING + "/set_graph_function", "")
+        write(TRACING + "/max_graph_depth", "0")
+        write(TRACING + "/set_ftrace_pid", "")
+        write(TRACING + "/tracing_on", "1")
+    equal(settings(), before, "the settings after this test")
+    same_calls(calls_of(kymo("script", "-i", folder + "/t.kymo")), calls_of(text))
+
+
+def sums(folder):
+    """own times add up to the durations of the outermost calls, in every view"""
+    t = folder + "/t.kymo"
+    graph(t, opens(folder), depth=6)
+    recs = records(t)
+    roots = [r for r in recs if r["fields"]["depth"] == 0]
+    check(len(roots) >= NR_OPENS, "%d roots" % len(roots))
+    equal({r["fields"]["function"] for r in roots}, {ROOT_FUNCTION}, "roots")
+    total = sum(r["fields"]["duration"] for r in roots)
+    equal(sum(r["period"] for r in recs), total, "the sum of own times")
+    for r in recs:
+        names = [f["symbol"] for f in reversed(r["stack"])]
+        equal((names[0], names[-1], len(names)),
+              (ROOT_FUNCTION, r["fields"]["function"], r["fields"]["depth"] + 1), "stack")
+        check(r["fields"]["duration"] >= r["period"], "own time is a part: %s" % r)
+    folded = kymo("flamegraph", "--folded", "--of", "self", "-i", t).splitlines()
+    equal(sum(int(line.rsplit(" ", 1)[1]) for line in folded), total, "the flame graph")
+    check(any(";%s;do_" % ROOT_FUNCTION in line for line in folded), folded[:3])
+    rows = kymo("report", "--csv", "--by", "symbol", "-i", t)
+    check(ROOT_FUNCTION in rows, rows)
+
+
+def whom(folder):
+    """a process and its children, and nobody else"""
+    t = folder + "/t.kymo"
+    busy = subprocess.Popen(["sh", "-c", "while :; do cat /dev/null; done"])
+    other = subprocess.Popen(["sh", "-c", "while :; do head -c0 /dev/null; done"])
+    try:
+        kymo("record", "-q", "-o", t, "--graph", ROOT_FUNCTION, "--depth", 1, "-p", busy.pid,
+             "--duration", 3)
+    finally:
+        busy.kill()
+        other.kill()
+        busy.wait()
+        other.wait()
+    names = {r["comm"] for r in records(t)}
+    check("cat" in names and "head" not in names and "kymo" not in names, names)
+    equal({r["fields"]["depth"] for r in records(t)}, {0}, "--depth 1")
+
+
+def machine(folder):
+    """the whole of one CPU, without the recorder; several functions by glob"""
+    t = folder + "/t.kymo"
+    kymo("record", "-q", "-o", t, "--graph", "do_sys_open*,ksys_read", "--depth", 2, "-C", "0",
+         "--", *opens(folder))
+    recs = records(t)
+    equal({r["cpu"] for r in recs}, {0}, "CPUs")
+    names = {r["fields"]["function"] for r in recs if r["fields"]["depth"] == 0}
+    check({ROOT_FUNCTION, "ksys_read"} <= names, names)
+    check("kymo" not in {r["comm"] for r in recs}, "the recorder in its own trace")
+
+
+def refused(folder):
+    """what cannot be traced, in one line; nothing is changed by it"""
+    t = folder + "/t.kymo"
+    before = settings()
+
+    def words(*args, status=1):
+        text = complaint("record", "-q", "-o", t, *args, "--", "true", status=status)
+        check(not os.path.exists(t), "a file is left")
+        gone(before)
+        return text
+
+    text = words("--graph", "do_sys_openat2,no_such_function")
+    check("no_such_function" in text, text)
+    text = words("--graph", "do_sys_openad2")
+    check("did you mean 'do_sys_openat2'" in text, text)
+    text = words("--graph", "no_such_*")
+    check("no_such_*" in text, text)
+    text = words("--graph", "a b", status=2)
+    check("'a b'" in text, text)
+    if shutil.which("setpriv"):
+        os.chmod(folder, 0o777)
+        told = run_command(["setpriv", "--reuid=65534", "--clear-groups", KYMO, "record", "-q",
+                            "-o", t, "--graph", ROOT_FUNCTION, "--", "true"])
+        check(told.returncode == 1 and b"root" in told.stderr, told.stderr)
+
+
+def busy_tracer(folder):
+    """a tracer that somebody else uses is left alone"""
+    t = folder + "/t.kymo"
+    own_instance = "function_graph" in instance_tracers()
+    write(TRACING + "/max_graph_depth", "3")
+    try:
+        text = complaint("record", "-q", "-o", t, "--graph", ROOT_FUNCTION, "--", "true")
+        check("somebody else" in text and "max_graph_depth" in text, text)
+        equal(text_of(TRACING + "/max_graph_depth"), "3\n", "max_graph_depth")
+    finally:
+        write(TRACING + "/max_graph_depth", "0")
+    write(TRACING + "/events/sched/sched_process_exit/enable", "1")
+    try:
+        if own_instance:
+            graph(t, opens(folder))
+        else:
+            text = complaint("record", "-q", "-o", t, "--graph", ROOT_FUNCTION, "--", "true")
+            check("events/enable" in text, text)
+        equal(text_of(TRACING + "/events/sched/sched_process_exit/enable"), "1\n", "the event")
+    finally:
+        write(TRACING + "/events/sched/sched_process_exit/enable", "0")
+
+
+def instance_tracers():
+    path = TRACING + "/instances/test"
+    os.mkdir(path)
+    try:
+        return text_of(path + "/available_tracers")
+    finally:
+        os.rmdir(path)
+
+
+def recording(trace):
+    """A recorder of the whole machine, of which something is in the file."""
+    recorder = subprocess.Popen([KYMO, "record", "-q", "-a", "-o", trace, "--graph",
+                                 ROOT_FUNCTION, "--depth", "2"])
+
+    def begun():
+        check(recorder.poll() is None, "kymo has ended: %s" % recorder.returncode)
+        run_command(["true"])
+        return os.path.exists(trace) and os.path.getsize(trace) > 2048
+
+    wait_for(begun, lambda: "nothing in the file")
+    return recorder
+
+
+def ended(folder):
+    """nothing is left after Ctrl-C, nor while a second recorder is refused"""
+    before = settings()
+    recorder = recording(folder + "/t.kymo")
+    check(settings() != before, "it changes nothing")
+    text = complaint("record", "-q", "-o", folder + "/second.kymo", "--graph", ROOT_FUNCTION,
+                     "--", "true")
+    check("another kymo" in text, text)
+    recorder.send_signal(signal.SIGINT)
+    equal(recorder.wait(60), 0, "exit status")
+    equal(settings(), before, "the settings")
+    check(records(folder + "/t.kymo"), "records")
+
+
+def killed(folder):
+    """nothing is left after kill -9"""
+    before = settings()
+    recorder = recording(folder + "/t.kymo")
+    recorder.kill()
+    recorder.wait()
+    gone(before)
+    check(records(folder + "/t.kymo", status=3), "records")
+
+
+def guard_killed(folder):
+    """when the guard is killed, too, the next recorder puts things right"""
+    before = settings()
+    recorder = recording(folder + "/t.kymo")
+    children = text_of("/proc/%d/task/%d/children" % (recorder.pid, recorder.pid)).split()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    recorder.kill()
+    recorder.wait()
+    check(settings() != before and os.path.exists(NOTE), "nothing is left already")
+    graph(folder + "/again.kymo", opens(folder))
+    equal(settings(), before, "the settings")
+    check(len(records(folder + "/again.kymo")) > NR_OPENS, "records")
+
+
+if not os.path.exists(TRACING + "/set_graph_function"):
+    print("1..0 # SKIP this kernel has no function_graph tracer")
+    sys.exit(0)
+# The first use of the tracer makes the rings large.
+run_command([KYMO, "record", "-q", "-o", "/dev/null", "--graph", ROOT_FUNCTION, "--", "true"])
+run([as_trace_cmd, as_tracer, sums, whom, machine, refused, busy_tracer, ended, killed,
+     guard_killed])
