@@ -108,16 +108,17 @@ static void translate(struct heataxis *a, const struct heataxis *was)
 bool heataxis_widen(struct heataxis *a)
 {
 	const struct heataxis was = *a;
-	uint64_t w = a->width / a->unit;
+	uint64_t times;
 
 	if (a->fixed || (a->kind == HEATAXIS_LOG ? !a->bits : a->width > WIDEST / 5))
 		return false;
 	if (a->kind == HEATAXIS_LOG) {
 		a->bits--;
 	} else {
-		while (w % 10 == 0)
-			w /= 10;
-		a->width *= w == 1 ? 2 : 5;
+		times = a->width / a->unit;
+		while (times % 10 == 0)
+			times /= 10;
+		a->width *= times == 1 ? 2 : 5;
 	}
 	translate(a, &was);
 	return true;

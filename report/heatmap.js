@@ -85,7 +85,7 @@ function drawTicks(m) {
 		if (m.el.dataset.x === "1")
 			make("text", {x: x.toFixed(1), y: height + 18}, m.zoomed).textContent = text;
 	});
-	numbers(m, data.y.label, view.y, view.rows, height, 17, (y, text) => {
+	numbers(m, data.y.label, view.y, view.rows, height, 15, (y, text) => {
 		const at = (height - y - (middles ? height / view.rows / 2 : 0)).toFixed(1);
 
 		if (at < 0)

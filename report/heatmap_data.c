@@ -39,46 +39,46 @@ static void put_text(struct data *d)
 /* --- bounds of time ----------------------------------------------------------------- */
 
 /* Seconds with `places` digits; relative to the start unless it lies before. */
-static void time_text(char to[48], const struct data *d, int64_t at, int places)
+static void time_text(char to[HEATMAP_TIME_TEXT], const struct heatmap *h, int64_t at, int places)
 {
-	uint64_t ns = at < 0 ? d->h->start_ns - -(uint64_t)at : (uint64_t)at;
+	uint64_t ns = at < 0 ? h->start_ns - -(uint64_t)at : (uint64_t)at;
 	char rest[16];
 
 	snprintf(rest, sizeof(rest), "%09" PRIu64, ns % SECOND_NS);
-	snprintf(to, 48, "%s%" PRIu64 ".%.*s", at < 0 ? "" : "+", ns / SECOND_NS, places, rest);
+	snprintf(to, HEATMAP_TIME_TEXT, "%s%" PRIu64 ".%.*s", at < 0 ? "" : "+", ns / SECOND_NS, places, rest);
 }
 
-static void from_text(char to[48], const struct data *d, int64_t at)
+void heatmap_data_from(char to[HEATMAP_TIME_TEXT], const struct heatmap *h, int64_t at)
 {
 	size_t len;
 
-	time_text(to, d, at, 9);
+	time_text(to, h, at, 9);
 	for (len = strlen(to); to[len - 1] == '0'; len--)
 		to[len - 1] = '\0';
 	if (to[len - 1] == '.')
 		to[len - 1] = '\0';
 }
 
-/* The last nanosecond.  With six digits a bound covers the rest of its microsecond. */
-static void to_text(char to[48], const struct data *d, int64_t last)
+/* With six digits a bound covers the rest of its microsecond. */
+void heatmap_data_to(char to[HEATMAP_TIME_TEXT], const struct heatmap *h, int64_t last)
 {
-	uint64_t clock = d->h->start_ns + (uint64_t)last;
+	uint64_t clock = h->start_ns + (uint64_t)last;
 	bool is_whole = last < 0 ? clock % 1000 == 999 : (uint64_t)last % 1000 == 999;
 
-	time_text(to, d, last, is_whole ? 6 : 9);
+	time_text(to, h, last, is_whole ? 6 : 9);
 }
 
 static void put_times(struct data *d)
 {
 	const struct heatgrid *g = &d->h->grid;
 	bool clip = d->h->opts->chosen->time != NULL;
-	char text[48];
+	char text[HEATMAP_TIME_TEXT];
 
 	put(d, "\"x\":{\"from\":[");
 	for (uint32_t i = 0; i < d->l->nr_columns; i++) {
 		int64_t low = heataxis_low(&g->x, d->l->first_x + i);
 
-		from_text(text, d, clip && low < g->least_x ? g->least_x : low);
+		heatmap_data_from(text, d->h, clip && low < g->least_x ? g->least_x : low);
 		put(d, i ? "," : "");
 		put_string(d, text, strlen(text));
 	}
@@ -86,7 +86,7 @@ static void put_times(struct data *d)
 	for (uint32_t i = 0; i < d->l->nr_columns; i++) {
 		int64_t high = heataxis_high(&g->x, d->l->first_x + i);
 
-		to_text(text, d, clip && high > g->most_x ? g->most_x : high);
+		heatmap_data_to(text, d->h, clip && high > g->most_x ? g->most_x : high);
 		put(d, i ? "," : "");
 		put_string(d, text, strlen(text));
 	}
@@ -95,8 +95,7 @@ static void put_times(struct data *d)
 
 /* --- bounds of values --------------------------------------------------------------- */
 
-/* As a filter reads it. */
-static void put_value(struct bytebuf *to, int64_t v, const char *unit)
+void heatmap_data_value(struct bytebuf *to, int64_t v, const char *unit)
 {
 	static const struct {
 		const char *of;
@@ -123,7 +122,7 @@ static void bound(struct data *d, const char *op, int64_t v)
 
 	bytebuf_text(&d->text, m->name);
 	bytebuf_text(&d->text, op);
-	put_value(&d->text, v, m->unit);
+	heatmap_data_value(&d->text, v, m->unit);
 }
 
 static void from_value(struct data *d, int64_t v)

@@ -30,6 +30,7 @@ struct heatmap {
 	bool is_tally, is_log;
 	uint64_t below, above;		/* records beyond the limits of values */
 	uint64_t idle;			/* samples of idle CPUs, which use none */
+	uint64_t others;		/* records of events that are not drawn */
 
 	struct groups *groups;
 	struct profile_keys no_keys;
@@ -96,9 +97,21 @@ uint64_t heatmap_layout_time(const struct heatmap *h, const struct heatmap_layou
 /* --- heatmap_data.c ------------------------------------------------------------- */
 
 /* What the script needs to know, as JSON. */
+#define HEATMAP_TIME_TEXT 48
+
+/* The first and the last nanosecond of a stretch of time, ns since the start, for --time. */
+void heatmap_data_from(char to[HEATMAP_TIME_TEXT], const struct heatmap *h, int64_t at);
+void heatmap_data_to(char to[HEATMAP_TIME_TEXT], const struct heatmap *h, int64_t last);
+/* A value as a filter reads it. */
+void heatmap_data_value(struct bytebuf *to, int64_t v, const char *unit);
 /* Of the values on the y axis. */
 const char *heatmap_data_unit(const struct heatmap *h);
 int heatmap_data(struct heatmap *h, const struct heatmap_layout *l, struct bytebuf *to);
+
+/* --- heatmap_notes.c ------------------------------------------------------------ */
+
+/* What is not in the picture, or not what it may seem. */
+void heatmap_notes(const struct heatmap *h, const struct heatmap_layout *l, struct bytebuf *to);
 
 /* --- heatmap_svg.c -------------------------------------------------------------- */
 

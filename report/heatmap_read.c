@@ -278,8 +278,10 @@ static int add_batch(void *ctx, struct query_batch *b)
 	struct reading r = { .h = h, .b = b };
 	int err;
 
-	if (!e)
+	if (!e) {
+		h->others += b->nr;
 		return 0;
+	}
 	r.measure = &e->measure;
 	if (!h->grid.x.limit)
 		begin(h);
@@ -341,7 +343,7 @@ static int read_again(struct heatmap *h, struct diag *d)
 		h->by_group[i] = (struct heatmap_group) { .panel = HEATMAP_NO_PANEL };
 	for (size_t i = 0; i < h->nr_drawn; i++)
 		h->by_group[h->order[i]].panel = (uint32_t)i;
-	h->below = h->above = h->idle = 0;
+	h->below = h->above = h->idle = h->others = 0;
 	begin(h);
 	err = heatgrid_panels(&h->grid, h->nr_drawn);
 	return err ? err : query_each_batch(h->query, add_batch, h, d);

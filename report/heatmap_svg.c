@@ -26,7 +26,7 @@
 #define LEGEND_PX (HEATMAP_LEVELS * LEGEND_BOX_PX)
 /* Numbers on axes stand at least that far apart. */
 #define X_APART_PX 84
-#define Y_APART_PX 17
+#define Y_APART_PX 15
 #define Y_LINEAR_APART_PX 28
 /* Widths of characters. */
 #define TITLE_CELL_PX 9.4
@@ -385,37 +385,15 @@ static void put_controls(struct drawing *d, uint32_t y)
 	put_button(d, "reset", "Reset zoom", 84, 84, y);
 }
 
-/* What is not in the picture, or not what it may seem. */
-static void add_note(struct drawing *d, const char *what, uint64_t nr)
-{
-	char number[NUMBER_BYTES];
-
-	if (!nr)
-		return;
-	if (d->text.len)
-		bytebuf_text(&d->text, "; ");
-	bytebuf_text(&d->text, number_grouped(number, nr));
-	bytebuf_text(&d->text, " ");
-	bytebuf_text(&d->text, what);
-}
-
 static void put_footer(struct drawing *d, uint32_t y)
 {
-	const struct heatmap *h = d->h;
 	double room = d->l->width_px - 2.0 * MARGIN_PX;
 
 	output_format(d->o, "<text id=\"q\" x=\"%d\" y=\"%" PRIu32 "\">", MARGIN_PX, y);
 	put_cut(d, d->p->quality, room, TEXT_CELL_PX);
-	add_note(d, "smaller maps not shown", h->nr_groups - h->nr_drawn);
-	add_note(d, "below the range not shown", h->below);
-	add_note(d, h->opts->kind == HEATMAP_UTILIZATION ? "on CPUs beyond 4,095 not shown" :
-		 "above the range not shown", h->above);
-	add_note(d, "samples of idle CPUs count as idle", h->idle);
-	if (h->is_tally)
-		bytebuf_text(&d->text, d->text.len ? "; a cell of a tally is as wide as its interval"
-			     : "a cell of a tally is as wide as its interval");
 	output_format(d->o, "</text>\n<text id=\"n\" x=\"%d\" y=\"%" PRIu32 "\">", MARGIN_PX,
 		      y + FOOT_LINE_PX);
+	heatmap_notes(d->h, d->l, &d->text);
 	put_cut_text(d, room, TEXT_CELL_PX);
 	put(d, "</text>\n");
 }
