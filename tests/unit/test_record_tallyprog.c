@@ -83,6 +83,14 @@ static void buckets_of_programs(void **state)
 	close(fds[1]);
 }
 
+static void open_enter(struct live *l, struct live_probe **enter)
+{
+	if (live_open_enter(l, enter)) {
+		print_message("# skip: no typed tracepoints\n");
+		skip();
+	}
+}
+
 /* As on kernels whose programs can neither fetch and add nor compare and exchange. */
 static bool without_atomics;
 
@@ -211,7 +219,7 @@ static void check_sums(const char *text, bool is_signed)
 	struct live l;
 	bool histogram = strstr(text, "hist") != NULL;
 
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 8, ARG(0));
 	live_number(enter, 8, ARG(1));
 	enter->fields[1].is_signed = is_signed;
@@ -255,7 +263,7 @@ static void narrow_fields_are_extended(void **state)
 	struct live l;
 
 	(void)state;
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 1, { .op = FETCH_CONSTANT, .value = 0x12fe });
 	live_number(enter, 2, { .op = FETCH_CONSTANT, .value = 0x12fff0 });
 	enter->fields[0].is_signed = true;
@@ -279,7 +287,7 @@ static void without_a_key(void **state)
 	struct live l;
 
 	(void)state;
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 8, ARG(1));
 	live_name_fields(enter, names);
 	start_tally(&l, enter, "hist=value");
@@ -323,7 +331,7 @@ static void check_threads(const char *text, bool all_the_while)
 	uint64_t sum = 0, all_sum = 0, hits;
 	struct live l;
 
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 8, ARG(0));
 	live_number(enter, 8, ARG(1));
 	live_name_fields(enter, names);
@@ -383,7 +391,7 @@ static void texts_are_keys(void **state)
 	struct live l;
 
 	(void)state;
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_field(enter, RESULT_STRING, 0, 24, SPACE_USER, LIVE_STEPS(ARG(0)));
 	live_field(enter, RESULT_COMM, 0, 16, SPACE_ANY, NULL, 0);
 	live_name_fields(enter, names);
@@ -424,7 +432,7 @@ static void stacks_are_keys(void **state)
 	struct live l;
 
 	(void)state;
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 8, { .op = FETCH_KERNEL_STACK });
 	live_number(enter, 8, { .op = FETCH_USER_STACK });
 	live_number(enter, 8, { .op = FETCH_PID });
@@ -493,7 +501,7 @@ static void stacks_without_room(void **state)
 	struct live l;
 
 	(void)state;
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 8, { .op = FETCH_USER_STACK });
 	live_number(enter, 8, { .op = FETCH_PID });
 	enter->fields[0].is_signed = enter->fields[0].is_stack = true;
@@ -535,7 +543,7 @@ static void keys_without_room(void **state)
 	struct live l;
 
 	(void)state;
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 8, ARG(0));
 	live_number(enter, 8, ARG(1));
 	live_name_fields(enter, names);
@@ -559,7 +567,7 @@ static void buckets_without_room(void **state)
 	struct live l;
 
 	(void)state;
-	live_open_enter(&l, &enter);
+	open_enter(&l, &enter);
 	live_number(enter, 8, { .op = FETCH_CONSTANT });
 	live_number(enter, 8, ARG(1));
 	live_name_fields(enter, names);
