@@ -212,7 +212,7 @@ static void write_start(struct probeprog_builder *b, const struct span_side *sid
 	}
 	if (t->is_shared)
 		bpfcode_store_imm(c, 4, BPF_REG_9, AT(probe), (int32_t)b->index);
-	if (!t->stays)
+	if (!t->stays || !side->span->by_thread)
 		bpfcode_store(c, 8, BPF_REG_9, AT(task), BPF_REG_7);
 	bpfcode_call(c, BPF_FUNC_ktime_get_ns);
 	bpfcode_store(c, 8, BPF_REG_9, AT(time_ns), BPF_REG_0);

@@ -60,6 +60,16 @@ static struct table *find_family(struct spanmaps *m, uint32_t family)
 	return NULL;
 }
 
+/* Keys that come again and again. */
+static bool has_few_keys(const struct probe_span *span)
+{
+	const struct probe_value *key = &span->start->variants[0].keys[0];
+
+	if (span->by_thread)
+		return span->nr_keys == 1 || span->by_frame;
+	return span->nr_keys == 1 && key->nr_steps == 1 && key->steps[0].op == FETCH_CPU;
+}
+
 static void plan_table(struct spanmaps *m, const struct probe_span *span, uint32_t probe)
 {
 	uint32_t bytes = (uint32_t)probeprog_start_bytes(span);
@@ -70,7 +80,7 @@ static void plan_table(struct spanmaps *m, const struct probe_span *span, uint32
 		*t = (struct table){
 			.fd = -1, .zeros_fd = -1, .family = span->family,
 			.nr_keys = (uint32_t)span->nr_keys, .by_thread = span->by_thread,
-			.stays = span->by_thread && (span->nr_keys == 1 || span->by_frame),
+			.stays = has_few_keys(span),
 		};
 	}
 	if (bytes > t->value_bytes)

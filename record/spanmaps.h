@@ -3,8 +3,8 @@
  * found no partner.
  *
  * A table holds for each key the time of the start, who it was, and its part of the
- * record.  Where the key is the thread, or the thread and the frame of a call, entries
- * stay and are used again and again, with the time 0 between two spans: that is three
+ * record.  Where the key is the thread, the thread and the frame of a call, or the CPU,
+ * entries stay and are used again and again, with the time 0 between two spans: that is three
  * times cheaper than to insert and delete.  No more than half of a table stays, so that
  * whatever comes after that finds room as it would without it.  Threads end, so tables
  * with a thread in the key are swept when they are full.

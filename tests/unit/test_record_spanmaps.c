@@ -451,6 +451,76 @@ static void full_tables_are_swept(void **state)
 	close_all(&l);
 }
 
+#define NR_FRAMES 40000
+
+static void use_many_frames(void *ctx)
+{
+	(void)ctx;
+	for (long i = 0; i < NR_FRAMES; i++) {
+		start_key(i);
+		end_key(i);
+	}
+	/* Of those that stay, and of those that do not. */
+	start_key(0);
+	start_key(NR_FRAMES);
+	start_key(0);
+	start_key(NR_FRAMES);
+	end_key(0);
+	end_key(NR_FRAMES);
+}
+
+static void count_frame(void *ctx, uint32_t cpu, const struct probe_record *rec)
+{
+	(void)cpu, (void)rec;
+	++*(uint64_t *)ctx;
+}
+
+static size_t count_entries(const struct live *l)
+{
+	struct spanmaps_table table;
+	uint64_t key[2];
+	size_t nr = 0;
+
+	spanmaps_table(l->spanmaps, 0, &table);
+	for (int err = bpf_map_get_next_key(table.fd, NULL, key); !err; nr++)
+		err = bpf_map_get_next_key(table.fd, key, key);
+	return nr;
+}
+
+static void half_of_a_table_stays(void **state)
+{
+	struct live_probe *start = NULL, *end = NULL;
+	struct spanmaps_table table;
+	struct live_child child;
+	uint64_t nr = 0;
+	struct stat st;
+	struct live l;
+
+	(void)state;
+	open_keyed(&l, &start, &end);
+	live_keys(end, start, { .op = FETCH_TID });
+	end->p.span->by_thread = end->p.span->by_frame = true;
+	live_span_middle(end);
+	skip_if_impossible(&l, live_open(&l, RINGS_AUTO));
+	spanmaps_table(l.spanmaps, 0, &table);
+	assert_in_range(table.most_staying, 128, NR_FRAMES - 1);
+	child = live_fork(use_many_frames, NULL);
+	assert_int_equal(live_follow(&l, child.pid), 0);
+	proberings_enable(l.rings, true);
+	assert_int_equal(live_join(&child), 0);
+	live_detach(&l);
+	live_take(&l, count_frame, &nr);
+	assert_int_equal(nr, NR_FRAMES + 2);
+	assert_int_equal(counts_of(&l, 0).replaced, 2);
+	assert_int_equal(counts_of(&l, 0).no_room, 0);
+	assert_int_equal(spanmaps_open_starts(l.spanmaps, 0), 0);
+	assert_int_equal(count_entries(&l), table.most_staying);
+	spanmaps_sweep(l.spanmaps);
+	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == 0xeffffffcu)
+		assert_int_equal(count_entries(&l), 0);
+	close_all(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +532,7 @@ int main(void)
 		cmocka_unit_test(idle_threads_do_not_mix),
 		cmocka_unit_test(family_shares_a_table),
 		cmocka_unit_test(full_tables_are_swept),
+		cmocka_unit_test(half_of_a_table_stays),
 	};
 
 	return cmocka_run_group_tests_name("record/spanmaps", tests, NULL, NULL);
