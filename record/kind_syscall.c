@@ -2,6 +2,7 @@
  * System calls as spans: `syscall:openat`, `syscall:*`.  At the start only the time is
  * kept.  The arguments are read where the call returns, from the caller's registers,
  * which a call leaves alone: what they point to has been used by then, and is in memory.
+ * Only calls that put another program in the caller's place have them read at the start.
  */
 #define _GNU_SOURCE
 #include "record/probe_private.h"
@@ -96,6 +97,12 @@ static int complain_unknown(const char *what, struct diag *d)
 			near);
 }
 
+/* Whether this side is the one that reads the arguments. */
+static bool reads_arguments(const struct syscall *s)
+{
+	return s->tp.is_exit != syscallargs_are_gone_after(s->call);
+}
+
 /* The names and types of its arguments, where tracefs tells them. */
 static void read_format(struct syscall *s)
 {
@@ -122,7 +129,7 @@ static struct syscall *syscall_new(const char *call, bool is_exit)
 		free_syscall(s);
 		return NULL;
 	}
-	if (is_exit)
+	if (reads_arguments(s))
 		read_format(s);
 	return s;
 }
@@ -177,7 +184,8 @@ static int add_typed(struct probes *set, const char *name, const char *call, str
 	err = probe_span_join(end, start, name, "tid");
 	if (err)
 		return diag_set(d, err, "out of memory");
-	end->span->family = family;
+	/* What is kept of such a start is larger: it has a table of its own. */
+	end->span->family = reads_arguments(start->private) ? 0 : family;
 	return 0;
 }
 
@@ -293,7 +301,8 @@ static int find_argument(const struct syscall *s, const char *name, struct probe
 	} else {
 		return -ENOENT;
 	}
-	err = syscalltp_exit_argument(index, out);
+	err = s->tp.is_exit ? syscalltp_exit_argument(index, out) :
+			      syscalltp_enter_argument(index, out);
 	if (!err)
 		describe(out, &known);
 	return err;
@@ -308,10 +317,8 @@ static int find(const struct probe *p, const struct probe_variant *v, const char
 
 	(void)v;
 	(void)d;
-	if (!s->tp.is_exit)
-		return -ENOENT;
-	if (strcmp(name, "ret"))
-		return find_argument(s, name, out);
+	if (!s->tp.is_exit || strcmp(name, "ret"))
+		return reads_arguments(s) ? find_argument(s, name, out) : -ENOENT;
 	err = syscalltp_exit_result(out);
 	if (err)
 		return err;
@@ -328,16 +335,15 @@ static int names(const struct probe *p, bool usual, probe_name_fn fn, void *ctx)
 	int err = 0;
 
 	(void)usual;
-	if (!s->tp.is_exit)
-		return 0;
 	for (size_t i = 0; !err && i < s->format.nr_fields; i++)
 		if (is_argument(&s->format.fields[i]))
 			err = fn(ctx, s->format.fields[i].name);
-	for (int i = 0; !err && !s->format.nr_fields && i < SYSCALLTP_NR_ARGS; i++) {
+	for (int i = 0; !err && reads_arguments(s) && !s->format.nr_fields &&
+	     i < SYSCALLTP_NR_ARGS; i++) {
 		snprintf(number, sizeof(number), "arg%d", i);
 		err = fn(ctx, number);
 	}
-	return err ? err : fn(ctx, "ret");
+	return err || !s->tp.is_exit ? err : fn(ctx, "ret");
 }
 
 /* --- attaching ---------------------------------------------------------------------------- */
@@ -389,9 +395,11 @@ static int list_one(const char *call, bool verbose, probe_list_fn fn, void *ctx)
 	struct probe_listing row = { .name = name };
 
 	snprintf(name, sizeof(name), "syscall:%s", call_of(call));
-	p.private = verbose ? syscall_new(call, true) : NULL;
+	p.private = verbose ? syscall_new(call, !syscallargs_are_gone_after(call)) : NULL;
 	if (p.private) {
 		names(&p, true, join, &l);
+		if (syscallargs_are_gone_after(call))
+			join(&l, "ret");
 		row.fields = l.text;
 		release(&p);
 	}

@@ -293,6 +293,14 @@ int syscalltp_field(const struct syscalltp *s, const struct tpformat *f, const c
 	return 0;
 }
 
+int syscalltp_enter_argument(unsigned int index, struct probe_value *out)
+{
+	if (ways.err || index >= NR_ARGS)
+		return -ENOENT;
+	*out = ways.args[index];
+	return 0;
+}
+
 int syscalltp_exit_argument(unsigned int index, struct probe_value *out)
 {
 	if (ways.err || index >= NR_ARGS)

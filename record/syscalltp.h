@@ -31,10 +31,12 @@ int syscalltp_field(const struct syscalltp *s, const struct tpformat *f, const c
 /* Names of calls whose numbers are known, as in their tracepoints; NULL past the last. */
 const char *syscalltp_name_at(size_t i);
 /*
- * Where a call returns: its arguments, from 0, as they lie in the caller's registers,
- * and its result; 64 bits, of which nothing else is known.  After syscalltp_try().
+ * Where a call begins or returns: its arguments, from 0, as they lie in the caller's
+ * registers, and its result; 64 bits, of which nothing else is known.  After
+ * syscalltp_try().
  */
 #define SYSCALLTP_NR_ARGS 6
+int syscalltp_enter_argument(unsigned int index, struct probe_value *out);
 int syscalltp_exit_argument(unsigned int index, struct probe_value *out);
 int syscalltp_exit_result(struct probe_value *out);
 /* Types of the program: borrowed for the life of the process. */

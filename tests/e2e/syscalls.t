@@ -233,6 +233,16 @@ def test_shell_names(folder):
     check_names(folder, 40, "sh", "-c", SHELL)
 
 
+def test_exec(folder):
+    """what is executed is told, though nothing is left of the caller"""
+    trace = record(folder, "sh", "-c", "ls / >/dev/null; /none/such; true",
+                   events="syscall:execve")
+    calls = [(r["fields"]["filename"], r["fields"]["ret"]) for r in live.records(trace)]
+    ls = [path for path, ret in calls if ret == 0 and path.endswith("/ls")]
+    equal(len(ls), 1, calls)
+    check(("/none/such", -2) in calls, calls)
+
+
 # --- perf trace -----------------------------------------------------------------------
 
 def perf_table(path):
@@ -297,4 +307,5 @@ def test_summary(folder):
     check(re.search(r"\n ls \(\d+\), \d+ spans, [\d.]+ %\n", text), text)
 
 
-run([test_numbers, test_shell, test_names, test_shell_names, test_perf_summary, test_summary])
+run([test_numbers, test_shell, test_names, test_shell_names, test_exec, test_perf_summary,
+     test_summary])
