@@ -25,7 +25,7 @@ struct measure {
 	bool is_signed;
 	bool is_tally;		/* field is the bucket or the sum of a tally */
 	bool has_buckets;	/* field is the bucket */
-	const char *name, *unit;	/* "duration", "ns"; "" with field -1 */
+	const char *name, *unit;	/* "duration", "ns", the trace's; "" with field -1 */
 };
 
 /*
