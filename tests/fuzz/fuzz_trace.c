@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/block.h"
+#include "tests/fuzz/seal.h"
 #include "tests/unit/memory_trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,37 +25,6 @@ static void read_all(const uint8_t *data, size_t size, bool stream)
 	trace_close(t);
 }
 
-static void put_u32(uint8_t *to, uint32_t v)
-{
-	for (unsigned int i = 0; i < 4; i++)
-		to[i] = (uint8_t)(v >> (8 * i));
-}
-
-static void seal(uint8_t *p, size_t size)
-{
-	size_t at = FILE_HEADER_BYTES, len;
-
-	if (size < FILE_HEADER_BYTES)
-		return;
-	memcpy(p, FILE_MAGIC, FILE_MAGIC_BYTES);
-	put_u32(p + 28, block_crc(p, 28));
-	while (size - at >= BLOCK_HEADER_BYTES) {
-		uint8_t *h = p + at;
-
-		len = h[8] | (size_t)h[9] << 8 | (size_t)h[10] << 16 | (size_t)h[11] << 24;
-		if (len > size - at - BLOCK_HEADER_BYTES)
-			break;
-		memcpy(h, BLOCK_SYNC, BLOCK_SYNC_BYTES);
-		put_u32(h + 48, block_crc(h + BLOCK_HEADER_BYTES, len));
-		put_u32(h + 60, block_crc(h, 60));
-		at += BLOCK_HEADER_BYTES + len;
-	}
-	if (size - at >= TRAILER_BYTES) {
-		put_u32(p + size - TRAILER_BYTES + 12, block_crc(p + size - TRAILER_BYTES, 12));
-		memcpy(p + size - TRAILER_BYTES + 16, TRAILER_MAGIC, 8);
-	}
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size + 1);
@@ -63,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_all(data, size, size & 1);
 	if (copy) {
 		memcpy(copy, data, size);
-		seal(copy, size);
+		seal_trace(copy, size);
 		read_all(copy, size, false);
 		read_all(copy, size, true);
 	}
