@@ -61,6 +61,8 @@ static uint64_t value_of(struct tallydrain *td, const struct part *p, const uint
 	const struct probe_field *f = p->field;
 	const char *text = (const char *)key + p->offset;
 
+	if (f->result == RESULT_BYTES)
+		return writer_bytes(td->opts.writer, td->event, text, f->max_bytes);
 	if (f->result != RESULT_NUMBER)
 		return writer_text(td->opts.writer, f->class, text, strnlen(text, p->len_bytes));
 	if (f->is_code)
@@ -101,13 +103,15 @@ static void on_row(void *ctx, const struct tally_row *row)
 	struct tallydrain *td = ctx;
 	uint64_t *values = td->values;
 
-	if (row->first) {
-		for (size_t i = 0; i < td->tally->nr_by; i++)
-			if (td->parts[i].column != NO_COLUMN)
-				values[td->parts[i].column] = value_of(td, &td->parts[i], row->key);
-		if (td->has_stack)
-			values[COLUMN_STACK] = stack_of(td, row->key);
+	for (size_t i = 0; i < td->tally->nr_by; i++) {
+		const struct part *p = &td->parts[i];
+
+		/* Bytes stand in each record, not in a dictionary. */
+		if (p->column != NO_COLUMN && (row->first || p->field->result == RESULT_BYTES))
+			values[p->column] = value_of(td, p, row->key);
 	}
+	if (row->first && td->has_stack)
+		values[COLUMN_STACK] = stack_of(td, row->key);
 	values[td->bucket] = (uint64_t)(int64_t)row->bucket;
 	values[td->count] = row->count;
 	values[td->sum] = row->first ? row->sum : 0;
@@ -159,6 +163,8 @@ static uint8_t op_of(const struct probe *p, const struct tally_field *f)
 
 static uint8_t file_type(const struct probe_field *f)
 {
+	if (f->result == RESULT_BYTES)
+		return FIELD_BYTES;
 	if (f->result != RESULT_NUMBER)
 		return FIELD_STRING;
 	return f->is_code ? FIELD_FRAME : f->is_signed ? FIELD_SIGNED : FIELD_UNSIGNED;

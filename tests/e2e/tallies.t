@@ -156,6 +156,29 @@ def texts_are_keys(folder):
     equal(hits["/" * 63], 1, "a name that is cut")
 
 
+def bytes_are_keys(folder):
+    """addresses of the internet as keys, in all rows of a key"""
+    trace, _ = recorded(
+        folder, "-e", "sock:inet_sock_set_state(daddr, dport, sport, daddr_v6)", "-e",
+        "sock:inet_sock_set_state as t", "--tally", "by=daddr,daddr_v6,newstate; hist=dport",
+        "--", sys.executable, "-c", """
+import socket
+for host in "127.0.0.1", "127.0.0.2":
+    with socket.create_server((host, 0)) as server:
+        for i in range(3):
+            socket.create_connection(server.getsockname()).close()
+""")
+    keys = ("daddr", "daddr_v6")
+    one_by_one = collections.Counter(tuple(r["fields"][k] for k in keys)
+                                     for r in records(trace)
+                                     if r["event"] == "sock:inet_sock_set_state")
+    hits = collections.Counter()
+    for row in rows(trace):
+        hits[tuple(row[k] for k in keys)] += row["hits"]
+    check(len(hits) > 1, "several addresses")
+    equal(hits, one_by_one, "hits by address")
+
+
 def stacks_are_keys(folder):
     """stacks as keys, with the names of their functions"""
     trace, _ = recorded(folder, "-e", "syscall:getppid as t", "--tally", "by=stack", "--",
@@ -204,6 +227,7 @@ run([
     without_a_key,
     all_events_of_a_glob,
     texts_are_keys,
+    bytes_are_keys,
     stacks_are_keys,
     keys_without_room,
     mistakes_are_named,
