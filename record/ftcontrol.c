@@ -228,6 +228,11 @@ int ftcontrol_folder(const struct ftcontrol *c)
 	return c->folder;
 }
 
+const char *ftcontrol_place(const struct ftcontrol *c)
+{
+	return *c->prefix ? "in an instance of its own" : "in the instance of all";
+}
+
 int ftcontrol_enable(struct ftcontrol *c, bool on)
 {
 	char path[FTCONTROL_PREFIX_BYTES + 16];

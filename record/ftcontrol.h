@@ -26,6 +26,8 @@ struct ftcontrol_opts {
 int ftcontrol_open(struct ftcontrol **out, const struct ftcontrol_opts *opts, struct diag *d);
 /* The folder with the rings, borrowed. */
 int ftcontrol_folder(const struct ftcontrol *c);
+/* "in an instance of its own", or in which else. */
+const char *ftcontrol_place(const struct ftcontrol *c);
 /* Whether the rings take anything. */
 int ftcontrol_enable(struct ftcontrol *c, bool on);
 /* Gives them back as they were. */

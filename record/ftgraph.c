@@ -1,6 +1,7 @@
 #include "record/ftgraph.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,8 @@ struct start {
 };
 
 struct ftgraph {
+	const char *functions;
+	unsigned int depth;
 	struct target *target;
 	struct ftcontrol *control;
 	struct ftring *ring;
@@ -262,6 +265,8 @@ int ftgraph_open(struct ftgraph **out, const struct ftgraph_opts *opts, struct d
 	if (!g)
 		return diag_set(d, -ENOMEM, "out of memory");
 	g->target = opts->target;
+	g->functions = opts->functions;
+	g->depth = opts->depth;
 	err = open_all(g, opts, d);
 	if (err) {
 		ftgraph_close(g);
@@ -269,6 +274,18 @@ int ftgraph_open(struct ftgraph **out, const struct ftgraph_opts *opts, struct d
 	}
 	*out = g;
 	return 0;
+}
+
+/* What was asked for, and how it is done. */
+static void describe(const struct ftgraph *g)
+{
+	char text[512], deep[32] = "";
+
+	if (g->depth)
+		snprintf(deep, sizeof(deep), ", %u deep", g->depth);
+	snprintf(text, sizeof(text), "%.400s%s, %s", g->functions, deep,
+		 ftcontrol_place(g->control));
+	writer_host(g->to.writer, "graph", CLASS_ARGUMENT, text);
 }
 
 int ftgraph_begin(struct ftgraph *g, const struct ftgraph_drain *to)
@@ -288,6 +305,7 @@ int ftgraph_begin(struct ftgraph *g, const struct ftgraph_drain *to)
 	};
 
 	g->to = *to;
+	describe(g);
 	g->since_ns = hostinfo_now_ns();
 	g->gap_frame = writer_frame(to->writer, 0, FRAME_TRUNCATED);
 	g->event = writer_event(to->writer, &desc);

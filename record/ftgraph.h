@@ -22,7 +22,7 @@
 struct ftgraph;
 
 struct ftgraph_opts {
-	const char *functions;	/* names with globs, comma-separated */
+	const char *functions;	/* names with globs, comma-separated; borrowed */
 	unsigned int depth;	/* 0: all */
 	struct target *target;
 	size_t cpu_bytes;	/* of each CPU's ring; 0: a default */

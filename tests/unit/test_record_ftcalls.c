@@ -60,13 +60,14 @@ static void enter(struct book *b, uint64_t thread, char function, uint32_t depth
 /* "a;b", and "?" where calls are not known. */
 static void stack_text(const struct book *b, uint32_t stack, char *to)
 {
-	char text[64] = "";
+	char text[96] = "";
 
 	*to = '\0';
 	for (; stack; stack = b->stacks[stack].above) {
 		snprintf(text, sizeof(text), "%s%c%s%s", b->stacks[stack].gap ? "?;" : "",
 			 b->stacks[stack].function, *to ? ";" : "", to);
-		memcpy(to, text, sizeof(text));
+		text[63] = '\0';
+		strcpy(to, text);
 	}
 }
 

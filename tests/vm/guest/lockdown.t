@@ -11,8 +11,8 @@ def really_locked(folder):
 def forbidden(folder):
     """what is forbidden is refused in one line, and leaves no file"""
     t = folder + "/t.kymo"
-    for event in ("kprobe:" + SYSCALL + "getppid",):
-        text = complaint("record", "-q", "-o", t, "-e", event, "--", "true")
+    for event in (("-e", "kprobe:" + SYSCALL + "getppid"), ("--graph", "do_sys_openat2")):
+        text = complaint("record", "-q", "-o", t, *event, "--", "true")
         check("lock" in text, "%s: %s" % (event, text))
         check(not os.path.exists(t), "no file is left")
 
