@@ -228,6 +228,7 @@ static void threads_do_not_mix(void **state)
 	for (size_t way = 0; way < NR_WAYS; way++) {
 		struct live_probe *start = NULL, *end = NULL;
 		struct by_thread by = { .wrong = 0 };
+		uint64_t nr = 0;
 		struct live_child child;
 		struct live l;
 
@@ -243,8 +244,13 @@ static void threads_do_not_mix(void **state)
 		by.start = start;
 		live_take(&l, count_by_thread, &by);
 		assert_int_equal(by.wrong, 0);
-		for (size_t i = 0; i < NR_THREADS; i++)
-			assert_int_equal(by.nr[i], CALLS_OF_THREAD);
+		for (size_t i = 0; i < NR_THREADS; i++) {
+			assert_in_range(by.nr[i], 0, CALLS_OF_THREAD);
+			nr += by.nr[i];
+		}
+		/* Where programs can be preempted, the kernel leaves some out. */
+		nr += probeprog_missed(&start->v) + probeprog_missed(&end->v);
+		assert_true(nr >= NR_THREADS * CALLS_OF_THREAD);
 		assert_int_equal(live_lost(&l, 0), 0);
 		close_all(&l);
 	}
