@@ -12,6 +12,8 @@
 #define MAX_CALLS 65536
 #define MAX_ALL_CALLS 262144
 #define FIRST_SLOTS 64		/* a power of two */
+/* That keep their memory for their next calls. */
+#define MAX_IDLE_THREADS 1024
 /* "funcgraph_entry:" and what follows it are this wide in all. */
 #define NAME_WIDTH 22
 #define NONE UINT32_MAX
@@ -298,6 +300,11 @@ static int print_calls(struct script_graph *g, struct thread *t)
 	}
 	g->nr_calls -= t->nr;
 	t->nr = 0;
+	if (g->nr_used > MAX_IDLE_THREADS) {
+		free(t->calls);
+		t->calls = NULL;
+		t->cap = 0;
+	}
 	return 0;
 }
 
