@@ -221,7 +221,6 @@ static void write_start(struct probeprog_builder *b, const struct span_side *sid
 int probeprog_span_start(struct probeprog_builder *b, const struct probe_span *span,
 			 struct diag *d)
 {
-	uint32_t bytes = (uint32_t)probeprog_start_bytes(span);
 	bool varies = probeprog_fields_vary(span->start);
 	struct span_side side = { .span = span };
 	struct bpfcode *c = &b->code;
@@ -232,7 +231,7 @@ int probeprog_span_start(struct probeprog_builder *b, const struct probe_span *s
 		return err;
 	spanmaps_table(b->env->spans, b->index, &side.table);
 	build_key(b, &side);
-	if (side.table.stays || varies || bytes > MAX_STACK_START) {
+	if (side.table.stays || varies || side.table.value_bytes > MAX_STACK_START) {
 		enter_in_place(b, &side, no_room);
 		write_start(b, &side, varies);
 		bpfcode_jump(c, b->skip);

@@ -11,8 +11,7 @@
 
 #include "record/probeprog.h"
 
-#define ALL_TABLES_BYTES (UINT64_C(256) << 20)
-#define TABLE_BYTES (UINT64_C(64) << 20)
+#define ALL_TABLES_BYTES (UINT64_C(64) << 20)	/* if there are no very many */
 #define MAX_STARTS 16384
 #define MAX_THREADS 65536
 #define LEAST_ENTRIES 256	/* and some for each CPU */
@@ -91,12 +90,8 @@ static void plan_table(struct spanmaps *m, const struct probe_span *span, uint32
 
 static uint32_t choose_entries(const struct spanmaps *m, const struct table *t)
 {
-	uint64_t bytes = ALL_TABLES_BYTES / m->nr_tables;
-	uint64_t nr;
+	uint64_t nr = ALL_TABLES_BYTES / m->nr_tables / (t->value_bytes + ENTRY_BYTES);
 
-	if (bytes > TABLE_BYTES)
-		bytes = TABLE_BYTES;
-	nr = bytes / (t->value_bytes + ENTRY_BYTES);
 	if (nr > (t->stays ? MAX_THREADS : MAX_STARTS))
 		return t->stays ? MAX_THREADS : MAX_STARTS;
 	return nr < m->least_entries ? m->least_entries : (uint32_t)nr;
