@@ -38,6 +38,16 @@ size_t probeprog_max_bytes(const struct probe *p)
 	return p->span ? bytes + probeprog_fields_pieces_bytes(p->span->start) : bytes;
 }
 
+size_t probeprog_start_bytes(const struct probe_span *span)
+{
+	/* As a record, with the place of the duration. */
+	size_t bytes = sizeof(struct probe_record) + sizeof(uint64_t) + span->image_bytes +
+		       probeprog_fields_pieces_bytes(span->start);
+
+	/* Where a text ends, zeros are written ahead. */
+	return probeprog_fields_vary(span->start) ? bytes + 8 : bytes;
+}
+
 /* --- building ------------------------------------------------------------------------------ */
 
 /* Whether it decides faster than a map tells who is to be recorded. */

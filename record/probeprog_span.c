@@ -28,14 +28,6 @@ static uint32_t fixed_bytes(const struct probe_span *span)
 	return (uint32_t)IMAGE_OFFSET + span->image_bytes;
 }
 
-size_t probeprog_start_bytes(const struct probe_span *span)
-{
-	size_t bytes = fixed_bytes(span) + probeprog_fields_pieces_bytes(span->start);
-
-	/* Where a text ends, zeros are written ahead. */
-	return probeprog_fields_vary(span->start) ? bytes + 8 : bytes;
-}
-
 /* --- tables ------------------------------------------------------------------------------- */
 
 struct span_side {
