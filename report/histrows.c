@@ -49,7 +49,7 @@ int64_t histrows_of(const struct histrows *r, uint64_t value)
 
 int64_t histrows_of_bucket(const struct histrows *r, int32_t bucket)
 {
-	if (bucket < 0)
+	if (r->is_signed)
 		return histrows_of(r, (uint64_t)buckets_signed_middle(bucket));
 	return histrows_of(r, buckets_middle((uint32_t)bucket));
 }

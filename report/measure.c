@@ -220,12 +220,13 @@ int32_t measure_bucket(uint64_t bucket)
 	return index < -BUCKETS_LAST ? -BUCKETS_LAST : (int32_t)index;
 }
 
-static uint64_t middle_of(uint64_t bucket)
+static uint64_t middle_of(uint64_t bucket, bool is_signed)
 {
 	int32_t index = measure_bucket(bucket);
 
-	return index < 0 ? (uint64_t)buckets_signed_middle(index)
-			 : buckets_middle((uint32_t)index);
+	if (is_signed)
+		return (uint64_t)buckets_signed_middle(index);
+	return index < 0 ? 0 : buckets_middle((uint32_t)index);
 }
 
 static int convert(const struct measure *m, const struct query_batch *b,
@@ -241,7 +242,7 @@ static int convert(const struct measure *m, const struct query_batch *b,
 	for (size_t i = 0; i < b->nr; i++) {
 		size_t row = b->rows ? b->rows[i] : i;
 
-		s->values[row] = is_float ? rounded(from[row]) : middle_of(from[row]);
+		s->values[row] = is_float ? rounded(from[row]) : middle_of(from[row], m->is_signed);
 	}
 	out->values = s->values;
 	return 0;
