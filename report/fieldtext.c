@@ -112,7 +112,7 @@ static void put_octal(struct bytebuf *to, uint64_t number)
 }
 
 /* Its name or the names of its flags, e.g. "RDONLY|CLOEXEC|0x1000000"; false: none. */
-static bool put_names(struct bytebuf *to, const char *values, uint64_t number,
+static bool make_names(struct bytebuf *to, const char *values, uint64_t number,
 		      enum fieldtext_style style)
 {
 	struct valuenames n;
@@ -132,6 +132,27 @@ static bool put_names(struct bytebuf *to, const char *values, uint64_t number,
 		digits_put_hex(to, n.rest, 0);
 	}
 	return true;
+}
+
+static bool put_names(const struct fieldtext *ft, struct bytebuf *to, const char *values,
+		      uint64_t number, enum fieldtext_style style)
+{
+	const struct nametext *kept;
+	size_t from = to->len;
+	bool has_names;
+
+	if (!ft->nametexts)
+		return make_names(to, values, number, style);
+	kept = nametexts_find(ft->nametexts, values, number, (uint8_t)style);
+	if (kept) {
+		bytebuf_put(to, kept->text, kept->len_bytes);
+		return kept->has_names;
+	}
+	has_names = make_names(to, values, number, style);
+	if (!to->err)
+		nametexts_keep(ft->nametexts, values, number, (uint8_t)style, has_names,
+			       to->data + from, to->len - from);
+	return has_names;
 }
 
 /* False: the hint asks for nothing special of this number. */
@@ -176,13 +197,13 @@ static bool put_hinted(struct bytebuf *to, const struct field_desc *f, uint64_t 
 	}
 }
 
-static void put_number(struct bytebuf *to, const struct field_desc *f, uint64_t number,
-		       enum fieldtext_style style)
+static void put_number(const struct fieldtext *ft, struct bytebuf *to,
+		       const struct field_desc *f, uint64_t number, enum fieldtext_style style)
 {
 	bool is_signed = f->type == FIELD_SIGNED || f->hint == HINT_ERRNO;
 	bool negative = is_signed && (int64_t)number < 0;
 
-	if (f->values && for_people(style) && put_names(to, f->values, number, style))
+	if (f->values && for_people(style) && put_names(ft, to, f->values, number, style))
 		return;
 	/* Also of calls that else return an address. */
 	if (f->role == ROLE_RESULT && negative && errnotext_is(number) && for_people(style)) {
@@ -346,7 +367,7 @@ void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct 
 		put_float(to, v->number, style);
 		break;
 	default:
-		put_number(to, f, f->role == ROLE_BUCKET ? bucket_value(v->number) : v->number,
+		put_number(ft, to, f, f->role == ROLE_BUCKET ? bucket_value(v->number) : v->number,
 			   style);
 	}
 }

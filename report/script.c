@@ -366,9 +366,12 @@ static int script_init(struct script *s, struct diag *d)
 		err = textcache_new(&s->frame_texts, FRAME_CACHE_BYTES);
 	if (!err)
 		err = textcache_new(&s->comms, COMM_CACHE_BYTES);
+	if (!err)
+		err = nametexts_new(&s->nametexts);
 	if (err)
 		return err;
-	s->text = (struct fieldtext) { .trace = s->trace, .names = s->names };
+	s->text = (struct fieldtext) {
+		.trace = s->trace, .names = s->names, .nametexts = s->nametexts };
 	s->style = s->opts->format == SCRIPT_JSON ? FIELDTEXT_JSON :
 		   s->opts->format == SCRIPT_CSV ? FIELDTEXT_CSV : FIELDTEXT_TERMINAL;
 	s->heads = calloc(1u << SCRIPT_HEAD_BITS, sizeof(*s->heads));
@@ -409,6 +412,7 @@ int script_write(struct query *q, const struct script_opts *opts, struct output 
 	textcache_free(s.stacks);
 	textcache_free(s.frame_texts);
 	textcache_free(s.comms);
+	nametexts_free(s.nametexts);
 	free(s.heads);
 	script_graph_free(s.graph);
 	script_event_free_all(&s);

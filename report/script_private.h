@@ -102,6 +102,7 @@ struct script {
 	struct bytebuf *to;	/* of the output */
 	struct script_plan plan;
 	struct textcache *stacks, *frame_texts, *comms;
+	struct nametexts *nametexts;
 	struct script_head *heads;	/* text: 1 << SCRIPT_HEAD_BITS of them */
 	struct bytebuf scratch, scratch_stack;
 	struct fieldtext text;

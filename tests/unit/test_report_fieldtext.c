@@ -17,6 +17,7 @@ struct fixture {
 	struct memory memory;
 	struct trace *trace;
 	struct names *names;
+	struct nametexts *nametexts;
 	uint32_t text, known, other, special, stack;
 };
 
@@ -74,7 +75,8 @@ static void expect(struct fixture *f, const struct field_desc *desc,
 		   const struct fieldtext_value *v, const char *terminal, const char *raw,
 		   const char *json, const char *csv)
 {
-	const struct fieldtext ft = { .trace = f->trace, .names = f->names };
+	const struct fieldtext ft = { .trace = f->trace, .names = f->names,
+				      .nametexts = f->nametexts };
 	const char *wanted[] = {
 		[FIELDTEXT_TERMINAL] = terminal, [FIELDTEXT_RAW] = raw,
 		[FIELDTEXT_JSON] = json, [FIELDTEXT_CSV] = csv,
@@ -138,6 +140,37 @@ static void test_names(void **state)
 	named(&f, "|1=A", 6, "0x6", "6");
 	expect(&f, &bad, &(struct fieldtext_value) { .number = 1 }, "a\\x1b[31m", "a\033[31m",
 	       "1", "1");
+	fixture_close(&f);
+}
+
+/* Kept texts are those of their names, number and style, or are made anew. */
+static void test_kept_names(void **state)
+{
+	static const char letters[] = "=1=A 2=B 3=C\x1b 5=a_name_that_is_longer_than_what_is_kept";
+	static const char flags[] = "|1=ONE 2=TWO 4=FOUR 8=EIGHT";
+	char text[64], number[32];
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	assert_int_equal(nametexts_new(&f.nametexts), 0);
+	for (int round = 0; round < 3; round++) {
+		struct field_desc d = { .name = "x", .type = FIELD_UNSIGNED, .unit = "",
+					.values = letters };
+
+		named(&f, letters, 1, "A", "1");
+		named(&f, letters, 4, "0x4", "4");
+		named(&f, letters, 5, "a_name_that_is_longer_than_what_is_kept", "5");
+		expect(&f, &d, &(struct fieldtext_value) { .number = 3 }, "C\\x1b", "C\x1b", "3",
+		       "3");
+		for (unsigned long i = 1; i < 1000; i++) {
+			snprintf(text, sizeof(text), "ONE|TWO|FOUR|EIGHT|%#lx", i << 4);
+			snprintf(number, sizeof(number), "%lu", i << 4 | 15);
+			named(&f, flags, i << 4 | 15, text, number);
+		}
+	}
+	nametexts_free(f.nametexts);
+	f.nametexts = NULL;
 	fixture_close(&f);
 }
 
@@ -265,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_kept_names),
 		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_floats),
 		cmocka_unit_test(test_texts),
