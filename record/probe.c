@@ -197,6 +197,7 @@ void probe_free(struct probe *p)
 			close(p->variants[i].prog_fd);
 		free(p->variants[i].values);
 		free(p->variants[i].filter_values);
+		free(p->variants[i].condition_values);
 		free(p->variants[i].keys);
 	}
 	for (size_t i = 0; i < p->nr_fields; i++) {
@@ -205,6 +206,7 @@ void probe_free(struct probe *p)
 		free(p->fields[i].own_values);
 	}
 	expr_free(p->filter);
+	expr_free(p->condition);
 	free(p->fields);
 	free(p->variants);
 	free(p->format);

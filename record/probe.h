@@ -118,6 +118,7 @@ struct probe_field {
 struct probe_variant {
 	struct probe_value *values;	/* by field */
 	struct probe_value *filter_values;	/* by variable of the filter */
+	struct probe_value *condition_values;	/* by variable of the condition, or NULL */
 	struct probe_value *keys;	/* of a side of a span: nr_keys numbers, or NULL */
 	uint32_t prog_type;		/* enum bpf_prog_type */
 	uint32_t expected_attach_type;	/* enum bpf_attach_type, or 0 */
@@ -174,6 +175,11 @@ struct probe {
 	uint32_t kernel_count_offset, user_count_offset;	/* in probe_record.data */
 	uint32_t fixed_bytes;		/* of probe_record.data */
 	struct expr *filter;		/* NULL: everything */
+	/*
+	 * What a hit must be to end a span at all: asked before its start is looked for.  NULL:
+	 * every hit is an end.  The filter chooses of those that are.
+	 */
+	struct expr *condition;
 	bool kernel_stack, user_stack;
 	struct probe_span *span;	/* of the end of a span, else NULL */
 	struct tally *tally;		/* summed up instead of recorded, else NULL; see tally.h */

@@ -178,13 +178,15 @@ uint32_t probe_fields_layout(struct probe *p, uint32_t from)
 struct binding {
 	const struct probe *p;
 	struct probe_variant *v;
+	struct probe_value *values;
+	bool alone;			/* without what the start of a span has */
 	struct diag *d;
 };
 
 /* A field that is recorded means in the filter what it will mean in the file. */
 static int find_variable(const struct binding *b, const char *name, struct probe_value *out)
 {
-	int err = b->p->span ? probe_span_variable(b->p, name, out, b->d) : -ENOENT;
+	int err = b->p->span && !b->alone ? probe_span_variable(b->p, name, out, b->d) : -ENOENT;
 
 	if (err != -ENOENT)
 		return err;
@@ -200,7 +202,7 @@ static int find_variable(const struct binding *b, const char *name, struct probe
 static int resolve_variable(void *ctx, const char *name, uint32_t var, enum expr_type *type)
 {
 	struct binding *b = ctx;
-	struct probe_value *value = &b->v->filter_values[var];
+	struct probe_value *value = &b->values[var];
 	int err = find_variable(b, name, value);
 
 	if (err)
@@ -216,23 +218,36 @@ static int resolve_variable(void *ctx, const char *name, uint32_t var, enum expr
 	return 0;
 }
 
-int probe_fields_filter(struct probe *p, const char *text, struct diag *d)
+/* *e is the probe's, and so are the values of each variant. */
+static int bind_all(struct probe *p, struct expr **e, const char *text, bool is_condition,
+		    struct diag *d)
 {
 	char known[320];
 	int err;
 
-	err = expr_parse(&p->filter, text, d);
+	err = expr_parse(e, text, d);
 	if (err)
 		return err;
 	probe_join_names(p, known, sizeof(known));
 	for (size_t i = 0; i < p->nr_variants && !err; i++) {
-		struct binding b = { p, &p->variants[i], d };
+		struct probe_variant *v = &p->variants[i];
+		struct binding b = { .p = p, .v = v, .alone = is_condition, .d = d };
 
-		b.v->filter_values = calloc(expr_nr_vars(p->filter) + 1,
-					    sizeof(*b.v->filter_values));
-		if (!b.v->filter_values)
+		b.values = calloc(expr_nr_vars(*e) + 1, sizeof(*b.values));
+		if (!b.values)
 			return diag_set(d, -ENOMEM, "out of memory");
-		err = expr_bind(p->filter, resolve_variable, &b, known, d);
+		*(is_condition ? &v->condition_values : &v->filter_values) = b.values;
+		err = expr_bind(*e, resolve_variable, &b, known, d);
 	}
 	return err;
+}
+
+int probe_fields_filter(struct probe *p, const char *text, struct diag *d)
+{
+	return bind_all(p, &p->filter, text, false, d);
+}
+
+int probe_fields_condition(struct probe *p, const char *text, struct diag *d)
+{
+	return bind_all(p, &p->condition, text, true, d);
 }

@@ -84,6 +84,7 @@ int probe_fields_set(const struct probe_list *l, struct diag *d);
 uint32_t probe_fields_layout(struct probe *p, uint32_t from);
 /* Parses the filter and finds its values in all variants. */
 int probe_fields_filter(struct probe *p, const char *text, struct diag *d);
+int probe_fields_condition(struct probe *p, const char *text, struct diag *d);
 
 /* --- probe_span.c ---------------------------------------------------------------------- */
 

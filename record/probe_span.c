@@ -487,15 +487,16 @@ static int set_filters(struct probe *p, const struct probe_spec *spec, struct di
 		err = split_condition(p, &c, spec->filter, d);
 	if (!err && !spec->start && spec->condition)
 		err = split_condition(p, &c, spec->condition, d);
+	/* In braces before the dots stands what a start is, not which of them are wanted. */
+	p->span->starts_are_chosen = c.start != NULL;
 	if (!err && spec->start)
 		err = add_condition(&c.start, spec->start->condition);
-	if (!err && spec->start)
-		err = add_condition(&c.end, spec->condition);
+	if (!err && spec->start && spec->condition)
+		err = probe_fields_condition(p, spec->condition, d);
 	if (!err && c.start)
 		err = probe_fields_filter(p->span->start, c.start, d);
 	if (!err && c.end)
 		err = probe_fields_filter(p, c.end, d);
-	p->span->starts_are_chosen = c.start != NULL;
 	free(c.start);
 	free(c.end);
 	return err;

@@ -361,6 +361,27 @@ static void free_start(struct probeprog_builder *b, const struct span_side *side
 	bpfcode_jump(c, next);
 }
 
+/* Leaves if the hit is no end: it takes nobody's start away, and lacks none. */
+static int require_condition(struct probeprog_builder *b, struct diag *d)
+{
+	const struct probe *whole = b->probe;
+	const struct probe_variant *variant = b->variant;
+	struct probe p = *whole;
+	struct probe_variant v = *variant;
+	int err;
+
+	if (!whole->condition)
+		return 0;
+	p.filter = whole->condition;
+	v.filter_values = variant->condition_values;
+	b->probe = &p;
+	b->variant = &v;
+	err = probeprog_filter(b, d);
+	b->probe = whole;
+	b->variant = variant;
+	return err;
+}
+
 /* An end whose start was left out, since it was someone else's, says nothing. */
 static bool tells_of_ends(const struct probeprog_builder *b, const struct probe_span *span)
 {
@@ -382,8 +403,10 @@ int probeprog_span_end(struct probeprog_builder *b, struct diag *d)
 		.max_bytes = (uint32_t)probeprog_max_bytes(b->probe),
 	};
 	int leave = b->skip, drop = bpfcode_label(c), none = bpfcode_label(c);
-	int backwards = bpfcode_label(c), err;
+	int backwards = bpfcode_label(c), err = require_condition(b, d);
 
+	if (err)
+		return err;
 	spanmaps_table(b->env->spans, b->index, &side.table);
 	build_key(b, &side);
 	find_start(b, &side, none);
