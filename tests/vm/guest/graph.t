@@ -149,7 +149,8 @@ def sums(folder):
     stray = [r for r in recs if len(r["stack"]) == 2 and r["stack"][-1]["symbol"] == "[truncated]"]
     roots = [r for r in recs if r["fields"]["depth"] == 0]
     check(len(roots) >= NR_OPENS, "%d roots" % len(roots))
-    check(len(stray) <= 3, "calls without root: %s" % stray)
+    odd = [r for r in stray if not INTERRUPTS.search(r["fields"]["function"])]
+    check(not odd, "calls without root: %s" % odd)
     equal({r["fields"]["function"] for r in roots}, {ROOT_FUNCTION}, "roots")
     total = sum(r["fields"]["duration"] for r in roots + stray)
     equal(sum(r["period"] for r in recs), total, "the sum of own times")
