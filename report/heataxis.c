@@ -39,8 +39,8 @@ static uint64_t amount_low(unsigned int bits, uint64_t cell)
 	if (cell >> (bits + 1) == 0)
 		return cell;
 	shift = (cell >> bits) - 1;
-	if (shift + bits >= 63)
-		return (uint64_t)INT64_MAX + 1;
+	if (shift + bits > 63)
+		return UINT64_MAX;
 	return (cell - (shift << bits)) << shift;
 }
 
@@ -78,20 +78,24 @@ int64_t heataxis_low(const struct heataxis *a, int64_t cell)
 		amount = amount_low(a->bits, (uint64_t)cell);
 		return amount > INT64_MAX ? INT64_MAX : (int64_t)amount;
 	}
-	amount = amount_low(a->bits, -(uint64_t)cell + 1);
-	return amount > INT64_MAX ? INT64_MIN : -(int64_t)amount + 1;
+	amount = amount_low(a->bits, -(uint64_t)cell + 1) - 1;
+	return amount > INT64_MAX ? INT64_MIN : -(int64_t)amount;
 }
 
 int64_t heataxis_high(const struct heataxis *a, int64_t cell)
 {
-	int64_t next = heataxis_low(a, cell + 1);
+	int64_t next = cell == INT64_MAX ? cell : heataxis_low(a, cell + 1);
 
 	return next == INT64_MAX ? next : next - 1;
 }
 
 size_t heataxis_nr(const struct heataxis *a)
 {
-	return a->used ? (size_t)((uint64_t)a->last - (uint64_t)a->first) + 1 : 0;
+	uint64_t more = (uint64_t)a->last - (uint64_t)a->first;
+
+	if (!a->used)
+		return 0;
+	return more < SIZE_MAX ? (size_t)more + 1 : SIZE_MAX;
 }
 
 /* --- growing ---------------------------------------------------------------------- */

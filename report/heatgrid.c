@@ -54,9 +54,20 @@ int heatgrid_panels(struct heatgrid *g, size_t nr)
 
 /* --- places ----------------------------------------------------------------------- */
 
+/* A base may lie beyond the limits of numbers; no cell that is in use does. */
+static size_t index_of(int64_t cell, int64_t base)
+{
+	return (size_t)((uint64_t)cell - (uint64_t)base);
+}
+
 static bool has_place(int64_t cell, int64_t base, size_t room)
 {
 	return (uint64_t)cell - (uint64_t)base < room;
+}
+
+static int64_t cell_at(int64_t base, uint64_t i)
+{
+	return (int64_t)((uint64_t)base + i);
 }
 
 static uint64_t *counter(struct heatgrid *g, struct heatgrid_panel *p, size_t x, size_t y)
@@ -90,9 +101,16 @@ struct old {
 
 static size_t new_x(const struct heatgrid *g, const struct old *o, size_t i)
 {
-	int64_t low = heataxis_low(&o->x, o->base_x + (int64_t)i);
+	int64_t low = heataxis_low(&o->x, cell_at(o->base_x, i));
 
-	return (size_t)(heataxis_cell(&g->x, low) - g->base_x);
+	return index_of(heataxis_cell(&g->x, low), g->base_x);
+}
+
+static size_t new_y(const struct heatgrid *g, const struct old *o, size_t i)
+{
+	int64_t low = heataxis_low(&o->y, cell_at(o->base_y, i));
+
+	return index_of(heataxis_cell(&g->y, low), g->base_y);
 }
 
 static int move_panel(struct heatgrid *g, const struct old *o, struct heatgrid_panel *p)
@@ -105,12 +123,9 @@ static int move_panel(struct heatgrid *g, const struct old *o, struct heatgrid_p
 	p->intervals = NULL;
 	for (size_t i = 0; was.columns && i < o->room_x && !err; i++) {
 		for (size_t j = 0; was.columns[i] && j < o->room_y && !err; j++) {
-			int64_t low = heataxis_low(&o->y, o->base_y + (int64_t)j);
-
 			if (!was.columns[i][j])
 				continue;
-			to = counter(g, p, new_x(g, o, i),
-				     (size_t)(heataxis_cell(&g->y, low) - g->base_y));
+			to = counter(g, p, new_x(g, o, i), new_y(g, o, j));
 			if (to)
 				*to += was.columns[i][j];
 			else
@@ -141,7 +156,7 @@ static void settle(const struct heataxis *a, int64_t *base, size_t *room)
 	if (want > a->limit)
 		want = a->limit > nr ? a->limit : nr;
 	*room = want;
-	*base = down ? a->last - (int64_t)(want - 1) : a->first;
+	*base = down ? cell_at(a->last, UINT64_C(1) - want) : a->first;
 }
 
 /* Moves everything from the axes `o` to those that the grid has now. */
@@ -203,7 +218,7 @@ static void seek_column(struct heatgrid *g, int64_t x)
 {
 	int64_t cell = heataxis_cell(&g->x, x);
 
-	g->at = (size_t)(cell - g->base_x);
+	g->at = index_of(cell, g->base_x);
 	g->at_low = heataxis_low(&g->x, cell);
 	g->at_high = heataxis_high(&g->x, cell);
 }
@@ -233,7 +248,7 @@ int heatgrid_add(struct heatgrid *g, size_t panel, int64_t x, int64_t y, uint64_
 
 	if (err)
 		return err;
-	to = counter(g, p, g->at, (size_t)(heataxis_cell(&g->y, y) - g->base_y));
+	to = counter(g, p, g->at, index_of(heataxis_cell(&g->y, y), g->base_y));
 	if (!to)
 		return -ENOMEM;
 	*to += count;
@@ -262,9 +277,9 @@ uint64_t heatgrid_count(const struct heatgrid *g, size_t panel, int64_t x, int64
 	const struct heatgrid_panel *p = &g->panels[panel];
 
 	if (!p->columns || !has_place(x, g->base_x, g->room_x) ||
-	    !has_place(y, g->base_y, g->room_y) || !p->columns[x - g->base_x])
+	    !has_place(y, g->base_y, g->room_y) || !p->columns[index_of(x, g->base_x)])
 		return 0;
-	return p->columns[x - g->base_x][y - g->base_y];
+	return p->columns[index_of(x, g->base_x)][index_of(y, g->base_y)];
 }
 
 uint64_t heatgrid_interval_at(const struct heatgrid *g, size_t panel, int64_t x)
@@ -273,5 +288,5 @@ uint64_t heatgrid_interval_at(const struct heatgrid *g, size_t panel, int64_t x)
 
 	if (!p->intervals || !has_place(x, g->base_x, g->room_x))
 		return 0;
-	return p->intervals[x - g->base_x];
+	return p->intervals[index_of(x, g->base_x)];
 }

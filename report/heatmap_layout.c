@@ -102,12 +102,15 @@ static void pad_rows(const struct heatmap *h, struct heatmap_layout *l)
 
 	if (l->nr_rows >= fewest)
 		return;
-	l->first_y -= (fewest - l->nr_rows) / 2;
+	if (first >= INT64_MIN + (int64_t)fewest)
+		l->first_y -= (fewest - l->nr_rows) / 2;
 	if (first >= 0 && l->first_y < 0)
 		l->first_y = 0;
 	l->nr_rows = fewest;
 	/* Numbers end somewhere. */
-	while (heataxis_low(&h->grid.y, l->first_y + l->nr_rows - 1) == INT64_MAX)
+	if (l->first_y > INT64_MAX - (int64_t)fewest)
+		l->first_y = INT64_MAX - (int64_t)fewest;
+	while (heataxis_low(&h->grid.y, l->first_y + fewest - 1) == INT64_MAX)
 		l->first_y--;
 }
 
@@ -151,20 +154,6 @@ static int fit_axes(struct heatmap *h, struct heatmap_layout *l)
 	return err;
 }
 
-/* The first interval of a tally began before the first column that one ended in. */
-static void show_intervals(const struct heatmap *h, struct heatmap_layout *l)
-{
-	uint32_t most = 1;
-
-	for (size_t i = 0; i < h->nr_drawn; i++) {
-		uint32_t wide = heatmap_layout_wide(h, l, i, 0);
-
-		most = wide > most ? wide : most;
-	}
-	l->first_x -= most - 1;
-	l->nr_columns += most - 1;
-}
-
 /* --- colours ------------------------------------------------------------------------ */
 
 static uint64_t level_most(const struct heatmap_layout *l, size_t i)
@@ -174,7 +163,7 @@ static uint64_t level_most(const struct heatmap_layout *l, size_t i)
 	if (i + 1 == HEATMAP_LEVELS)
 		return l->max;
 	if (l->count_log)
-		return (uint64_t)llround(exp(log((double)l->max) * part));
+		return (uint64_t)(exp(log((double)l->max) * part) + 0.5);
 	return (uint64_t)ceil((double)l->max * part);
 }
 
@@ -243,7 +232,6 @@ int heatmap_layout(struct heatmap *h, struct heatmap_layout *l)
 		pad_rows(h, l);
 	if (h->opts->kind == HEATMAP_UTILIZATION)
 		rows_of_cpus(h, l);
-	show_intervals(h, l);
 	if (h->opts->kind == HEATMAP_UTILIZATION)
 		levels_of_shares(l);
 	else
@@ -261,13 +249,13 @@ uint64_t heatmap_layout_time(const struct heatmap *h, const struct heatmap_layou
 			     uint32_t column)
 {
 	int64_t low = heataxis_low(&h->grid.x, l->first_x + column);
-	int64_t end = heataxis_high(&h->grid.x, l->first_x + column) + 1;
+	int64_t last = heataxis_high(&h->grid.x, l->first_x + column);
 
 	if (low < h->grid.least_x)
 		low = h->grid.least_x;
-	if (end > h->grid.most_x)
-		end = h->grid.most_x;
-	return end > low ? (uint64_t)(end - low) : 1;
+	if (last > h->grid.most_x)
+		last = h->grid.most_x;
+	return last >= low ? (uint64_t)last - (uint64_t)low + 1 : 1;
 }
 
 static uint32_t panel_of(const struct heatmap *h, size_t map)
@@ -280,11 +268,12 @@ uint64_t heatmap_layout_amount(const struct heatmap *h, const struct heatmap_lay
 {
 	uint64_t v = heatgrid_count(&h->grid, panel_of(h, map), l->first_x + column,
 				    l->first_y + row);
+	double share;
 
 	if (h->opts->kind != HEATMAP_UTILIZATION || !v)
 		return v;
-	v = (uint64_t)llround(1000 * (double)v / (double)heatmap_layout_time(h, l, column));
-	return v ? v : 1;
+	share = fmin(1000 * (double)v / (double)heatmap_layout_time(h, l, column), 1e15);
+	return share < 1 ? 1 : (uint64_t)(share + 0.5);
 }
 
 size_t heatmap_layout_level(const struct heatmap_layout *l, uint64_t amount)
@@ -304,7 +293,7 @@ uint32_t heatmap_layout_wide(const struct heatmap *h, const struct heatmap_layou
 	uint64_t length = heatgrid_interval_at(&h->grid, panel, at);
 	uint64_t most = length / h->grid.x.width + (length % h->grid.x.width != 0);
 
-	while (wide < most && wide < HEATMAP_WIDEST &&
+	while (wide < most && wide <= column &&
 	       !heatgrid_interval_at(&h->grid, panel, at - wide))
 		wide++;
 	return wide;

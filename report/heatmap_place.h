@@ -7,6 +7,5 @@
 #define HEATMAP_LEFT_PX 84	/* for the values */
 #define HEATMAP_RIGHT_PX 16
 #define HEATMAP_GAP_PX 28	/* between maps */
-#define HEATMAP_WIDEST 2048	/* columns of one interval that are shown */
 
 #endif

@@ -65,6 +65,20 @@ static void axes_of_values(const struct heatmap *h, struct heataxis *x, struct h
 		heataxis_init_linear(y, 1, FINER * heatmap_layout_rows(h->opts));
 }
 
+/* The axis reaches to where the interval began, so that there is room to draw it. */
+static int add_interval(struct heatgrid *g, uint32_t panel, int64_t x, int64_t v, uint64_t length)
+{
+	int64_t begin;
+	int err = 0;
+
+	if (!length || length > INT64_MAX / 2 || x < -INT64_MAX / 2)
+		return 0;
+	begin = x - (int64_t)length + 1;
+	if (begin < g->least_x)
+		err = heatgrid_add(g, panel, begin, v, 0);
+	return err ? err : heatgrid_interval(g, panel, x, length);
+}
+
 static int add_value(struct reading *r, size_t row, uint32_t panel, uint64_t count)
 {
 	struct heatmap *h = r->h;
@@ -82,7 +96,7 @@ static int add_value(struct reading *r, size_t row, uint32_t panel, uint64_t cou
 	}
 	err = heatgrid_add(&h->grid, panel, x, v, count);
 	if (!err && r->rows.intervals)
-		err = heatgrid_interval(&h->grid, panel, x, r->rows.intervals[row]);
+		err = add_interval(&h->grid, panel, x, v, r->rows.intervals[row]);
 	return err;
 }
 
@@ -138,7 +152,7 @@ static int add_covered(struct reading *r, size_t row, uint32_t panel, uint64_t c
 	int64_t end = since_start(r->h, r->times[row]);
 	int64_t length = limited(r->rows.values[row], r->measure->is_signed);
 	int64_t at = length > end ? 0 : end - length, part;
-	int err = 0;
+	int err;
 
 	(void)count;
 	if (r->cpus[row] >= MAX_CPUS) {
@@ -151,6 +165,8 @@ static int add_covered(struct reading *r, size_t row, uint32_t panel, uint64_t c
 	}
 	if (length <= 0 || at >= end)
 		return heatgrid_add(g, panel, end, (int64_t)r->cpus[row], 0);
+	/* The axis reaches to its end at once. */
+	err = heatgrid_add(g, panel, end - 1, (int64_t)r->cpus[row], 0);
 	for (; at < end && !err; at += part) {
 		part = heataxis_high(&g->x, heataxis_cell(&g->x, at)) - at + 1;
 		if (part > end - at)
