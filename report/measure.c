@@ -112,7 +112,7 @@ static void list_numbers(const struct trace_event *e, char known[KNOWN_BYTES])
 	for (uint32_t i = 0; i < e->nr_fields; i++) {
 		const struct field_desc *f = &e->fields[i];
 
-		if (!is_number(f) || is_bookkeeping(f) || f->role == ROLE_TIME)
+		if (!is_number(f) || is_bookkeeping(f) || f->role == ROLE_TIME || !*f->name)
 			continue;
 		if (len + strlen(f->name) + 8 > KNOWN_BYTES) {
 			snprintf(known + len, KNOWN_BYTES - len, ", ...");

@@ -183,6 +183,9 @@ static void add_name(char *all, size_t size, const char *name)
 {
 	size_t len = strlen(all), name_len = strlen(name);
 
+	/* A file may say anything. */
+	if (!name_len)
+		return;
 	for (const char *at = all; (at = strstr(at, name)); at++)
 		if ((at == all || at[-1] == ' ') && (at[name_len] == ',' || !at[name_len]))
 			return;

@@ -264,6 +264,9 @@ static void add_known(char *known, const char *name)
 {
 	size_t len = strlen(known), name_len = strlen(name);
 
+	/* A file may say anything. */
+	if (!name_len)
+		return;
 	for (const char *at = known; (at = strstr(at, name)); at++)
 		if ((at == known || at[-1] == ' ') && (at[name_len] == ',' || !at[name_len]))
 			return;

@@ -50,6 +50,7 @@ static const struct field_desc tally_fields[] = {
 	{ "max", FIELD_UNSIGNED, ROLE_MOST, 0, 0, "ns", NULL },
 	{ "first", FIELD_UNSIGNED, ROLE_FIRST, 0, 0, "", NULL },
 	{ "interval", FIELD_UNSIGNED, ROLE_INTERVAL, 0, 0, "ns", NULL },
+	{ "", FIELD_UNSIGNED, ROLE_NONE, 0, 0, "", NULL },
 };
 #define NR_TALLY_FIELDS (sizeof(tally_fields) / sizeof(tally_fields[0]))
 
@@ -151,7 +152,7 @@ static void make_tally(struct made *m, struct writer *w)
 				writer_record(w, TALLY, (const uint64_t[]) {
 					1000000, text_id(w, CLASS_COMMAND, comms[comm]), (uint64_t)ret, b,
 					counts[b], first ? sum : 0, first ? least : 0, first ? most : 0,
-					first, 1000000,
+					first, 1000000, 0,
 				});
 				first = 0;
 			}
