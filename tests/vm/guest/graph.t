@@ -339,5 +339,9 @@ if not os.path.exists(TRACING + "/set_graph_function"):
     sys.exit(0)
 # The first use of the tracer makes the rings large.
 run_command([KYMO, "record", "-q", "-o", "/dev/null", "--graph", ROOT_FUNCTION, "--", "true"])
-run([as_trace_cmd, as_tracer, sums, whom, machine, overload, refused, busy_tracer, ended, killed,
-     guard_killed])
+# The rest is a matter of the instance: of all on 6.1 and before, of our own on newer kernels.
+if KERNEL in ("6.1", "newest"):
+    run([as_trace_cmd, as_tracer, sums, whom, machine, overload, refused, busy_tracer, ended,
+         killed, guard_killed])
+else:
+    run([as_tracer, sums, killed])
