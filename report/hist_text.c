@@ -207,11 +207,13 @@ static void put_title(struct text *t)
 /* "+1.000 to +2.000 s": the words of --time. */
 static void put_interval(struct text *t, const struct hist_cell *c)
 {
-	double every = (double)t->p->every_ns / 1e9;
+	uint64_t every_ns = t->p->every_ns;
+	int decimals = every_ns % 1000000 == 0 ? 3 : every_ns % 1000 == 0 ? 6 : 9;
 	char text[CELL_BYTES];
 
-	snprintf(text, sizeof(text), "+%.3f to +%.3f s", (double)c->interval * every,
-		 (double)(c->interval + 1) * every);
+	snprintf(text, sizeof(text), "+%.*f to +%.*f s", decimals,
+		 (double)c->interval * (double)every_ns / 1e9, decimals,
+		 (double)(c->interval + 1) * (double)every_ns / 1e9);
 	bytebuf_text(&t->cell, text);
 }
 
