@@ -163,7 +163,7 @@ static struct table_counts look(struct losses *l, uint32_t probe)
 		now.no_end = spans.replaced + now.open;
 	}
 	if (p->tally)
-		now.no_room += tally_lost(p->tally);
+		now.no_room += tally_lost(p->tally) + tally_lost_buckets(p->tally);
 	return now;
 }
 
