@@ -31,6 +31,7 @@
 /* Widths of characters. */
 #define TITLE_CELL_PX 9.4
 #define TEXT_CELL_PX 6.4
+#define MAP_CELL_PX 7.0
 #define LOST_PX 5
 #define MAX_LOST 256
 
@@ -250,20 +251,34 @@ static void put_axis_names(struct drawing *d)
 
 /* --- maps --------------------------------------------------------------------------- */
 
+/* "comm = cc1, cpu = 3", or, where that has no room, "cc1, 3". */
+static void name_map(struct drawing *d, uint32_t group, double room)
+{
+	groups_put_all(d->h->groups, group, &d->text, FIELDTEXT_RAW);
+	if ((double)d->text.len * MAP_CELL_PX <= room)
+		return;
+	bytebuf_clear(&d->text);
+	for (size_t i = 0; i < d->h->opts->by->nr; i++) {
+		bytebuf_text(&d->text, i ? ", " : "");
+		groups_put(d->h->groups, group, i, &d->text, FIELDTEXT_RAW);
+	}
+}
+
 static void put_map_title(struct drawing *d, size_t map)
 {
 	struct heatmap_group *g = &d->h->by_group[d->h->order[map]];
 	char number[NUMBER_BYTES], count[80];
 	uint64_t all = 0;
+	double room;
 
 	for (size_t i = 0; i < d->h->nr_groups; i++)
 		all += d->h->by_group[i].count;
 	snprintf(count, sizeof(count), "%s %s, %.1f %%", number_grouped(number, g->count),
 		 noun(d->h), number_percent(g->count, all));
 	put(d, "<text class=\"g\" x=\"0\" y=\"-6\">");
-	groups_put_all(d->h->groups, d->h->order[map], &d->text, FIELDTEXT_RAW);
-	put_cut_text(d, d->l->map_width_px - (double)strlen(count) * TEXT_CELL_PX - 8,
-		     TEXT_CELL_PX + 0.6);
+	room = d->l->map_width_px - (double)strlen(count) * TEXT_CELL_PX - 8;
+	name_map(d, d->h->order[map], room);
+	put_cut_text(d, room, MAP_CELL_PX);
 	output_format(d->o, "</text><text class=\"e\" x=\"%" PRIu32 "\" y=\"-6\">%s</text>\n",
 		      d->l->map_width_px, count);
 }
