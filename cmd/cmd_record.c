@@ -56,9 +56,10 @@ static void tell_end(const struct record_opts *o, const struct session_summary *
 		return;
 	tell(line ? "\r" : "", o, sum, line ? "\033[K\n" : "\n");
 	if (sum->no_start || sum->no_end)
-		fprintf(stderr, "kymo record: %" PRIu64 " ends without a start, %" PRIu64
-			" starts without an end (began before the recording, or ended after it, "
-			"or never)\n", sum->no_start, sum->no_end);
+		fprintf(stderr, "kymo record: %" PRIu64 " end%s without a start, %" PRIu64
+			" start%s without an end (began before the recording, or ended after it, "
+			"or never)\n", sum->no_start, sum->no_start == 1 ? "" : "s", sum->no_end,
+			sum->no_end == 1 ? "" : "s");
 	if (sum->frames && o->verbose)
 		fprintf(stderr, "kymo record: %" PRIu64 " of %" PRIu64
 			" distinct frames have no name\n", sum->unresolved_frames, sum->frames);
