@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Named spans and functions of the kernel: known durations, and what other tools say."""
+import re
+import signal
+import shutil
+import subprocess
+from vm import *
+
+NR = 500
+SCRATCH = "/vm/scratch"
+
+
+def spans(trace, event):
+    return [r for r in of_event(trace, event)]
+
+
+def fields_of(trace, event, *names):
+    return [tuple(r["fields"][n] for n in names) for r in of_event(trace, event)]
+
+
+def needs(event, way):
+    """Skips where this kernel takes another way for a named span."""
+    line = kymo("list", "-v", event)
+    if "here by %s" % way not in line:
+        skip("another way here: %s" % line.strip()[:200])
+
+
+class Other:
+    """Another tool that watches until it is told to end."""
+
+    def __init__(self, *command):
+        if not shutil.which(command[0]):
+            skip("no %s" % command[0])
+        self.p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        first = self.p.stdout.readline().decode()
+        if "Tracing" not in first and "TIME" not in first:
+            self.p.kill()
+            skip("%s: %s" % (command[0], first.strip()))
+
+    def end(self):
+        self.p.send_signal(signal.SIGINT)
+        return self.p.communicate(timeout=60)[0].decode()
+
+
+def buckets(text):
+    """"16384 -> 32767 : 10 |***|" of bcc: (least, most) -> count"""
+    return {(int(a), int(b)): int(n) for a, b, n in
+            re.findall(r"^\s*(\d+) -> (\d+)\s*: (\d+)", text, re.M) if int(n)}
+
+
+def disk_requests(folder):
+    """blockio: a disk that answers after 20 ms, beside biolatency"""
+    if run_command(["modprobe", "null_blk", "nr_devices=1", "irqmode=2", "queue_mode=2",
+                    "completion_nsec=20000000", "gb=1"]).returncode:
+        skip("no null_blk module")
+    t = folder + "/t.kymo"
+    try:
+        other = Other("biolatency", "-d", "nullb0") if KERNEL == "6.1" else None
+        record(t, [("blockio", "--filter", 'disk == "nullb0"')],
+               "dd", "if=/dev/nullb0", "of=/dev/null", "bs=4096", "count=10", "iflag=direct",
+               options=["-a"])
+        text = other.end() if other else None
+    finally:
+        run_command(["rmmod", "null_blk"])
+    got = spans(t, "blockio")
+    equal([(r["fields"]["sector"], r["fields"]["bytes"], r["fields"]["op"]) for r in got],
+          [(8 * i, 4096, 0) for i in range(10)], "requests")
+    equal({r["comm"] for r in got}, {"dd"}, "who issued them")
+    for r in got:
+        check(20000000 <= r["fields"]["duration"], "duration: %r" % r)
+        check(r["fields"]["queued"] < r["fields"]["duration"], "queued: %r" % r)
+    if text:
+        # Of ten requests of 20 ms each: one bucket, or two if the machine was slow.
+        theirs, ours = buckets(text), {}
+        for r in got:
+            us = r["fields"]["duration"] // 1000
+            low = 1 << us.bit_length() - 1
+            ours[low, 2 * low - 1] = ours.get((low, 2 * low - 1), 0) + 1
+        equal(sum(theirs.values()), 10, "biolatency's requests: %s" % text)
+        if len(ours) == 1 and len(theirs) == 1:
+            equal(ours, theirs, "buckets")
+
+
+def functions(folder):
+    """func: both ways, as many calls as were made, beside funclatency"""
+    name = SYSCALL + "getppid"
+    t = folder + "/t.kymo"
+    other = Other("funclatency", name) if KERNEL == "6.1" else None
+    for way in ("fentry", "kprobe"):
+        told = run_command([KYMO, "record", "-q", "-o", t, "-e", "func:" + name, "--use",
+                            way + ",mapped,ringbuf", "--"] + program("calls", "getppid", NR))
+        if told.returncode and way == "fentry" and MACHINE == "aarch64":
+            continue
+        equal(told.returncode, 0, told.stderr.decode())
+        got = spans(t, "func:" + name)
+        equal(len(got), NR, "calls by %s" % way)
+        for r in got:
+            check(0 < r["fields"]["duration"], "duration: %r" % r)
+            equal(r["fields"]["ret"], os.getpid(), "the caller's parent is who records, here")
+    if other:
+        text = other.end()
+        check(2 * NR <= sum(buckets(text).values()), "funclatency: %s" % text)
+
+
+def functions_within_calls(folder):
+    """a function of the kernel takes less than the system call it works for"""
+    t = folder + "/t.kymo"
+    for way in ("fentry", "kprobe"):
+        told = run_command([KYMO, "record", "-q", "-o", t, "-e", "func:vfs_read(count,ret)",
+                            "-e", "syscall:read(count,ret)", "--use",
+                            way + ",tp_btf,mapped,ringbuf", "--", "dd", "if=/dev/zero",
+                            "of=/dev/null", "bs=1000", "count=100"])
+        if told.returncode and way == "fentry" and MACHINE == "aarch64":
+            continue
+        equal(told.returncode, 0, told.stderr.decode())
+        inner = [r for r in spans(t, "func:vfs_read") if r["fields"]["count"] == 1000]
+        outer = [r for r in spans(t, "syscall:read") if r["fields"]["count"] == 1000]
+        equal((len(inner), len(outer)), (100, 100), "reads by %s" % way)
+        for a, b in zip(inner, outer):
+            equal(a["fields"]["ret"], b["fields"]["ret"], "returned")
+            check(a["fields"]["duration"] < b["fields"]["duration"],
+                  "the function takes longer than its call: %r %r" % (a, b))
+
+
+def files(folder):
+    """fs:*: names, file system, offsets and bytes of files, beside ext4slower"""
+    needs("fs:read", "func:vfs_read")
+    t = folder + "/t.kymo"
+    path = SCRATCH + "/name-of-a-file"
+    other = Other("ext4slower", "-m", "0") if KERNEL == "6.1" else None
+    record(t, ["fs:read", "fs:write", "fs:open", "fs:sync"], "sh", "-c",
+           "dd if=/dev/zero of=$0 bs=5000 count=3 conv=fsync 2>/dev/null;"
+           "dd if=$0 of=/dev/null bs=5000 skip=1 2>/dev/null", path)
+    mine = lambda event, *names: [f[1:] for f in fields_of(t, event, "name", *names)
+                                  if f[0] == "name-of-a-file"]
+    reads = [("ext4", 5000, 5000, 5000), ("ext4", 10000, 5000, 5000), ("ext4", 15000, 5000, 0)]
+    writes = [("ext4", 0, 5000, 5000), ("ext4", 5000, 5000, 5000), ("ext4", 10000, 5000, 5000)]
+    equal(mine("fs:write", "fs", "offset", "bytes", "ret"), writes, "writes")
+    equal(mine("fs:read", "fs", "offset", "bytes", "ret"), reads, "reads")
+    equal(mine("fs:open", "fs", "ret"), [("ext4", 0)] * 2, "opens")
+    equal(mine("fs:sync", "fs", "ret"), [("ext4", 0)], "syncs")
+    check(not {"pipe:", "tty"} & {f[0] for f in fields_of(t, "fs:read", "name")}, "only files")
+    if other:
+        seen = re.findall(r" dd +\d+ ([RWSO]) (\S+) +(\d+) +[\d.]+ name-of-a", other.end())
+        equal([s[0] for s in seen if s[0] in "RWS"], list("WWWSRRR"), "ext4slower: %r" % seen)
+
+
+def locks(folder):
+    """lock: threads that make files in one folder wait for each other"""
+    t = folder + "/t.kymo"
+    code = ("import os, sys, threading, time\n"
+            "end = time.monotonic() + 3\n"
+            "def make(i):\n"
+            "    while time.monotonic() < end:\n"
+            "        for k in range(20): open('%s/x%d' % (sys.argv[1], i), 'w').close()\n"
+            "        os.unlink('%s/x%d' % (sys.argv[1], i))\n"
+            "pids = []\n"
+            "for i in range(4):\n"
+            "    pid = os.fork()\n"
+            "    if not pid: make(i); os._exit(0)\n"
+            "    pids.append(pid)\n"
+            "for pid in pids: os.waitpid(pid, 0)\n")
+    record(t, ["lock"], "python3", "-c", code, folder)
+    got = spans(t, "lock")
+    check(got, "nobody waited")
+    check(all(r["fields"]["lock"] for r in got), "locks: %r" % got[:3])
+    check({r["comm"] for r in got} == {"python3"}, "who waited")
+
+
+def retransmits(folder):
+    """net:retransmit: a SYN to a neighbour who never answers is sent again after 1 and 2 s"""
+    needs("net:retransmit", "fentry:__tcp_retransmit_skb")
+    t = folder + "/t.kymo"
+    script = ("ip netns add one; ip link add a0 type veth peer name b0 netns one;"
+              "ip addr add 10.9.0.1/24 dev a0; ip link set a0 up; ip -n one link set b0 up;"
+              "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:77 dev a0 nud permanent")
+    if run_command(["sh", "-ec", script]).returncode:
+        skip("no veth or network namespaces")
+    code = ("import socket\n"
+            "s = socket.socket(); s.settimeout(5)\n"
+            "try: s.connect(('10.9.0.2', 4242))\n"
+            "except TimeoutError: pass\n")
+    try:
+        record(t, ["net:retransmit"], "python3", "-c", code, options=["-a"])
+    finally:
+        run_command(["ip", "link", "del", "a0"])
+        run_command(["ip", "netns", "del", "one"])
+    got = fields_of(t, "net:retransmit", "daddr", "state", "family", "duration")
+    check(2 <= len(got) <= 4, "retransmits: %r" % got)
+    equal({g[:3] for g in got}, {("10.9.0.2", 2, 2)}, "what is sent again")
+    for i, g in enumerate(got):
+        check(g[3] >= 900000000 << min(i, 1), "after %d ns" % g[3])
+
+
+def connections(folder):
+    """net:connect and net:accept: a server that is in no hurry"""
+    t = folder + "/t.kymo"
+    code = ("import socket, threading, time\n"
+            "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()\n"
+            "print(s.getsockname()[1])\n"
+            "c = [socket.create_connection(s.getsockname()) for i in range(3)]\n"
+            "time.sleep(0.2)\n"
+            "for i in range(3): s.accept()\n"
+            "try: socket.create_connection(('127.0.0.1', 1))\n"
+            "except OSError: pass\n")
+    port = int(record(t, ["net:connect", "net:accept"], "python3", "-c", code).split()[0])
+    equal(fields_of(t, "net:connect", "daddr", "dport", "state"),
+          [("127.0.0.1", port, 1)] * 3 + [("127.0.0.1", 1, 7)], "connections")
+    equal(len(spans(t, "net:accept")), 3, "accepted")
+    if "inet_csk_accept" in kymo("list", "-v", "net:accept").split("here by ")[1].split(";")[0]:
+        for d, in fields_of(t, "net:accept", "duration"):
+            check(d >= 200000000, "accepted after %d ns" % d)
+
+
+def interrupts(folder):
+    """irq and softirq: the disk's interrupt, the timer"""
+    t = folder + "/t.kymo"
+    record(t, ["irq", "softirq"], "dd", "if=/dev/zero", "of=" + SCRATCH + "/x", "bs=4096",
+           "count=10", "oflag=dsync", options=["-a"])
+    check(any("virtio" in n for n, in fields_of(t, "irq", "name")), "no disk's interrupt")
+    vectors = {v for v, in fields_of(t, "softirq", "vec")}
+    check({1, 4} <= vectors, "vectors: %r" % vectors)
+    for event in ("irq", "softirq"):
+        check(all(0 <= d < 10**9 for d, in fields_of(t, event, "duration")), event)
+
+
+run([disk_requests, functions, functions_within_calls, files, locks, retransmits, connections,
+     interrupts])
