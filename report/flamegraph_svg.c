@@ -151,11 +151,16 @@ static void put_count(struct drawing *d, uint64_t count)
 
 /* --- frames ---------------------------------------------------------------- */
 
+/* In whole numbers: the same on every machine. */
 static uint64_t on_grid(const struct drawing *d, uint64_t count)
 {
-	if (d->grid == d->total)
+	uint64_t total = d->total;
+
+	if (d->grid == total)
 		return count;
-	return (uint64_t)((double)count * ((double)d->grid / (double)d->total));
+	for (; count > UINT64_MAX / MAX_GRID; count >>= 1)
+		total >>= 1;
+	return count * d->grid / total;
 }
 
 static int64_t row_y(const struct drawing *d, uint32_t depth)
