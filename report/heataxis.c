@@ -86,7 +86,10 @@ int64_t heataxis_high(const struct heataxis *a, int64_t cell)
 {
 	int64_t next = cell == INT64_MAX ? cell : heataxis_low(a, cell + 1);
 
-	return next == INT64_MAX ? next : next - 1;
+	/* That is where the next cell begins, or further than numbers go. */
+	if (next == INT64_MAX && heataxis_cell(a, next) == cell)
+		return next;
+	return next - 1;
 }
 
 size_t heataxis_nr(const struct heataxis *a)

@@ -45,7 +45,8 @@ static void time_text(char to[HEATMAP_TIME_TEXT], const struct heatmap *h, int64
 	char rest[16];
 
 	snprintf(rest, sizeof(rest), "%09" PRIu64, ns % SECOND_NS);
-	snprintf(to, HEATMAP_TIME_TEXT, "%s%" PRIu64 ".%.*s", at < 0 ? "" : "+", ns / SECOND_NS, places, rest);
+	snprintf(to, HEATMAP_TIME_TEXT, "%s%" PRIu64 ".%.*s", at < 0 ? "" : "+", ns / SECOND_NS,
+		 places, rest);
 }
 
 void heatmap_data_from(char to[HEATMAP_TIME_TEXT], const struct heatmap *h, int64_t at)
@@ -197,76 +198,19 @@ const char *heatmap_data_unit(const struct heatmap *h)
 	return h->opts->kind == HEATMAP_VALUES && h->lead ? h->lead->measure.unit : "";
 }
 
-/* --- options that choose ------------------------------------------------------------ */
-
-static void put_quoted(struct bytebuf *to, const char *text)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "_./:,+=@%-";
-
-	if (*text && strspn(text, plain) == strlen(text)) {
-		bytebuf_text(to, text);
-		return;
-	}
-	bytebuf_text(to, "'");
-	for (; *text; text++) {
-		if (*text == '\'')
-			bytebuf_text(to, "'\\''");
-		else
-			bytebuf_put(to, text, 1);
-	}
-	bytebuf_text(to, "'");
-}
-
-static void option(struct data *d, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	bytebuf_text(&d->text, d->text.len ? " " : "");
-	bytebuf_text(&d->text, name);
-	bytebuf_text(&d->text, " ");
-	put_quoted(&d->text, value);
-}
-
-/* The events that are drawn: as they were chosen, unless some of those were left out. */
-static void option_events(struct data *d)
-{
-	const struct heatmap *h = d->h;
-	struct bytebuf names;
-
-	if (h->opts->chosen->events && !h->other_events) {
-		option(d, "-e", h->opts->chosen->events);
-		return;
-	}
-	bytebuf_init(&names);
-	for (size_t i = 0; i < h->nr_events; i++) {
-		if (!h->events[i].drawn)
-			continue;
-		bytebuf_text(&names, names.len ? "," : "");
-		bytebuf_text(&names, h->events[i].measure.event->name);
-	}
-	if (names.len && bytebuf_reserve(&names, 1) == 0) {
-		names.data[names.len] = '\0';
-		option(d, "-e", (const char *)names.data);
-	}
-	bytebuf_release(&names);
-}
+/* --- options ------------------------------------------------------------------------ */
 
 static void put_options(struct data *d)
 {
-	const struct query_opts *q = d->h->opts->chosen;
+	const char *filter = d->h->opts->chosen->filter;
 
-	option_events(d);
-	option(d, "--pid", q->pids);
-	option(d, "--tid", q->tids);
-	option(d, "--comm", q->comms);
-	option(d, "-C", q->cpus);
+	heatmap_choice_options(d->h, &d->text);
 	put(d, "\"options\":");
 	put_text(d);
 	put(d, ",\"filter\":");
-	if (q->filter) {
+	if (filter) {
 		bytebuf_text(&d->text, "(");
-		bytebuf_text(&d->text, q->filter);
+		bytebuf_text(&d->text, filter);
 		bytebuf_text(&d->text, ")");
 	}
 	put_text(d);
@@ -274,72 +218,10 @@ static void put_options(struct data *d)
 
 /* --- maps --------------------------------------------------------------------------- */
 
-/* Text of a filter: in quotes, all that might be special as \xHH. */
-static void put_filter_text(struct bytebuf *to, const uint8_t *text, size_t len)
-{
-	char hex[8];
-
-	bytebuf_text(to, "\"");
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '"' || text[i] == '\\' || text[i] < 0x20 || text[i] >= 0x7f) {
-			snprintf(hex, sizeof(hex), "\\x%02x", text[i]);
-			bytebuf_text(to, hex);
-		} else {
-			bytebuf_put(to, &text[i], 1);
-		}
-	}
-	bytebuf_text(to, "\"");
-}
-
-/* key == value; false when a filter cannot say it. */
-static bool put_term(struct data *d, uint32_t group, size_t key, struct bytebuf *value)
-{
-	const struct profile_key *k = d->h->opts->by->list[key];
-	bool is_text, is_unknown;
-
-	if (k->of == PROFILE_OF_FRAME)
-		return false;
-	bytebuf_clear(value);
-	groups_put(d->h->groups, group, key, value, FIELDTEXT_JSON);
-	is_text = value->len && value->data[0] == '"';
-	if (!is_text && k->kind != PROFILE_LETTER) {
-		if (!value->len || !strchr("-0123456789", value->data[0]) ||
-		    memchr(value->data, '.', value->len))
-			return false;
-		bytebuf_text(&d->text, k->name);
-		bytebuf_text(&d->text, " == ");
-		bytebuf_put(&d->text, value->data, value->len);
-		return true;
-	}
-	bytebuf_clear(value);
-	groups_put(d->h->groups, group, key, value, FIELDTEXT_RAW);
-	is_unknown = value->len == 9 && !memcmp(value->data, "[unknown]", 9);
-	bytebuf_text(&d->text, k->name);
-	bytebuf_text(&d->text, " == ");
-	if (k->kind == PROFILE_LETTER && value->len == 1)
-		digits_put(&d->text, value->data[0]);
-	else if (k->kind == PROFILE_USER && is_unknown)
-		digits_put(&d->text, TASK_UID_UNKNOWN);
-	else if (k->of == PROFILE_OF_TASK && is_unknown)
-		bytebuf_text(&d->text, "\"\"");
-	else
-		put_filter_text(&d->text, value->data, value->len);
-	return true;
-}
-
 /* What only records of the group have; null when it cannot be said. */
 static void put_group_filter(struct data *d, uint32_t group)
 {
-	struct bytebuf value;
-	bool known = true;
-
-	bytebuf_init(&value);
-	for (size_t i = 0; d->h->opts->by && i < d->h->opts->by->nr && known; i++) {
-		bytebuf_text(&d->text, i ? " && " : "");
-		known = put_term(d, group, i, &value);
-	}
-	bytebuf_release(&value);
-	if (known)
+	if (heatmap_choice_group(d->h, group, &d->text))
 		put_text(d);
 	else
 		put(d, "null");

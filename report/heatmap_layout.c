@@ -240,6 +240,8 @@ int heatmap_layout(struct heatmap *h, struct heatmap_layout *l)
 		(h->opts->kind == HEATMAP_SUBSECOND ? WIDEST_SECOND_PX : LARGEST_PX);
 	if (l->nr_columns < fewest)
 		l->nr_columns = fewest;
+	l->cell_x_px = (double)l->map_width_px / l->nr_columns;
+	l->cell_y_px = (double)l->map_height_px / l->nr_rows;
 	return 0;
 }
 

@@ -7,5 +7,6 @@
 #define HEATMAP_LEFT_PX 84	/* for the values */
 #define HEATMAP_RIGHT_PX 16
 #define HEATMAP_GAP_PX 28	/* between maps */
+#define HEATMAP_TEXT_CELL_PX 6.4	/* width of a character of most texts */
 
 #endif

@@ -70,6 +70,7 @@ struct heatmap_layout {
 	uint32_t nr_across, nr_down;	/* maps */
 	int64_t first_x, first_y;	/* cells of the grid's axes */
 	uint32_t nr_columns, nr_rows;
+	double cell_x_px, cell_y_px;
 	/* Colours: the greatest amount of each level, and which colour it has. */
 	uint64_t most[HEATMAP_LEVELS];
 	uint8_t colour[HEATMAP_LEVELS];
@@ -94,6 +95,13 @@ uint32_t heatmap_layout_wide(const struct heatmap *h, const struct heatmap_layou
 uint64_t heatmap_layout_time(const struct heatmap *h, const struct heatmap_layout *l,
 			     uint32_t column);
 
+/* --- heatmap_choice.c ----------------------------------------------------------- */
+
+/* What chose the records of the picture, as words of a shell: all but --time and --filter. */
+void heatmap_choice_options(const struct heatmap *h, struct bytebuf *to);
+/* A filter that is true of the group's records; false when there is none that says it. */
+bool heatmap_choice_group(const struct heatmap *h, uint32_t group, struct bytebuf *to);
+
 /* --- heatmap_data.c ------------------------------------------------------------- */
 
 /* What the script needs to know, as JSON. */
@@ -112,6 +120,25 @@ int heatmap_data(struct heatmap *h, const struct heatmap_layout *l, struct byteb
 
 /* What is not in the picture, or not what it may seem. */
 void heatmap_notes(const struct heatmap *h, const struct heatmap_layout *l, struct bytebuf *to);
+
+/* --- heatmap_cells.c ------------------------------------------------------------ */
+
+/* In units of cells, the first row at 0.5. */
+void heatmap_cells(const struct heatmap *h, const struct heatmap_layout *l, struct output *o,
+		   size_t map);
+/* Where records were lost: a stripe above the cells. */
+void heatmap_cells_lost(const struct heatmap *h, const struct heatmap_layout *l,
+			struct output *o);
+
+/* --- heatmap_axes.c ------------------------------------------------------------- */
+
+/* Lines, and numbers beside them. */
+void heatmap_axes_x(const struct heatmap *h, const struct heatmap_layout *l, struct output *o,
+		    bool numbers);
+void heatmap_axes_y(const struct heatmap *h, const struct heatmap_layout *l, struct output *o,
+		    bool numbers);
+/* Cells of one number each, such as CPUs, have it beside their middle. */
+bool heatmap_axes_one_each(const struct heatmap *h);
 
 /* --- heatmap_svg.c -------------------------------------------------------------- */
 

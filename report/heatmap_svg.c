@@ -24,16 +24,9 @@
 #define FOOT_LINE_PX 18
 #define LEGEND_BOX_PX 22
 #define LEGEND_PX (HEATMAP_LEVELS * LEGEND_BOX_PX)
-/* Numbers on axes stand at least that far apart. */
-#define X_APART_PX 84
-#define Y_APART_PX 15
-#define Y_LINEAR_APART_PX 28
 /* Widths of characters. */
 #define TITLE_CELL_PX 9.4
-#define TEXT_CELL_PX 6.4
 #define MAP_CELL_PX 7.0
-#define LOST_PX 5
-#define MAX_LOST 256
 
 struct drawing {
 	const struct heatmap_picture *p;
@@ -42,7 +35,6 @@ struct drawing {
 	struct output *o;
 	struct bytebuf *to;	/* of the output */
 	struct bytebuf text;
-	double cell_x, cell_y;	/* px */
 	uint32_t title_px;	/* of each map */
 	uint32_t maps_end;	/* y below all maps */
 };
@@ -85,139 +77,7 @@ static const char *noun(const struct heatmap *h)
 	return h->lead->measure.event->by_role[ROLE_WEIGHT] >= 0 ? "samples" : "records";
 }
 
-/* --- cells -------------------------------------------------------------------------- */
-
-struct run {
-	uint32_t from, to;		/* columns; to is not in it */
-};
-
-static void put_run(struct drawing *d, const struct run *r, uint32_t row)
-{
-	if (r->from < r->to)
-		output_format(d->o, "M%" PRIu32 " %" PRIu32 "h%" PRIu32, r->from, row,
-			      r->to - r->from);
-}
-
-/* Cells of one level: lines as thick as a cell is high. */
-static void put_level(struct drawing *d, size_t map, size_t level)
-{
-	bool first = true;
-
-	for (uint32_t row = 0; row < d->l->nr_rows; row++) {
-		struct run run = { 0, 0 };
-
-		for (uint32_t column = 0; column < d->l->nr_columns; column++) {
-			uint64_t v = heatmap_layout_amount(d->h, d->l, map, column, row);
-			uint32_t from;
-
-			if (!v || heatmap_layout_level(d->l, v) != level)
-				continue;
-			if (first)
-				output_format(d->o, "<path class=\"l%u\" d=\"",
-					      (unsigned int)d->l->colour[level]);
-			first = false;
-			from = column + 1 - heatmap_layout_wide(d->h, d->l, map, column);
-			if (from != run.to) {
-				put_run(d, &run, row);
-				run.from = from;
-			}
-			run.to = column + 1;
-		}
-		put_run(d, &run, row);
-		output_settle(d->o);
-	}
-	if (!first)
-		put(d, "\"/>\n");
-}
-
-/* Where records were lost: a stripe above the cells. */
-static void put_lost(struct drawing *d)
-{
-	const struct trace_loss *losses;
-	size_t nr, shown = 0;
-	double width = (double)d->h->grid.x.width, last = 0, height = LOST_PX / d->cell_y;
-
-	losses = trace_losses(query_trace(d->h->query), &nr);
-	for (size_t i = 0; i < nr && shown < MAX_LOST; i++) {
-		const struct trace_loss *loss = &losses[i];
-		double from = ((double)loss->first_ns - (double)d->h->start_ns) / width -
-			      (double)d->l->first_x;
-		double to = ((double)loss->last_ns - (double)d->h->start_ns) / width -
-			    (double)d->l->first_x;
-
-		if (loss->cause == LOSS_SIDEBAND || loss->cause == LOSS_NO_START ||
-		    loss->cause == LOSS_NO_END || to < 0 || from > d->l->nr_columns ||
-		    !d->h->grid.x.used)
-			continue;
-		from = from < last ? last : from;
-		to = to > d->l->nr_columns ? d->l->nr_columns : to;
-		to = to < from + 0.5 ? from + 0.5 : to;
-		last = to;
-		shown++;
-		output_format(d->o, "<rect class=\"lost\" x=\"%.2f\" y=\"%.3f\" width=\"%.2f\" "
-			      "height=\"%.3f\"><title>%" PRIu64 " lost</title></rect>\n", from,
-			      d->l->nr_rows - height, to - from, height, loss->count);
-	}
-}
-
 /* --- axes --------------------------------------------------------------------------- */
-
-static void put_x_ticks(struct drawing *d, bool numbers)
-{
-	const struct heatmap_ticks_range range = {
-		.axis = &d->h->grid.x, .first = d->l->first_x, .nr = d->l->nr_columns,
-		.cell_px = d->cell_x, .apart_px = X_APART_PX, .unit = "ns",
-	};
-	struct heatmap_tick ticks[HEATMAP_TICKS_MAX];
-	size_t nr = heatmap_ticks(&range, ticks);
-
-	for (size_t i = 0; i < nr; i++) {
-		double x = (ticks[i].place - (double)d->l->first_x) * d->cell_x;
-
-		/* A number stays clear of the next map's. */
-		double most = d->l->map_width_px + HEATMAP_GAP_PX / 3.0 -
-			      (double)strlen(ticks[i].text) * TEXT_CELL_PX / 2;
-
-		output_format(d->o, "<path d=\"M%.1f 0v%" PRIu32 "\"/>", x,
-			      d->l->map_height_px + (numbers ? 5 : 0));
-		if (numbers)
-			output_format(d->o, "<text x=\"%.1f\" y=\"%" PRIu32 "\">%s</text>",
-				      x < most ? x : most, d->l->map_height_px + 18,
-				      ticks[i].text);
-		put(d, "\n");
-	}
-}
-
-/* Cells of one number each, such as CPUs, have it beside their middle. */
-static bool is_one_each(const struct heatmap *h)
-{
-	return h->grid.y.kind == HEATAXIS_LINEAR && h->grid.y.width == 1;
-}
-
-static void put_y_ticks(struct drawing *d, bool numbers)
-{
-	const struct heatmap_ticks_range range = {
-		.axis = &d->h->grid.y, .first = d->l->first_y, .nr = d->l->nr_rows,
-		.cell_px = d->cell_y, .unit = heatmap_data_unit(d->h),
-		.apart_px = d->h->is_log || is_one_each(d->h) ? Y_APART_PX : Y_LINEAR_APART_PX,
-	};
-	struct heatmap_tick ticks[HEATMAP_TICKS_MAX];
-	size_t nr = heatmap_ticks(&range, ticks);
-
-	for (size_t i = 0; i < nr; i++) {
-		double place = ticks[i].place - (double)d->l->first_y + 0.5 * is_one_each(d->h);
-		double y = d->l->map_height_px - place * d->cell_y;
-
-		if (place > d->l->nr_rows)
-			continue;
-		output_format(d->o, "<path d=\"M%d %.1fH%" PRIu32 "\"/>", numbers ? -5 : 0, y,
-			      d->l->map_width_px);
-		if (numbers)
-			output_format(d->o, "<text class=\"e\" x=\"-9\" y=\"%.1f\">%s</text>",
-				      y + 4, ticks[i].text);
-		put(d, "\n");
-	}
-}
 
 static void y_name(const struct drawing *d, char *to, size_t size_bytes)
 {
@@ -242,7 +102,7 @@ static void put_axis_names(struct drawing *d)
 	y_name(d, name, sizeof(name));
 	output_format(d->o, "<text class=\"c\" transform=\"translate(16 %" PRIu32 ") rotate(-90)\">",
 		      middle);
-	put_cut(d, name, d->maps_end - MAPS_Y, TEXT_CELL_PX);
+	put_cut(d, name, d->maps_end - MAPS_Y, HEATMAP_TEXT_CELL_PX);
 	output_format(d->o, "</text>\n<text class=\"c\" x=\"%" PRIu32 "\" y=\"%" PRIu32 "\">"
 		      "time since the start of the trace</text>\n",
 		      (HEATMAP_LEFT_PX + d->l->width_px - HEATMAP_RIGHT_PX) / 2,
@@ -276,7 +136,7 @@ static void put_map_title(struct drawing *d, size_t map)
 	snprintf(count, sizeof(count), "%s %s, %.1f %%", number_grouped(number, g->count),
 		 noun(d->h), number_percent(g->count, all));
 	put(d, "<text class=\"g\" x=\"0\" y=\"-6\">");
-	room = d->l->map_width_px - (double)strlen(count) * TEXT_CELL_PX - 8;
+	room = d->l->map_width_px - (double)strlen(count) * HEATMAP_TEXT_CELL_PX - 8;
 	name_map(d, d->h->order[map], room);
 	put_cut_text(d, room, MAP_CELL_PX);
 	output_format(d->o, "</text><text class=\"e\" x=\"%" PRIu32 "\" y=\"-6\">%s</text>\n",
@@ -296,16 +156,16 @@ static void put_map(struct drawing *d, size_t map)
 	if (d->title_px && d->h->nr_drawn)
 		put_map_title(d, map);
 	put(d, "<g class=\"t\">\n");
-	put_x_ticks(d, x_numbers);
-	put_y_ticks(d, y_numbers);
+	heatmap_axes_x(d->h, d->l, d->o, x_numbers);
+	heatmap_axes_y(d->h, d->l, d->o, y_numbers);
 	output_format(d->o, "</g>\n<g clip-path=\"url(#c)\"><g class=\"z\" "
 		      "transform=\"matrix(%.9g 0 0 %.9g 0 %" PRIu32 ")\">"
-		      "<g class=\"cells\" transform=\"translate(0 .5)\">\n", d->cell_x, -d->cell_y,
-		      d->l->map_height_px);
-	for (size_t level = 0; level < d->l->nr_levels && d->h->nr_drawn; level++)
-		put_level(d, map, level);
+		      "<g class=\"cells\" transform=\"translate(0 .5)\">\n", d->l->cell_x_px,
+		      -d->l->cell_y_px, d->l->map_height_px);
+	if (d->h->nr_drawn)
+		heatmap_cells(d->h, d->l, d->o, map);
 	put(d, "</g>\n");
-	put_lost(d);
+	heatmap_cells_lost(d->h, d->l, d->o);
 	output_format(d->o, "</g></g>\n<rect class=\"f\" width=\"%" PRIu32 "\" height=\"%" PRIu32
 		      "\"/>\n", d->l->map_width_px, d->l->map_height_px);
 	if (!d->h->grid.x.used || !d->h->nr_drawn)
@@ -375,7 +235,7 @@ static void put_header(struct drawing *d)
 	output_format(d->o, "<text class=\"h\" x=\"%d\" y=\"%d\">", MARGIN_PX, TITLE_Y);
 	put_cut(d, d->p->title, room, TITLE_CELL_PX);
 	output_format(d->o, "</text>\n<text x=\"%d\" y=\"%d\">", MARGIN_PX, SUBTITLE_Y);
-	put_cut(d, d->p->subtitle, room, TEXT_CELL_PX);
+	put_cut(d, d->p->subtitle, room, HEATMAP_TEXT_CELL_PX);
 	output_format(d->o, "</text>\n<text class=\"d\" id=\"d\" x=\"%d\" y=\"%d\"></text>\n",
 		      MARGIN_PX, DETAILS_Y);
 	put_legend(d);
@@ -405,11 +265,11 @@ static void put_footer(struct drawing *d, uint32_t y)
 	double room = d->l->width_px - 2.0 * MARGIN_PX;
 
 	output_format(d->o, "<text id=\"q\" x=\"%d\" y=\"%" PRIu32 "\">", MARGIN_PX, y);
-	put_cut(d, d->p->quality, room, TEXT_CELL_PX);
+	put_cut(d, d->p->quality, room, HEATMAP_TEXT_CELL_PX);
 	output_format(d->o, "</text>\n<text id=\"n\" x=\"%d\" y=\"%" PRIu32 "\">", MARGIN_PX,
 		      y + FOOT_LINE_PX);
 	heatmap_notes(d->h, d->l, &d->text);
-	put_cut_text(d, room, TEXT_CELL_PX);
+	put_cut_text(d, room, HEATMAP_TEXT_CELL_PX);
 	put(d, "</text>\n");
 }
 
@@ -422,8 +282,8 @@ static void put_start(struct drawing *d, uint32_t height_px)
 		      PRIu32 "\" viewBox=\"0 0 %" PRIu32 " %" PRIu32 "\" data-width=\"%" PRIu32
 		      "\" data-height=\"%" PRIu32 "\" data-one=\"%d\" data-noun=\"%s\">\n<title>",
 		      l->width_px, height_px, l->width_px, height_px, l->map_width_px,
-		      l->map_height_px, is_one_each(d->h), noun(d->h));
-	put_cut(d, d->p->title, 2000, TEXT_CELL_PX);
+		      l->map_height_px, heatmap_axes_one_each(d->h), noun(d->h));
+	put_cut(d, d->p->title, 2000, HEATMAP_TEXT_CELL_PX);
 	put(d, "</title>\n<style>\n");
 	put(d, heatmap_css);
 	output_format(d->o, "</style>\n<defs>\n<clipPath id=\"c\"><rect width=\"%" PRIu32 "\" "
@@ -468,8 +328,6 @@ int heatmap_svg(const struct heatmap_picture *p, struct output *o)
 	const struct heatmap_layout *l = p->layout;
 	struct drawing d = {
 		.p = p, .h = p->h, .l = l, .o = o, .to = output_buffer(o),
-		.cell_x = (double)l->map_width_px / l->nr_columns,
-		.cell_y = (double)l->map_height_px / l->nr_rows,
 		.title_px = p->h->opts->by ? MAP_TITLE_PX : 0,
 	};
 	uint32_t y;

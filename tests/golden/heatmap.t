@@ -247,8 +247,8 @@ def check_odd():
                                (0, 1, 2**32, 2**63 - 1, 2**63, MOST, 7, second)],
         "spans longer than the trace": [(100 * second + i, 2, 1000 * second, 1, 1)
                                         for i in range(50)] + [(100 * second, 2, MOST, 1, 1)],
-        "values of all sizes": [(second + i, 0, v, (v + 2**63) % 2**64 - 2**63, v)
-                                for i, v in enumerate([0, 1, 2**31, 2**62, 2**63 - 1, 2**63, MOST])],
+        "values of all sizes": [(second + i, 0, v, (v + 2**63) % 2**64 - 2**63, v) for i, v in
+                                enumerate([0, 1, 2**31, 2**62, 2**63 - 1, 2**63, MOST])],
         "no numbers": [(second + i, 3, 1, 1, v)
                        for i, v in enumerate(["nan", "inf", "-inf", "1e300", "-0", "2.5"])],
         "CPUs that cannot be": [(second + i * 1000, c, 500, 1, 1)
