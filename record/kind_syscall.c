@@ -372,6 +372,12 @@ static void release(struct probe *p)
 	p->private = NULL;
 }
 
+/* All calls pass the programs in front, also those that are not asked for. */
+static uint64_t missed(const struct probe *p)
+{
+	return syscalltp_missed(&((const struct syscall *)p->private)->tables);
+}
+
 /* --- listing ------------------------------------------------------------------------------ */
 
 struct lister {
@@ -429,5 +435,6 @@ const struct probe_kind kind_syscall = {
 	.names = names,
 	.attach = attach,
 	.release = release,
+	.missed = missed,
 	.list = list,
 };

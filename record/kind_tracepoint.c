@@ -424,6 +424,14 @@ static struct syscalltp_tables *find_tables(const struct probes *set)
 	return NULL;
 }
 
+/* All calls pass the programs in front, also those that are not asked for. */
+static uint64_t missed(const struct probe *p)
+{
+	const struct syscalltp_tables *tables = tables_of(p);
+
+	return tables ? syscalltp_missed(tables) : 0;
+}
+
 static int say_refused(const struct probe *p, int err, struct diag *d)
 {
 	switch (-err) {
@@ -525,5 +533,6 @@ const struct probe_kind kind_tracepoint = {
 	.names = names,
 	.attach = attach,
 	.release = release,
+	.missed = missed,
 	.list = list,
 };

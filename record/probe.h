@@ -271,6 +271,11 @@ struct probe_kind {
 	int (*attach)(struct probes *set, struct probe *p, struct probe_variant *v,
 		      struct attachset *a, struct diag *d);
 	void (*release)(struct probe *p);	/* private data; may be NULL */
+	/*
+	 * Runs that the kernel left out of programs of the kind's own, in front of those of
+	 * probes; may be NULL.
+	 */
+	uint64_t (*missed)(const struct probe *p);
 	/* What this machine offers that matches the glob (NULL: all). */
 	int (*list)(const struct probe_kind *k, const char *glob, bool verbose, probe_list_fn fn,
 		    void *ctx, struct diag *d);

@@ -251,6 +251,8 @@ static uint64_t count_missed(const struct probe *p)
 
 	for (size_t i = 0; i < p->nr_variants; i++)
 		missed += probeprog_missed(&p->variants[i]);
+	if (p->kind->missed)
+		missed += p->kind->missed(p);
 	return p->span ? missed + count_missed(p->span->start) : missed;
 }
 

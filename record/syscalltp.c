@@ -60,7 +60,7 @@ static struct ways ways;
 
 struct syscalltp_table {
 	bool is_exit;
-	int map_fd;
+	int map_fd, prog_fd;
 	bool used[NR_NUMBERS];
 };
 
@@ -332,20 +332,19 @@ static int add_table(struct syscalltp_tables *tables, bool is_exit, struct attac
 		return map_fd;
 	prog_fd = load_program(&ways, is_exit, map_fd);
 	fd = prog_fd < 0 ? prog_fd : tpraw_attach(NULL, prog_fd);
-	if (prog_fd >= 0)
-		close(prog_fd);
 	if (fd < 0) {
+		if (prog_fd >= 0)
+			close(prog_fd);
 		close(map_fd);
 		return fd;
 	}
-	/* The table is emptied when its last descriptor is closed. */
-	if (attachset_add(a, fd) || attachset_add(a, map_fd))
-		return -ENOMEM;
 	memset(&list[tables->nr], 0, sizeof(*list));
 	list[tables->nr].is_exit = is_exit;
 	list[tables->nr].map_fd = map_fd;
+	list[tables->nr].prog_fd = prog_fd;
 	tables->nr++;
-	return 0;
+	/* The table is emptied when its last descriptor is closed. */
+	return attachset_add(a, fd) || attachset_add(a, map_fd) ? -ENOMEM : 0;
 }
 
 int syscalltp_attach(const struct syscalltp *s, struct syscalltp_tables *tables, int prog_fd,
@@ -369,8 +368,24 @@ int syscalltp_attach(const struct syscalltp *s, struct syscalltp_tables *tables,
 	return 0;
 }
 
+uint64_t syscalltp_missed(const struct syscalltp_tables *tables)
+{
+	uint64_t missed = 0;
+
+	for (size_t i = 0; i < tables->nr; i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t bytes = sizeof(info);
+
+		if (!bpf_obj_get_info_by_fd(tables->list[i].prog_fd, &info, &bytes))
+			missed += info.recursion_misses;
+	}
+	return missed;
+}
+
 void syscalltp_release(struct syscalltp_tables *tables)
 {
+	for (size_t i = 0; i < tables->nr; i++)
+		close(tables->list[i].prog_fd);
 	free(tables->list);
 	memset(tables, 0, sizeof(*tables));
 }

@@ -54,6 +54,8 @@ struct syscalltp_tables {
 /* What is opened goes into a. */
 int syscalltp_attach(const struct syscalltp *s, struct syscalltp_tables *tables, int prog_fd,
 		     struct attachset *a);
+/* Runs of the programs in front of the tables that the kernel left out, so far. */
+uint64_t syscalltp_missed(const struct syscalltp_tables *tables);
 void syscalltp_release(struct syscalltp_tables *tables);
 
 #endif
