@@ -219,6 +219,45 @@ def check_pipe(trace, *args):
     result(piped == run("heatmap", "-i", trace, *args).stdout, "from a pipe: %s" % " ".join(args))
 
 
+def check_derived():
+    """Spans made of raw records are drawn as those that were paired when recording."""
+    both = os.path.join(scratch.name, "both")
+    subprocess.run([os.path.join(TOOLS, "spangen"), "4000", both, "--as", "both"], check=True)
+    text = "block:block_rq_issue..block:block_rq_complete@dev,sector as io"
+    recorded, derived = (Picture(both, "-e", e) for e in ("blockio", text))
+    result(recorded.maps == derived.maps and recorded.maps[0], "A..B@key: the same cells",
+           "%s %s" % (recorded.data["maps"], derived.data["maps"]))
+    result(derived.data["options"] == "-e '%s'" % text, "A..B@key: chosen by the same words",
+           derived.data["options"])
+
+
+def check_damage(trace):
+    """What is left of a file is drawn, and the exit status tells."""
+    with open(trace, "rb") as f:
+        whole = f.read()
+    path = os.path.join(scratch.name, "cut")
+    for cut in (len(whole) // 2, len(whole) - 5):
+        with open(path, "wb") as f:
+            f.write(whole[:cut])
+        done = run("heatmap", "-i", path, "-e", "read", status=None)
+        text = "\n".join(t.text or "" for t in ET.fromstring(done.stdout).iter(SVG + "text"))
+        result(done.returncode == 3 and "cut" in text, "a file cut at %d" % cut,
+               "%d %s" % (done.returncode, text))
+    random.seed(3)
+    for i in range(40):
+        broken = bytearray(whole)
+        for _ in range(1 + i % 5):
+            broken[random.randrange(64, len(broken))] ^= 1 << random.randrange(8)
+        with open(path, "wb") as f:
+            f.write(broken)
+        kinds = [[], ["--subsecond"], ["--utilization"], ["--by", "comm"], ["--linear"]]
+        done = run("heatmap", "-i", path, *kinds[i % len(kinds)], status=None)
+        if done.returncode not in (0, 1, 2, 3) or (done.stdout and not ET.fromstring(done.stdout)):
+            result(False, "damaged files", "%d %s" % (done.returncode, done.stderr))
+            return
+    result(True, "damaged files")
+
+
 # --- odd traces --------------------------------------------------------------------
 
 MOST = 2**64 - 1
@@ -362,6 +401,8 @@ def main():
     for args in ([], ["-e", "blockio", "--by", "comm"], ["--subsecond"], ["--utilization"],
                  ["--linear"]):
         check_pipe(spans, "-e", "read", *args) if "-e" not in args else check_pipe(spans, *args)
+    check_derived()
+    check_damage(spans)
     check_odd()
     check_none(spans)
     check_many_groups()
