@@ -1,12 +1,10 @@
 #include "report/query_spans_private.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_FIELDS 120
-#define KNOWN_BYTES 320
 
 /* Fields of the span to be. */
 struct draft {
@@ -15,188 +13,6 @@ struct draft {
 	enum query_spanspec_end side[MAX_FIELDS];
 	uint32_t nr;
 };
-
-static bool is_common(const struct field_desc *f)
-{
-	return f->role == ROLE_TIME || f->role == ROLE_CPU || f->role == ROLE_TASK ||
-	       f->role == ROLE_STACK;
-}
-
-/* -1: there is none. */
-static int find_field(const struct trace_event *e, const char *name)
-{
-	for (uint32_t i = 0; i < e->nr_fields; i++)
-		if (!strcmp(e->fields[i].name, name))
-			return (int)i;
-	return -1;
-}
-
-static int complain_unknown(const struct trace_event *e, const char *name, const char *what,
-			    struct diag *d)
-{
-	char known[KNOWN_BYTES] = "nothing else";
-	size_t len = 0;
-
-	for (uint32_t i = 0; i < e->nr_fields; i++) {
-		int n = snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "",
-				 e->fields[i].name);
-
-		if (n < 0 || (size_t)n >= sizeof(known) - len)
-			break;
-		len += (size_t)n;
-	}
-	known[len] = '\0';
-	return diag_set(d, -EINVAL, "event '%s' has no field '%s'%s in the trace (it has: %s)",
-			e->name, name, what, known);
-}
-
-/* --- keys ------------------------------------------------------------------------------- */
-
-static const struct {
-	const char *name;
-	enum span_key_kind kind;
-} builtins[] = {
-	{ "pid", KEY_PID }, { "tid", KEY_TID }, { "uid", KEY_UID }, { "comm", KEY_COMM },
-	{ "cgroup", KEY_CGROUP }, { "cpu", KEY_CPU },
-};
-
-#define NR_BUILTINS (sizeof(builtins) / sizeof(builtins[0]))
-
-static bool is_text(const struct span_key *k)
-{
-	return k->kind == KEY_TEXT || k->kind == KEY_COMM || k->kind == KEY_CGROUP;
-}
-
-static const char *word_for(uint8_t type)
-{
-	return type == FIELD_BYTES ? "bytes" : type == FIELD_STACK ? "a stack" : "a fraction";
-}
-
-static int find_builtin(const struct trace_event *e, const char *name, struct span_key *k)
-{
-	for (size_t i = 0; i < NR_BUILTINS; i++) {
-		int role = builtins[i].kind == KEY_CPU ? ROLE_CPU : ROLE_TASK;
-
-		if (strcmp(builtins[i].name, name) || e->by_role[role] < 0)
-			continue;
-		k->kind = builtins[i].kind;
-		return 0;
-	}
-	return -ENOENT;
-}
-
-static int find_key(const struct trace_event *e, const char *name, struct span_key *k,
-		    struct diag *d)
-{
-	int field = find_field(e, name);
-
-	if (field < 0 || is_common(&e->fields[field])) {
-		if (!find_builtin(e, name, k))
-			return 0;
-		return complain_unknown(e, name, " that could be a key of the span", d);
-	}
-	k->field = (uint32_t)field;
-	switch (e->fields[field].type) {
-	case FIELD_UNSIGNED:
-	case FIELD_SIGNED:
-	case FIELD_FRAME:
-		k->kind = KEY_NUMBER;
-		return 0;
-	case FIELD_STRING:
-		k->kind = KEY_TEXT;
-		return 0;
-	case FIELD_TASK:
-		k->kind = KEY_TASK_TID;
-		return 0;
-	default:
-		return diag_set(d, -EINVAL, "'%s' of '%s' cannot be a key of a span: it is %s, and "
-				"keys are numbers or names", name, e->name,
-				word_for(e->fields[field].type));
-	}
-}
-
-bool query_spanbind_has_key(const struct trace_event *e, const char *name)
-{
-	struct diag ignored = { "" };
-	struct span_key k;
-
-	return !find_key(e, name, &k, &ignored);
-}
-
-static uint8_t type_of(const struct span_side *side, const struct span_key *k)
-{
-	return k->kind == KEY_NUMBER ? side->event->fields[k->field].type : FIELD_UNSIGNED;
-}
-
-/* A number never equals a text, nor an address of code a number. */
-static int match_key(struct span *s, size_t i, const struct query_spanspec_key *names,
-		     struct diag *d)
-{
-	struct span_side *start = &s->sides[QUERY_SPANSPEC_START];
-	struct span_side *end = &s->sides[QUERY_SPANSPEC_END];
-	struct span_key *a = &start->keys[i], *b = &end->keys[i];
-	uint8_t from = type_of(start, a), to = type_of(end, b);
-
-	if (is_text(a) != is_text(b))
-		return diag_set(d, -EINVAL, "'%s' of '%s' and '%s' of '%s' cannot be a key: one is "
-				"text, the other a number", names->start, start->event->name,
-				names->end, end->event->name);
-	if (is_text(a))
-		return 0;
-	if ((from == FIELD_FRAME) != (to == FIELD_FRAME))
-		return diag_set(d, -EINVAL, "'%s' of '%s' and '%s' of '%s' cannot be a key: one is "
-				"code, the other a number", names->start, start->event->name,
-				names->end, end->event->name);
-	a->cut = b->cut = from != to;
-	return 0;
-}
-
-/* A key may have the new name of a field. */
-static const char *source_of(const struct query_spanspec_side *side, const char *name)
-{
-	for (size_t i = 0; i < side->nr_fields; i++)
-		if (!strcmp(side->fields[i].name, name))
-			return side->fields[i].source;
-	return name;
-}
-
-static void mark_thread(struct span *s, size_t key)
-{
-	struct span_key *a = &s->sides[0].keys[key], *b = &s->sides[1].keys[key];
-
-	if (a->kind == KEY_TID && b->kind == KEY_TID)
-		a->kind = b->kind = KEY_THREAD;
-}
-
-static int bind_keys(struct span *s, struct diag *d)
-{
-	static char tid[] = "tid";
-	static const struct query_spanspec_key thread = { tid, tid };
-	const struct query_spanspec_key *keys = s->spec->nr_keys ? s->spec->keys : &thread;
-	int err = 0;
-
-	s->nr_keys = s->spec->nr_keys ? s->spec->nr_keys : 1;
-	for (size_t i = 0; i < s->nr_keys && !err; i++) {
-		for (size_t side = 0; side < 2 && !err; side++)
-			err = find_key(s->sides[side].event,
-				       source_of(&s->spec->sides[side],
-						 side ? keys[i].end : keys[i].start),
-				       &s->sides[side].keys[i], d);
-		if (!err)
-			err = match_key(s, i, &keys[i], d);
-		if (!err)
-			mark_thread(s, i);
-	}
-	return err;
-}
-
-static bool is_by_thread(const struct span *s)
-{
-	for (size_t i = 0; i < s->nr_keys; i++)
-		if (s->sides[0].keys[i].kind == KEY_THREAD)
-			return true;
-	return false;
-}
 
 /* --- conditions ---------------------------------------------------------------------------- */
 
@@ -259,10 +75,10 @@ static int add_chosen(struct span *s, struct draft *f, enum query_spanspec_end s
 		      const struct query_spanspec_field *wanted, struct diag *d)
 {
 	const struct trace_event *e = s->sides[side].event;
-	int field = find_field(e, wanted->source), other = find_in_draft(f, wanted->name);
+	int field = query_spankeys_find(e, wanted->source), other = find_in_draft(f, wanted->name);
 
 	if (field < 0)
-		return complain_unknown(e, wanted->source, "", d);
+		return query_spankeys_complain(e, wanted->source, "", d);
 	if (other >= 0 && other < SPAN_NR_COMMON)
 		return diag_set(d, -EINVAL, "span '%s' has a %s of its own: call the field "
 				"differently (other=%s)", s->spec->text, wanted->name,
@@ -284,11 +100,11 @@ static bool take_word(struct span *s, enum query_spanspec_end side,
 	const struct trace_event *e = s->sides[side].event;
 	bool is_stack = !strcmp(wanted->source, "stack") || !strcmp(wanted->source, "kstack") ||
 			!strcmp(wanted->source, "ustack");
-	int field = find_field(e, wanted->source);
+	int field = query_spankeys_find(e, wanted->source);
 
 	if ((!is_stack && strcmp(wanted->source, "task")) ||
 	    strcmp(wanted->source, wanted->name) ||
-	    (field >= 0 && !is_common(&e->fields[field])))
+	    (field >= 0 && !query_spankeys_is_common(&e->fields[field])))
 		return false;
 	*(is_stack ? stack : task) = true;
 	return true;
@@ -302,7 +118,7 @@ static int add_side(struct span *s, struct draft *f, enum query_spanspec_end sid
 	int err = 0;
 
 	for (uint32_t i = 0; i < e->nr_fields && !spec->chooses && !err; i++)
-		if (!is_common(&e->fields[i]) && find_in_draft(f, e->fields[i].name) < 0)
+		if (!query_spankeys_is_common(&e->fields[i]) && find_in_draft(f, e->fields[i].name) < 0)
 			err = add(f, side, e, i, e->fields[i].name, d);
 	for (size_t i = 0; i < spec->nr_fields && !err; i++)
 		if (!take_word(s, side, &spec->fields[i], stack, task))
@@ -313,7 +129,7 @@ static int add_side(struct span *s, struct draft *f, enum query_spanspec_end sid
 /* A side without stacks cannot give them, whatever is usual. */
 static int choose_stack(struct span *s, const bool asked[2], struct diag *d)
 {
-	int usual = is_by_thread(s) ? QUERY_SPANSPEC_END : QUERY_SPANSPEC_START;
+	int usual = query_spankeys_by_thread(s) ? QUERY_SPANSPEC_END : QUERY_SPANSPEC_START;
 	int side = asked[0] ? 0 : asked[1] ? 1 : usual;
 
 	if (asked[0] && asked[1])
@@ -441,7 +257,7 @@ int query_spanbind_sides(struct span *s, struct trace *t, const struct trace_eve
 	for (size_t i = 0; i < 2 && !err; i++)
 		err = bind_condition(&s->sides[i], s->spec->sides[i].condition, t, d);
 	if (!err)
-		err = bind_keys(s, d);
+		err = query_spankeys_bind(s, d);
 	if (!err)
 		err = bind_fields(s, f, d);
 	if (!err && keep_copies(s, f))

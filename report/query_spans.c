@@ -146,8 +146,8 @@ static int split_keys(struct query_spans *s, struct span *span,
 	size_t from = 1;
 
 	while (from < spec->nr_keys &&
-	       ((query_spanbind_has_key(sides[0], spec->keys[from].start) &&
-		 query_spanbind_has_key(sides[1], spec->keys[from].end)) ||
+	       ((query_spankeys_has(sides[0], spec->keys[from].start) &&
+		 query_spankeys_has(sides[1], spec->keys[from].end)) ||
 		strcmp(spec->keys[from].start, spec->keys[from].end) ||
 		!find_named(s, spec->keys[from].start, &e)))
 		from++;

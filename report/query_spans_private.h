@@ -97,8 +97,22 @@ struct query_spans {
 int query_spanbind_sides(struct span *s, struct trace *t, const struct trace_event *start,
 			 const struct trace_event *end, struct diag *d);
 void query_spanbind_release(struct span *s);
+
+/* --- query_spankeys.c ---------------------------------------------------------------- */
+
+/* What every record has anyway. */
+bool query_spankeys_is_common(const struct field_desc *f);
+/* A field by name; -1: there is none. */
+int query_spankeys_find(const struct trace_event *e, const char *name);
+/* Says that there is no such field, `what` it is wanted for, and which there are. */
+int query_spankeys_complain(const struct trace_event *e, const char *name, const char *what,
+			    struct diag *d);
 /* Whether the event has the key: a field, or what every record has. */
-bool query_spanbind_has_key(const struct trace_event *e, const char *name);
+bool query_spankeys_has(const struct trace_event *e, const char *name);
+/* Finds the keys of both sides.  -EINVAL with d set. */
+int query_spankeys_bind(struct span *s, struct diag *d);
+/* Whether one key is the thread. */
+bool query_spankeys_by_thread(const struct span *s);
 
 /* --- query_spanrows.c ---------------------------------------------------------------- */
 
