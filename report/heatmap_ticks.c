@@ -151,6 +151,22 @@ static bool is_wide(const struct marks *m, double v, double factor)
 	       3.4 * m->range->apart_px;
 }
 
+/* Where the range is so short that no round number is in it: limits of cells. */
+static size_t limits(const struct heatmap_ticks_range *r, struct heatmap_tick *to)
+{
+	uint32_t every = (uint32_t)ceil(r->apart_px / r->cell_px);
+	size_t nr = 0;
+
+	for (uint32_t i = 0; i <= r->nr && nr < HEATMAP_TICKS_MAX; i += every) {
+		double low = (double)heataxis_low(r->axis, r->first + i);
+		double step = (double)heataxis_high(r->axis, r->first + i) - low + 1;
+
+		heatmap_ticks_text(to[nr].text, low, step, low, r->unit);
+		to[nr++].place = (double)r->first + i;
+	}
+	return nr;
+}
+
 /* Thousands first, then tens, then what lies between; likewise with powers of two. */
 static size_t logarithmic(const struct heatmap_ticks_range *r, struct heatmap_tick *to)
 {
@@ -170,7 +186,7 @@ static size_t logarithmic(const struct heatmap_ticks_range *r, struct heatmap_ti
 		mark_both(&m, 5 * v);
 		mark_both(&m, 2 * v);
 	}
-	return m.nr;
+	return m.nr > 1 ? m.nr : limits(r, to);
 }
 
 size_t heatmap_ticks(const struct heatmap_ticks_range *r, struct heatmap_tick *to)
