@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "record/btftypes.h"
+#include "record/btftypes_private.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,11 +9,9 @@
 
 #include <bpf/bpf.h>
 
-#define FOLDER "/sys/kernel/btf"
-
 int btftypes_modules(int (*fn)(void *ctx, const char *module), void *ctx)
 {
-	DIR *dir = opendir(FOLDER);
+	DIR *dir = opendir(BTFTYPES_FOLDER);
 	struct dirent *e;
 	int err = 0;
 

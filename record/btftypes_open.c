@@ -1,0 +1,242 @@
+#define _GNU_SOURCE
+#include "record/btftypes_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_FILE_BYTES (256u << 20)
+
+/* What is open: weak, whoever holds it last takes it out. */
+static struct btftypes *open_types;
+
+/* Bytes after struct btf_type, or -EBADMSG. */
+static long extra_bytes(const struct btf_type *t)
+{
+	long vlen = BTF_INFO_VLEN(t->info);
+
+	switch (BTF_INFO_KIND(t->info)) {
+	case BTF_KIND_INT:
+	case BTF_KIND_VAR:
+	case BTF_KIND_DECL_TAG:
+		return sizeof(uint32_t);
+	case BTF_KIND_ARRAY:
+		return sizeof(struct btf_array);
+	case BTF_KIND_STRUCT:
+	case BTF_KIND_UNION:
+		return vlen * (long)sizeof(struct btf_member);
+	case BTF_KIND_ENUM:
+		return vlen * (long)sizeof(struct btf_enum);
+	case BTF_KIND_ENUM64:
+		return vlen * (long)sizeof(struct btf_enum64);
+	case BTF_KIND_FUNC_PROTO:
+		return vlen * (long)sizeof(struct btf_param);
+	case BTF_KIND_DATASEC:
+		return vlen * (long)sizeof(struct btf_var_secinfo);
+	case BTF_KIND_PTR:
+	case BTF_KIND_FWD:
+	case BTF_KIND_TYPEDEF:
+	case BTF_KIND_VOLATILE:
+	case BTF_KIND_CONST:
+	case BTF_KIND_RESTRICT:
+	case BTF_KIND_FUNC:
+	case BTF_KIND_FLOAT:
+	case BTF_KIND_TYPE_TAG:
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+static int find_sections(struct btftypes *b, size_t btf_bytes)
+{
+	const struct btf_header *h = (const void *)b->data;
+	size_t room;
+
+	if (btf_bytes < sizeof(*h) || h->magic != BTF_MAGIC || h->hdr_len > btf_bytes)
+		return -EBADMSG;
+	room = btf_bytes - h->hdr_len;
+	if (h->type_off > room || h->type_len > room - h->type_off || h->type_off % 4 ||
+	    h->hdr_len % 4 || h->str_off > room || h->str_len > room - h->str_off || !h->str_len)
+		return -EBADMSG;
+	b->types = b->data + h->hdr_len + h->type_off;
+	b->types_bytes = h->type_len;
+	b->strings = (const char *)b->data + h->hdr_len + h->str_off;
+	b->strings_bytes = h->str_len;
+	return b->strings[h->str_len - 1] ? -EBADMSG : 0;
+}
+
+static int index_types(struct btftypes *b)
+{
+	size_t at = 0, room = b->types_bytes / sizeof(struct btf_type);
+	uint32_t nr = 0;
+
+	b->offsets = malloc((room + 1) * sizeof(*b->offsets));
+	if (!b->offsets)
+		return -ENOMEM;
+	while (at < b->types_bytes) {
+		const struct btf_type *t = (const void *)(b->types + at);
+		long extra;
+
+		if (b->types_bytes - at < sizeof(*t))
+			return -EBADMSG;
+		extra = extra_bytes(t);
+		if (extra < 0 || (size_t)extra > b->types_bytes - at - sizeof(*t))
+			return -EBADMSG;
+		b->offsets[nr++] = (uint32_t)at;
+		at += sizeof(*t) + (size_t)extra;
+	}
+	b->end = b->first + nr;
+	return b->end < b->first ? -EBADMSG : 0;
+}
+
+/* Takes data over, also on failure. */
+static int open_bytes(struct btftypes **out, uint8_t *data, size_t btf_bytes,
+		      struct btftypes *base)
+{
+	struct btftypes *b = calloc(1, sizeof(*b));
+	int err;
+
+	if (!b) {
+		free(data);
+		return -ENOMEM;
+	}
+	b->holders = 1;
+	b->data = data;
+	b->base = base ? btftypes_hold(base) : NULL;
+	b->first = b->end = base ? base->end : 1;
+	b->module = strdup("");
+	err = b->module ? find_sections(b, btf_bytes) : -ENOMEM;
+	if (!err)
+		err = index_types(b);
+	if (err) {
+		btftypes_put(b);
+		return err;
+	}
+	*out = b;
+	return 0;
+}
+
+int btftypes_parse(struct btftypes **out, const void *btf, size_t btf_bytes,
+		   struct btftypes *base)
+{
+	uint8_t *copy = malloc(btf_bytes + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, btf, btf_bytes);
+	return open_bytes(out, copy, btf_bytes, base);
+}
+
+static int read_file(const char *module, uint8_t **data, size_t *size_bytes)
+{
+	char path[128];
+	size_t len = 0;
+	struct stat st;
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), BTFTYPES_FOLDER "/%s", module);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (st.st_size < 0 || st.st_size > MAX_FILE_BYTES)
+		err = -EFBIG;
+	*data = err ? NULL : malloc((size_t)st.st_size + 1);
+	if (!err && !*data)
+		err = -ENOMEM;
+	while (!err && len < (size_t)st.st_size) {
+		ssize_t n = read(fd, *data + len, (size_t)st.st_size - len);
+
+		if (n <= 0)
+			err = n < 0 ? -errno : -EBADMSG;
+		else
+			len += (size_t)n;
+	}
+	close(fd);
+	if (err)
+		free(*data);
+	*size_bytes = len;
+	return err;
+}
+
+static int open_kernel(struct btftypes **out, const char *module)
+{
+	struct btftypes *base = NULL;
+	size_t size_bytes = 0;
+	uint8_t *data;
+	int err = 0;
+
+	if (*module)
+		err = btftypes_get(&base, NULL, NULL);
+	if (!err)
+		err = read_file(*module ? module : "vmlinux", &data, &size_bytes);
+	if (!err)
+		err = open_bytes(out, data, size_bytes, base);
+	btftypes_put(base);
+	if (err)
+		return err;
+	free((*out)->module);
+	(*out)->module = strdup(module);
+	if (!(*out)->module) {
+		btftypes_put(*out);
+		return -ENOMEM;
+	}
+	(*out)->is_kernel = true;
+	(*out)->next = open_types;
+	open_types = *out;
+	return 0;
+}
+
+int btftypes_get(struct btftypes **out, const char *module, struct diag *d)
+{
+	int err;
+
+	module = module ? module : "";
+	if (strchr(module, '/') || !strcmp(module, "vmlinux"))
+		return diag_set(d, -ENOENT, "no types of a module '%s'", module);
+	for (struct btftypes *b = open_types; b; b = b->next) {
+		if (!strcmp(b->module, module)) {
+			*out = btftypes_hold(b);
+			return 0;
+		}
+	}
+	err = open_kernel(out, module);
+	if (err && *module)
+		return diag_set(d, err, "cannot read the types of module '%s' in "
+				BTFTYPES_FOLDER ": %s", module, strerror(-err));
+	if (err)
+		return diag_set(d, err, "cannot read the kernel's types in " BTFTYPES_FOLDER
+				"/vmlinux: %s%s", strerror(-err),
+				err == -ENOENT ? " (it needs CONFIG_DEBUG_INFO_BTF)" : "");
+	return 0;
+}
+
+struct btftypes *btftypes_hold(struct btftypes *b)
+{
+	b->holders++;
+	return b;
+}
+
+void btftypes_put(struct btftypes *b)
+{
+	if (!b || --b->holders)
+		return;
+	if (b->is_kernel) {
+		struct btftypes **at = &open_types;
+
+		while (*at != b)
+			at = &(*at)->next;
+		*at = b->next;
+	}
+	btftypes_put(b->base);
+	free(b->offsets);
+	free(b->module);
+	free(b->data);
+	free(b);
+}
