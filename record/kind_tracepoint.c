@@ -21,9 +21,8 @@
 #include "record/attachset.h"
 #include "record/nearnames.h"
 #include "record/perfevent.h"
-#include "record/probespec.h"
+#include "record/specnames.h"
 #include "record/syscalltp.h"
-#include "record/tally.h"
 #include "record/tpfields.h"
 #include "record/tpformat.h"
 #include "record/tpraw.h"
@@ -87,42 +86,6 @@ static int need(void *ctx, const char *name)
 	return 0;
 }
 
-static void need_filter(struct needs *n, const char *text)
-{
-	struct expr *filter;
-
-	/* Whoever compiles the filter says what is wrong with it. */
-	if (!text || expr_parse(&filter, text, NULL))
-		return;
-	for (uint32_t i = 0; i < expr_nr_vars(filter); i++)
-		need(n, expr_var_name(filter, i));
-	expr_free(filter);
-}
-
-static void need_fields(struct needs *n, const char *text)
-{
-	struct probespec_field *fields;
-	size_t nr;
-
-	if (!text || probespec_fields(&fields, &nr, text, NULL))
-		return;
-	for (size_t i = 0; i < nr; i++)
-		need(n, fields[i].source);
-	probespec_free_fields(fields, nr);
-}
-
-static void need_tally(struct needs *n, const char *text)
-{
-	struct tally_spec tally;
-
-	if (!text || tally_parse(&tally, text, NULL))
-		return;
-	need_fields(n, tally.by);
-	need_fields(n, tally.hist);
-	need_fields(n, tally.sum);
-	tally_spec_release(&tally);
-}
-
 static bool is_covered(const struct tracepoint *t, const char *event,
 		       const struct probe_spec *spec)
 {
@@ -130,12 +93,7 @@ static bool is_covered(const struct tracepoint *t, const char *event,
 
 	if (!spec->fields && !spec->tally)
 		tpfields_names(&t->format, t->system, need, &n);
-	need_fields(&n, spec->fields);
-	need_filter(&n, spec->filter);
-	need_filter(&n, spec->condition);
-	need_tally(&n, spec->tally);
-	if (spec->is_side)
-		need_fields(&n, spec->keys);
+	specnames_each(spec, need, &n);
 	return !n.beyond_raw;
 }
 

@@ -1,7 +1,6 @@
 #include "record/session.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "record/hostinfo.h"
 #include "record/kernelbtf.h"
 #include "record/procfs.h"
+#include "record/session_describe.h"
 #include "record/spool.h"
 
 #define SPOOL_LIMIT_BYTES (64u << 20)
@@ -143,62 +143,6 @@ static int open_sources(struct session *s, session_attach_fn progress, void *ctx
 	if (!err)
 		err = open_probes(s, progress, ctx, d);
 	return err || !s->opts.graph ? err : open_graph(s, d);
-}
-
-static const char *transport_name(enum sampler_transport t)
-{
-	switch (t) {
-	case SAMPLER_RING_BUFFER:
-		return "BPF ring buffer";
-	case SAMPLER_PERF_BUFFER:
-		return "BPF perf buffer";
-	default:
-		return "perf mmap buffer";
-	}
-}
-
-/* Which of the possible ways was taken. */
-static void describe_probes(struct session *s)
-{
-	const struct probes *probes = probing_probes(s->probing);
-	char key[512], text[1024];
-
-	writer_host(s->writer, "probe rings", CLASS_NONE,
-		    proberings_way_name(probing_rings(s->probing)));
-	for (size_t i = 0; i < probes->nr; i++) {
-		const struct probe *p = probes->list[i];
-
-		snprintf(key, sizeof(key), "probe %s", p->name);
-		snprintf(text, sizeof(text), "%s%s%s%s%s%s%s", p->span ? p->span->start->method : "",
-			 p->span ? " .. " : "", p->method,
-			 p->filter ? ", filter " : "", p->filter ? expr_source(p->filter) : "",
-			 p->span && p->span->start->filter ? ", start filter " : "",
-			 p->span && p->span->start->filter ?
-				 expr_source(p->span->start->filter) : "");
-		writer_host(s->writer, key, CLASS_ARGUMENT, text);
-	}
-}
-
-static void describe(struct session *s)
-{
-	char key[SAMPLED_NAME_BYTES + 16], text[64];
-
-	hostinfo_write(s->writer);
-	hostinfo_write_command_line(s->writer, s->opts.argc, s->opts.argv);
-	writer_host(s->writer, "kymo version", CLASS_NONE, s->opts.version);
-	writer_host(s->writer, "target", CLASS_NONE,
-		    s->target.all ? "system" : s->target.child ? "command" : "processes");
-	writer_host(s->writer, "transport", CLASS_NONE,
-		    transport_name(sampler_transport(s->sampler)));
-	for (size_t i = 0; i < s->events.nr_sampled; i++) {
-		snprintf(key, sizeof(key), "sampling %s", s->events.sampled[i].name);
-		snprintf(text, sizeof(text), "period %" PRIu64,
-			 sampler_period(s->sampler, (uint32_t)i));
-		writer_host(s->writer, key, CLASS_NONE, text);
-	}
-	if (s->probing)
-		describe_probes(s);
-	hostinfo_write_clock(s->writer);
 }
 
 static int say_no_thread(struct diag *d, int err, const char *what)
@@ -356,11 +300,15 @@ static int enable(struct session *s, struct diag *d)
 
 int session_start(struct session *s, struct diag *d)
 {
+	const struct session_described described = {
+		.opts = &s->opts, .target = &s->target, .sampler = s->sampler,
+		.events = &s->events, .probing = s->probing,
+	};
 	int err = sideband_enable(s->sideband, d);
 
 	if (err)
 		return err;
-	describe(s);
+	session_describe(s->writer, &described);
 	err = drain_snapshot(s->drain, d);
 	if (err)
 		return err;
