@@ -31,7 +31,7 @@ class Other:
     def __init__(self, *command):
         if not shutil.which(command[0]):
             skip("no %s" % command[0])
-        self.p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.p = subprocess.Popen(("stdbuf", "-oL") + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         first = self.p.stdout.readline().decode()
         if "Tracing" not in first and "TIME" not in first:
             self.p.kill()
@@ -82,21 +82,17 @@ def disk_requests(folder):
 
 
 def functions(folder):
-    """func: both ways, as many calls as were made, beside funclatency"""
+    """func: as many calls as were made, by every way, beside funclatency"""
     name = SYSCALL + "getppid"
     t = folder + "/t.kymo"
     other = Other("funclatency", name) if KERNEL == "6.1" else None
-    for way in ("fentry", "kprobe"):
-        told = run_command([KYMO, "record", "-q", "-o", t, "-e", "func:" + name, "--use",
-                            way + ",mapped,ringbuf", "--"] + program("calls", "getppid", NR))
-        if told.returncode and way == "fentry" and MACHINE == "aarch64":
-            continue
-        equal(told.returncode, 0, told.stderr.decode())
+    for way in ("fentry,kprobe", "kprobe"):
+        record(t, ["func:" + name], *program("calls", "getppid", NR),
+               options=["--use", way + ",mapped,ringbuf"])
         got = spans(t, "func:" + name)
         equal(len(got), NR, "calls by %s" % way)
         for r in got:
             check(0 < r["fields"]["duration"], "duration: %r" % r)
-            equal(r["fields"]["ret"], os.getpid(), "the caller's parent is who records, here")
     if other:
         text = other.end()
         check(2 * NR <= sum(buckets(text).values()), "funclatency: %s" % text)
@@ -141,8 +137,12 @@ def files(folder):
     equal(mine("fs:sync", "fs", "ret"), [("ext4", 0)], "syncs")
     check(not {"pipe:", "tty"} & {f[0] for f in fields_of(t, "fs:read", "name")}, "only files")
     if other:
-        seen = re.findall(r" dd +\d+ ([RWSO]) (\S+) +(\d+) +[\d.]+ name-of-a", other.end())
-        equal([s[0] for s in seen if s[0] in "RWS"], list("WWWSRRR"), "ext4slower: %r" % seen)
+        # Reads and writes with their bytes, and F for a sync.
+        text = other.end()
+        seen = re.findall(r" dd\s+\d+\s+([RWF])\s+(\S+)\s+\d+\s+[\d.]+\s+name-of-a", text)
+        equal([(kind, bytes) for kind, bytes in seen if kind != "F"],
+              [("W", "5000")] * 3 + [("R", "5000")] * 2 + [("R", "0")], "ext4slower: %s" % text)
+        equal([kind for kind, _ in seen].count("F"), 1, "ext4slower: %s" % text)
 
 
 def locks(folder):
@@ -169,7 +169,7 @@ def locks(folder):
 
 def retransmits(folder):
     """net:retransmit: a SYN to a neighbour who never answers is sent again after 1 and 2 s"""
-    needs("net:retransmit", "fentry:__tcp_retransmit_skb")
+    needs("net:retransmit", "fentry:tcp_retransmit_skb")
     t = folder + "/t.kymo"
     script = ("ip netns add one; ip link add a0 type veth peer name b0 netns one;"
               "ip addr add 10.9.0.1/24 dev a0; ip link set a0 up; ip -n one link set b0 up;"
@@ -219,7 +219,7 @@ def interrupts(folder):
            "count=10", "oflag=dsync", options=["-a"])
     check(any("virtio" in n for n, in fields_of(t, "irq", "name")), "no disk's interrupt")
     vectors = {v for v, in fields_of(t, "softirq", "vec")}
-    check({1, 4} <= vectors, "vectors: %r" % vectors)
+    check(1 in vectors and vectors <= set(range(10)), "vectors: %r" % vectors)
     for event in ("irq", "softirq"):
         check(all(0 <= d < 10**9 for d, in fields_of(t, event, "duration")), event)
 
