@@ -58,11 +58,38 @@ static uint32_t key_bytes_of(const struct probe_field *f)
 	return (bytes + 7) & ~7u;
 }
 
+/* Names of the columns of every tally: a key of that name could not be asked for. */
+static bool is_taken(const char *name)
+{
+	static const char *const columns[] = {
+		"time", "interval", "hits", "sum", "min", "max", "first",
+	};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
+		if (!strcmp(columns[i], name))
+			return true;
+	return false;
+}
+
+static bool has_key(const struct tally *t, const struct tally_field *f)
+{
+	for (size_t i = 0; i < t->nr_by; i++)
+		if (t->by[i].of_start == f->of_start && t->by[i].index == f->index)
+			return true;
+	return false;
+}
+
 static int add_to_key(const struct probe *p, struct tally *t, struct tally_field f,
 		      struct diag *d)
 {
 	const struct probe_field *field = field_of(p, &f);
 
+	if (has_key(t, &f))
+		return 0;
+	if (is_taken(field->name))
+		return diag_set(d, -EINVAL, "tally of '%s': a tally has a column '%s' of its own: "
+				"call the key differently (by=other=%s)", p->name, field->name,
+				field->source);
 	if (t->nr_by == TALLY_MAX_FIELDS)
 		return diag_set(d, -EINVAL, "tally of '%s': a key has at most %d fields", p->name,
 				TALLY_MAX_FIELDS);

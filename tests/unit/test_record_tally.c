@@ -117,11 +117,15 @@ static void bad_fields_are_named(void **state)
 		{ "hist=nothing", "it has no field 'nothing'" },
 		{ "sum=comm", "field 'comm' is not a number" },
 		{ "sum=id,comm", "'id,comm' is not one field" },
-		{ "by=id,id,id,id,id,id,id,id,id", "a key has at most 8 fields" },
+		{ "by=id,comm,a,b,c,d,e,f,long", "a key has at most 8 fields" },
+		{ "by=id,min", "a tally has a column 'min' of its own: call the key differently "
+		  "(by=other=min)" },
 		{ "by=long,longer", "with field 'longer' a key has 320 bytes" },
 		{ "by=bytes", "field 'bytes' is bytes of no fixed length" },
 	};
-	static const char *const names[] = { "id", "comm", "long", "longer", "bytes" };
+	static const char *const names[] = {
+		"id", "comm", "long", "longer", "bytes", "a", "b", "c", "d", "e", "f", "min",
+	};
 	struct live_probe *enter = NULL;
 	struct live l;
 
@@ -133,7 +137,11 @@ static void bad_fields_are_named(void **state)
 	live_field(enter, RESULT_STRING, 0, PROBE_STRING_BYTES, SPACE_USER, LIVE_STEPS(CONTEXT));
 	live_field(enter, RESULT_STRING, 0, 255, SPACE_USER, LIVE_STEPS(CONTEXT));
 	live_field(enter, RESULT_DATA_LOC_BYTES, 0, 8, SPACE_USER, LIVE_STEPS(CONTEXT));
+	while (enter->p.nr_fields < sizeof(names) / sizeof(*names))
+		live_number(enter, 8, CONTEXT);
 	live_name_fields(enter, names);
+	for (size_t i = 0; i < enter->p.nr_fields; i++)
+		enter->fields[i].source = enter->fields[i].name;
 	for (size_t i = 0; i < sizeof(mistakes) / sizeof(*mistakes); i++) {
 		l.diag.text[0] = '\0';
 		assert_int_equal(live_tally(&l, enter, mistakes[i].text), -EINVAL);
