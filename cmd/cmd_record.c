@@ -57,8 +57,8 @@ static void tell_end(const struct record_opts *o, const struct session_summary *
 	tell(line ? "\r" : "", o, sum, line ? "\033[K\n" : "\n");
 	if (sum->no_start || sum->no_end)
 		fprintf(stderr, "kymo record: %" PRIu64 " end%s without a start, %" PRIu64
-			" start%s without an end (began before the recording, or ended after it, "
-			"or never)\n", sum->no_start, sum->no_start == 1 ? "" : "s", sum->no_end,
+			" start%s without an end (begun before the recording, ended after it or "
+			"never, or started anew)\n", sum->no_start, sum->no_start == 1 ? "" : "s", sum->no_end,
 			sum->no_end == 1 ? "" : "s");
 	if (sum->frames && o->verbose)
 		fprintf(stderr, "kymo record: %" PRIu64 " of %" PRIu64
