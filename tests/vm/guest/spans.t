@@ -8,6 +8,8 @@ from vm import *
 
 NR = 500
 SCRATCH = "/vm/scratch"
+# The tools of bcc compile what they load.
+COMPARED = THOROUGH and KERNEL == "6.1"
 
 
 def spans(trace, event):
@@ -55,7 +57,7 @@ def disk_requests(folder):
         skip("no null_blk module")
     t = folder + "/t.kymo"
     try:
-        other = Other("biolatency", "-d", "nullb0") if KERNEL == "6.1" else None
+        other = Other("biolatency", "-d", "nullb0") if COMPARED else None
         record(t, [("blockio", "--filter", 'disk == "nullb0"')],
                "dd", "if=/dev/nullb0", "of=/dev/null", "bs=4096", "count=10", "iflag=direct",
                options=["-a"])
@@ -85,7 +87,7 @@ def functions(folder):
     """func: as many calls as were made, by every way, beside funclatency"""
     name = SYSCALL + "getppid"
     t = folder + "/t.kymo"
-    other = Other("funclatency", name) if KERNEL == "6.1" else None
+    other = Other("funclatency", name) if COMPARED else None
     for way in ("fentry,kprobe", "kprobe"):
         record(t, ["func:" + name], *program("calls", "getppid", NR),
                options=["--use", way + ",mapped,ringbuf"])
@@ -123,7 +125,7 @@ def files(folder):
     needs("fs:read", "func:vfs_read")
     t = folder + "/t.kymo"
     path = SCRATCH + "/name-of-a-file"
-    other = Other("ext4slower", "-m", "0") if KERNEL == "6.1" else None
+    other = Other("ext4slower", "-m", "0") if COMPARED else None
     record(t, ["fs:read", "fs:write", "fs:open", "fs:sync"], "sh", "-c",
            "dd if=/dev/zero of=$0 bs=5000 count=3 conv=fsync 2>/dev/null;"
            "dd if=$0 of=/dev/null bs=5000 skip=1 2>/dev/null", path)

@@ -8,6 +8,8 @@ from live import *
 KERNEL = os.environ["KYMO_VM_KERNEL"]
 MACHINE = os.uname().machine
 TRACING = "/sys/kernel/tracing"
+# Tools that take minutes to start when emulated are for `make check-vm` alone.
+THOROUGH = os.environ.get("KYMO_VM") == "all"
 # The kernel's function behind a system call.
 SYSCALL = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}[MACHINE]
 
