@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Spans paired in the kernel: beside the program's own clock, and where pairing is hard."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -204,7 +205,7 @@ def recording_cuts_spans(folder):
         p.wait()
     check(spans(trace, "syscall:pause"), "no span")
     equal(unpaired(trace), (1, 1), "unpaired (%s)" % text)
-    check("1 ends without a start" in text and "1 starts without an end" in text, text)
+    check("1 end without a start" in text and "1 start without an end" in text, text)
 
 
 def stacks_of_either_side(folder):
@@ -232,6 +233,41 @@ def many_calls_at_once(folder):
     nothing_lost(trace)
 
 
+def names_are_looked_up(folder):
+    """dns: getaddrinfo and gethostbyname of libc, by one event, each once"""
+    trace = os.path.join(folder, "t.kymo")
+    code = ("import socket\n"
+            "socket.getaddrinfo('localhost', 80)\n"
+            "socket.gethostbyname_ex('localhost')\n")
+    kymo("record", "-q", "-o", trace, "-e", "dns", "--", "/usr/bin/env", "python3", "-c", code)
+    got = spans(trace, "dns")
+    check(len(got) >= 2, "look-ups: %r" % got)
+    equal({s["fields"]["host"] for s in got}, {"localhost"}, "names")
+    check("getaddrinfo" in {s["fields"]["func"] for s in got}, "functions: %r" % got)
+    equal(unpaired(trace), (0, 0), "unpaired")
+
+
+def named_spans_are_here(folder):
+    """every named span is listed with a way that this machine has, or with what it lacks"""
+    lines = kymo("list", "-v", "span:*").splitlines()
+    names = {line.split("\t")[0] for line in lines}
+    check({"blockio", "irq", "softirq", "futex", "lock", "net:connect", "net:accept",
+           "net:retransmit", "dns", "fs:read", "fs:write", "fs:open", "fs:sync"} <= names,
+          "names: %r" % names)
+    for line in lines:
+        check("here by " in line or re.search(r"\(not here: .+\)$", line), line)
+    trace = os.path.join(folder, "t.kymo")
+    path = os.path.join(folder, "a-file")
+    with open(path, "w") as f:
+        f.write("x" * 5000)
+    kymo("record", "-q", "-o", trace, "-e", "fs:read(bytes,ret),fs:open", "--", "dd",
+         "if=" + path, "of=/dev/null", "bs=1000")
+    read = [s["fields"] for s in spans(trace, "fs:read")]
+    equal([f["ret"] for f in read if f["bytes"] == 1000], [1000] * 5 + [0], "reads")
+    check(any(s["fields"]["name"] in (path, "a-file") for s in spans(trace, "fs:open")), "opens")
+    equal(set(read[0]), {"duration", "bytes", "ret"}, "fields that were chosen")
+
+
 def mistakes_are_told(folder):
     """what cannot be a span is told in one line"""
     pair = "sched:sched_waking..sched:sched_switch"
@@ -254,4 +290,5 @@ if __name__ == "__main__":
     run([calls_take_what_they_say, system_calls_take_what_they_say, short_ones_are_dropped,
          recursion_is_told_apart, jumps_leave_no_wrong_durations, threads_that_die_are_counted,
          spans_cross_cpus, keys_are_used_again, keys_cross_threads, negative_keys_are_equal,
-         recording_cuts_spans, stacks_of_either_side, many_calls_at_once, mistakes_are_told])
+         recording_cuts_spans, stacks_of_either_side, many_calls_at_once, names_are_looked_up,
+         named_spans_are_here, mistakes_are_told])
