@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -225,9 +224,9 @@ static int check_options(struct flamegraph_command *c)
 	return EXIT_OK;
 }
 
-static int write_graph(struct flamegraph_command *c, struct query *q, struct output *o,
-		       struct diag *d)
+static int write_graph(void *ctx, struct query *q, struct output *o, struct diag *d)
 {
+	struct flamegraph_command *c = ctx;
 	const struct folded_opts folded = {
 		.sum = c->graph.sum, .mark_kernel = c->mark_kernel, .mark_jit = c->mark_jit,
 	};
@@ -253,34 +252,12 @@ static int write_graph(struct flamegraph_command *c, struct query *q, struct out
 static int run(int nr_args, char **args, void *opts)
 {
 	struct flamegraph_command *c = opts;
-	struct output *o = NULL;
-	struct query *q = NULL;
-	struct diag d = { "" };
-	int status, err;
+	int status = query_options_no_args(nr_args, args);
 
-	status = query_options_no_args(nr_args, args);
 	if (!status)
 		status = check_options(c);
-	if (!status)
-		status = query_options_open(&q, &c->view);
-	if (status)
-		return status;
-	err = output_open(&o, c->output, &d);
-	if (!err) {
-		err = write_graph(c, q, o, &d);
-		if (err)
-			output_abandon(o);
-		else
-			err = output_close(o, &d);
-	}
-	if (err) {
-		command_complain("%s", d.text);
-		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
-	} else {
-		status = query_options_finish(q);
-	}
-	query_close(q);
-	return status;
+	return status ? status : query_options_write(&c->view, c->output, write_graph, c,
+						     query_options_finish);
 }
 
 const struct command cmd_flamegraph = {

@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,9 +257,9 @@ static int check_options(struct heatmap_command *c)
 	return EXIT_OK;
 }
 
-static int write_map(struct heatmap_command *c, struct query *q, struct output *o,
-		     struct diag *d)
+static int write_map(void *ctx, struct query *q, struct output *o, struct diag *d)
 {
+	struct heatmap_command *c = ctx;
 	uint32_t others = 0;
 	int err = heatmap_write(q, &c->map, o, &others, d);
 
@@ -273,34 +272,12 @@ static int write_map(struct heatmap_command *c, struct query *q, struct output *
 static int run(int nr_args, char **args, void *opts)
 {
 	struct heatmap_command *c = opts;
-	struct output *o = NULL;
-	struct query *q = NULL;
-	struct diag d = { "" };
-	int status, err;
+	int status = query_options_no_args(nr_args, args);
 
-	status = query_options_no_args(nr_args, args);
 	if (!status)
 		status = check_options(c);
-	if (!status)
-		status = query_options_open(&q, &c->view);
-	if (status)
-		return status;
-	err = output_open(&o, c->output, &d);
-	if (!err) {
-		err = write_map(c, q, o, &d);
-		if (err)
-			output_abandon(o);
-		else
-			err = output_close(o, &d);
-	}
-	if (err) {
-		command_complain("%s", d.text);
-		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
-	} else {
-		status = query_options_finish(q);
-	}
-	query_close(q);
-	return status;
+	return status ? status : query_options_write(&c->view, c->output, write_map, c,
+						     query_options_finish);
 }
 
 const struct command cmd_heatmap = {

@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdlib.h>
 
 #include "cmd/command.h"
@@ -123,6 +122,13 @@ static int summarize(struct query *q, const struct script_opts *opts, struct out
 	return err;
 }
 
+static int write_records(void *ctx, struct query *q, struct output *o, struct diag *d)
+{
+	const struct script_command *c = ctx;
+
+	return c->summary ? summarize(q, &c->script, o, d) : script_write(q, &c->script, o, d);
+}
+
 /* What chooses or shapes single records means nothing for sums of them. */
 static int check_options(const struct script_command *c)
 {
@@ -136,36 +142,13 @@ static int check_options(const struct script_command *c)
 static int run(int nr_args, char **args, void *opts)
 {
 	struct script_command *c = opts;
-	struct output *o = NULL;
-	struct query *q = NULL;
-	struct diag d = { "" };
-	int status, err;
+	int status = query_options_no_args(nr_args, args);
 
-	status = query_options_no_args(nr_args, args);
 	if (!status)
 		status = check_options(c);
-	if (!status)
-		status = query_options_open(&q, &c->view);
-	if (status)
-		return status;
-	err = output_open(&o, c->output, &d);
-	if (!err) {
-		err = c->summary ? summarize(q, &c->script, o, &d) :
-				   script_write(q, &c->script, o, &d);
-		if (err && !output_error(o))
-			output_abandon(o);
-		else
-			err = output_close(o, &d);
-	}
-	if (err) {
-		command_complain("%s", d.text);
-		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
-	} else {
-		status = c->script.limit ? query_options_finish_early(q) :
-					   query_options_finish(q);
-	}
-	query_close(q);
-	return status;
+	return status ? status : query_options_write(&c->view, c->output, write_records, c,
+						     c->script.limit ? query_options_finish_early :
+						     query_options_finish);
 }
 
 const struct command cmd_script = {

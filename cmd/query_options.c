@@ -75,7 +75,7 @@ int query_options_open(struct query **out, const struct view_opts *opts)
 	return err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
 }
 
-static int finish(struct query *q, bool early)
+static int tell_quality(struct query *q, bool early)
 {
 	char line[512];
 	bool damaged = query_quality_line(q, line, sizeof(line));
@@ -87,12 +87,49 @@ static int finish(struct query *q, bool early)
 
 int query_options_finish(struct query *q)
 {
-	return finish(q, false);
+	return tell_quality(q, false);
 }
 
 int query_options_finish_early(struct query *q)
 {
-	return finish(q, true);
+	return tell_quality(q, true);
+}
+
+/* 0 or -errno with d set. */
+static int write_output(struct query *q, const char *path, query_options_write_fn write,
+			void *ctx, struct diag *d)
+{
+	struct output *o;
+	int err = output_open(&o, path, d);
+
+	if (err)
+		return err;
+	err = write(ctx, q, o, d);
+	if (!err || output_error(o))
+		return output_close(o, d);
+	output_abandon(o);
+	return err;
+}
+
+int query_options_write(const struct view_opts *opts, const char *path,
+			query_options_write_fn write, void *ctx,
+			int (*finish)(struct query *q))
+{
+	struct diag d = { "" };
+	struct query *q;
+	int err, status = query_options_open(&q, opts);
+
+	if (status)
+		return status;
+	err = write_output(q, path, write, ctx, &d);
+	if (err) {
+		command_complain("%s", d.text);
+		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
+	} else {
+		status = finish(q);
+	}
+	query_close(q);
+	return status;
 }
 
 int query_options_no_args(int nr_args, char **args)

@@ -7,6 +7,7 @@
 #define CMD_QUERY_OPTIONS_H
 
 #include "cmd/command.h"
+#include "report/output.h"
 #include "report/query.h"
 
 #include <stddef.h>
@@ -33,6 +34,16 @@ int query_options_open(struct query **out, const struct view_opts *opts);
 int query_options_finish(struct query *q);
 /* The same for a view that stopped early: its shares would be of a part only. */
 int query_options_finish_early(struct query *q);
+/* Writes the view: 0, or -errno with d set or as output_error() has it. */
+typedef int (*query_options_write_fn)(void *ctx, struct query *q, struct output *o,
+				      struct diag *d);
+/*
+ * All of a view that goes to one output (path NULL or "-": standard output), which is
+ * put in place only if nothing failed; finish() is one of the two above.  The exit status.
+ */
+int query_options_write(const struct view_opts *opts, const char *path,
+			query_options_write_fn write, void *ctx,
+			int (*finish)(struct query *q));
 /* Complains that the view takes no arguments when there are some: EXIT_USAGE. */
 int query_options_no_args(int nr_args, char **args);
 
