@@ -8,7 +8,7 @@
 #define LOOK_BACK_BYTES (64u << 20)
 #define SEARCH_BYTES (64u << 10)
 
-void trace_blocks_count(struct trace *t, const struct trace_block *b)
+static void count_block(struct trace *t, const struct trace_block *b)
 {
 	struct trace_block_stats *s = &t->stats[b->type < TRACE_BLOCK_TYPES ? b->type : 0];
 
@@ -305,7 +305,7 @@ int trace_blocks_find(struct trace *t)
 	if (!err)
 		err = t->source.err;
 	for (size_t i = 0; !err && i < t->nr_blocks; i++)
-		trace_blocks_count(t, &t->blocks[i]);
+		count_block(t, &t->blocks[i]);
 	return err;
 }
 
@@ -377,7 +377,7 @@ static int stream_step(struct trace *t, struct trace_block *b, const uint8_t **p
 	}
 	block_from_header(b, &h, t->at);
 	note_seq(t, h.seq);
-	trace_blocks_count(t, b);
+	count_block(t, b);
 	*payload = payload_at(t, &t->window, t->at, &h, h.payload_bytes);
 	if (!*payload) {
 		trace_blocks_damaged(t, b);

@@ -168,7 +168,6 @@ const uint8_t *trace_blocks_payload(struct trace *t, struct trace_block *b,
 				    struct trace_window *w);
 /* Counts a damaged block, once. */
 void trace_blocks_damaged(struct trace *t, struct trace_block *b);
-void trace_blocks_count(struct trace *t, const struct trace_block *b);
 
 /* --- trace_dict.c ------------------------------------------------------------- */
 

@@ -325,11 +325,6 @@ void ftgraph_disable(struct ftgraph *g)
 	ftcontrol_enable(g->control, false);
 }
 
-uint32_t ftgraph_event(const struct ftgraph *g)
-{
-	return g->event;
-}
-
 uint64_t ftgraph_records(const struct ftgraph *g)
 {
 	return g->nr_records;

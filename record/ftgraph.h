@@ -53,7 +53,6 @@ void ftgraph_run(struct ftgraph *g, uint64_t until_ns);
 void ftgraph_kernel_changed(struct ftgraph *g);
 /* Calls that are under way will have no end any more. */
 void ftgraph_end(struct ftgraph *g);
-uint32_t ftgraph_event(const struct ftgraph *g);
 uint64_t ftgraph_records(const struct ftgraph *g);
 /*
  * Writes what was lost since the last call: what the kernel overwrote or had no room for

@@ -276,16 +276,11 @@ uint64_t probing_missed(struct probing *p, uint32_t probe)
 	return m->total;
 }
 
-void probing_detach(struct probing *p)
-{
-	attachset_close(&p->attached);
-}
-
 void probing_close(struct probing *p)
 {
 	if (!p)
 		return;
-	probing_detach(p);
+	attachset_close(&p->attached);
 	probe_release_all(&p->probes);
 	spanmaps_close(p->spans);
 	proberings_close(p->rings);

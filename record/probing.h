@@ -40,8 +40,6 @@ const char *probing_note(const struct probing *p);
 uint64_t probing_missed(struct probing *p, uint32_t probe);
 /* Tables of spans, or NULL: none. */
 struct spanmaps *probing_spans(struct probing *p);
-/* Detaches; the rings and what is in them stay until probing_close(). */
-void probing_detach(struct probing *p);
 void probing_close(struct probing *p);
 
 #endif

@@ -388,11 +388,6 @@ const char *sampler_note(const struct sampler *s)
 	return s->note[0] ? s->note : NULL;
 }
 
-unsigned int sampler_fill_percent(const struct sampler *s)
-{
-	return s->backend->fill_percent(s);
-}
-
 uint64_t sampler_lost(struct sampler *s, uint32_t event, uint32_t cpu)
 {
 	if (cpu >= s->nr_cpus || (event >= s->opts.nr_events && event != SAMPLER_TASKS))

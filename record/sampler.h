@@ -80,8 +80,6 @@ size_t sampler_fds(const struct sampler *s, int *fds, size_t max);
 int sampler_drain(struct sampler *s,
 		  void (*fn)(void *ctx, const struct message *m, size_t size_bytes),
 		  void *ctx);
-/* How full the fullest buffer is, 0..100: when to drain sooner. */
-unsigned int sampler_fill_percent(const struct sampler *s);
 #define SAMPLER_TASKS SAMPLE_MAX_EVENTS
 /*
  * Samples that found no room, of one event on one CPU, since the start; with

@@ -40,7 +40,6 @@ struct sampler_backend {
 	void (*close)(struct sampler *s);
 	int (*poll_fd)(const struct sampler *s);
 	int (*drain)(struct sampler *s, sampler_fn fn, void *ctx);
-	unsigned int (*fill_percent)(const struct sampler *s);
 	/* row: an event, or SAMPLER_TASKS */
 	uint64_t (*lost)(struct sampler *s, uint32_t row, uint32_t cpu);
 	void (*maps)(const struct sampler *s, struct sampler_maps *maps);	/* or NULL */

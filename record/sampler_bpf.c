@@ -393,14 +393,6 @@ static int bpf_drain(struct sampler *s, sampler_fn fn, void *ctx)
 	return 0;
 }
 
-static unsigned int bpf_fill_percent(const struct sampler *s)
-{
-	const struct sampler_bpf *b = s->impl;
-
-	return s->transport == SAMPLER_RING_BUFFER ? ringdrain_fill_percent(&b->ring) :
-						     perfrings_fill_percent(&b->perf_buffers);
-}
-
 static uint64_t bpf_lost(struct sampler *s, uint32_t row, uint32_t cpu)
 {
 	struct sampler_bpf *b = s->impl;
@@ -429,7 +421,6 @@ static const struct sampler_backend backend = {
 	.close = bpf_close,
 	.poll_fd = bpf_poll_fd,
 	.drain = bpf_drain,
-	.fill_percent = bpf_fill_percent,
 	.lost = bpf_lost,
 	.maps = bpf_maps,
 };

@@ -358,13 +358,6 @@ static uint64_t perf_lost(struct sampler *s, uint32_t row, uint32_t cpu)
 	return p->lost[row * s->nr_cpus + cpu];
 }
 
-static unsigned int perf_fill_percent(const struct sampler *s)
-{
-	const struct sampler_perf *p = s->impl;
-
-	return perfrings_fill_percent(&p->rings);
-}
-
 static int perf_poll_fd(const struct sampler *s)
 {
 	const struct sampler_perf *p = s->impl;
@@ -377,7 +370,6 @@ static const struct sampler_backend backend = {
 	.close = perf_close,
 	.poll_fd = perf_poll_fd,
 	.drain = perf_drain,
-	.fill_percent = perf_fill_percent,
 	.lost = perf_lost,
 };
 

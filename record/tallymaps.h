@@ -82,8 +82,9 @@ int tallymaps_open(struct tally *const *tallies, uint32_t nr, bool stacks, uint3
 /* A tally lets go of its maps; the last one closes them. */
 void tallymaps_leave(struct tally *t);
 
-/* tallyrows.c: takes over what has got a number since the last call. */
-void tallyrows_find_new(struct tallymaps *m);
+/* --- tallyrows.c ------------------------------------------------------------------------ */
+
+/* What tally_collect() of tally.h does. */
 void tallyrows_collect(struct tally *t, tally_row_fn fn, void *ctx);
 
 #endif

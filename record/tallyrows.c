@@ -109,7 +109,8 @@ static void merge(struct tallymaps *m, size_t from, size_t nr)
 	}
 }
 
-void tallyrows_find_new(struct tallymaps *m)
+/* Takes over what has got a number since the last call. */
+static void find_new(struct tallymaps *m)
 {
 	size_t nr = m->nr_entries;
 	uint32_t owner = 0;
@@ -200,7 +201,7 @@ void tallyrows_collect(struct tally *t, tally_row_fn fn, void *ctx)
 	struct tallymaps *m = t->maps;
 	size_t i, end, last;
 
-	tallyrows_find_new(m);
+	find_new(m);
 	i = m->first[t->owner];
 	last = m->first[t->owner + 1];
 	for (; i < last; i = end) {

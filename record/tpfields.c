@@ -96,8 +96,9 @@ static bool is_code(const struct tpformat_field *field, const char *system)
 	return field->is_code && (strcmp(system, "exceptions") || strcmp(field->name, "address"));
 }
 
-void tpfields_describe(const struct tpformat_field *field, const char *system,
-		       struct probe_value *v)
+/* What the value is for, by its field: hint, class and all else but how it is got. */
+static void describe(const struct tpformat_field *field, const char *system,
+		     struct probe_value *v)
 {
 	v->size = field->shape == TPFORMAT_NUMBERS ? field->element_bytes :
 						     (uint8_t)field->size_bytes;
@@ -163,7 +164,7 @@ static int whole_value(const struct tpformat *f, const char *system,
 	memset(v, 0, sizeof(*v));
 	if (is_absent(f, system, field))
 		return -ENOENT;
-	tpfields_describe(field, system, v);
+	describe(field, system, v);
 	switch (field->shape) {
 	case TPFORMAT_NUMBER:
 		load_number(v, field->offset, field);
@@ -216,7 +217,7 @@ static int element_value(const struct tpformat_field *field, const char *system,
 		return diag_set(d, -EINVAL, "there is no '%s': '%s' has %u elements, from [0] on",
 				name, field->name, field->nr_elements);
 	memset(v, 0, sizeof(*v));
-	tpfields_describe(field, system, v);
+	describe(field, system, v);
 	load_number(v, field->offset + (uint32_t)index * field->element_bytes, field);
 	return 0;
 }

@@ -19,9 +19,6 @@ int tpfields_find(const struct tpformat *f, const char *system, const char *name
  */
 const struct tpformat_field *tpfields_pointed(const struct tpformat *f,
 					      const struct tpformat_field *field);
-/* What the value is for, by its field: hint, class and all else but how it is got. */
-void tpfields_describe(const struct tpformat_field *field, const char *system,
-		       struct probe_value *v);
 /* The names of all values, in order; an array of a few numbers has one each. */
 int tpfields_names(const struct tpformat *f, const char *system, probe_name_fn fn, void *ctx);
 /* "prev_comm:string, prev_pid:pid_t": allocated, or NULL. */
