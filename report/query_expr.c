@@ -1,8 +1,7 @@
-#include "report/query_expr.h"
+#include "report/query_expr_names.h"
 
 #include "format/block.h"
 #include "format/buckets.h"
-#include "format/expr.h"
 #include "report/names.h"
 
 #include <errno.h>
@@ -10,24 +9,6 @@
 #include <string.h>
 
 #define MAX_TERMS 16
-#define KNOWN_BYTES 360
-
-enum source_kind {
-	SOURCE_NUMBER, SOURCE_TIME, SOURCE_BUCKET, SOURCE_TEXT, SOURCE_FRAME, SOURCE_TASK_ID,	/* columns */
-	SOURCE_EVENT,
-	/* Of the task whose id is in the column. */
-	SOURCE_PID, SOURCE_TID, SOURCE_UID, SOURCE_PPID, SOURCE_COMM, SOURCE_CMDLINE,
-	SOURCE_CGROUP,
-};
-
-/* Where a name's value comes from; a constant column has a mask of 0. */
-struct source {
-	enum source_kind kind;
-	int field;			/* -1: the value is 0 */
-	const uint64_t *values;
-	uint64_t constant;
-	size_t mask;
-};
 
 /* What && joins is tried one after the other, on the rows that are left. */
 struct term {
@@ -94,91 +75,6 @@ void query_expr_free(struct query_expr *x)
 	free(x);
 }
 
-/* --- names -------------------------------------------------------------------------- */
-
-static const struct common {
-	const char *name;
-	enum source_kind kind;
-	enum expr_type type;
-	int role;		/* of the column that it needs; 0: none */
-} commons[] = {
-	{ "pid", SOURCE_PID, EXPR_UNSIGNED, ROLE_TASK },
-	{ "tid", SOURCE_TID, EXPR_UNSIGNED, ROLE_TASK },
-	{ "uid", SOURCE_UID, EXPR_UNSIGNED, ROLE_TASK },
-	{ "comm", SOURCE_COMM, EXPR_STRING, ROLE_TASK },
-	{ "cpu", SOURCE_NUMBER, EXPR_UNSIGNED, ROLE_CPU },
-	{ "cgroup", SOURCE_CGROUP, EXPR_STRING, ROLE_TASK },
-	{ "event", SOURCE_EVENT, EXPR_STRING, 0 },
-	{ "time", SOURCE_TIME, EXPR_UNSIGNED, ROLE_TIME },
-	{ "duration", SOURCE_NUMBER, EXPR_UNSIGNED, ROLE_DURATION },
-	{ "ppid", SOURCE_PPID, EXPR_UNSIGNED, ROLE_TASK },
-	{ "cmdline", SOURCE_CMDLINE, EXPR_STRING, ROLE_TASK },
-};
-
-#define NR_COMMONS (sizeof(commons) / sizeof(commons[0]))
-
-/* A missing column reads as 0; but a tally is about many tasks, and not about none. */
-static bool must_have(const struct trace_event *e, int role)
-{
-	return role == ROLE_DURATION || (role && e->by_role[ROLE_COUNT] >= 0);
-}
-
-/* What a filter can tell of: a number or text. */
-static bool has_value(const struct field_desc *f)
-{
-	return f->type != FIELD_BYTES && f->type != FIELD_STACK && f->type != FIELD_FLOAT;
-}
-
-static int resolve_field(struct query_expr *x, const struct field_desc *f, struct source *s,
-			 enum expr_type *type)
-{
-	switch (f->type) {
-	case FIELD_UNSIGNED:
-	case FIELD_SIGNED:
-		s->kind = f->role == ROLE_TIME ? SOURCE_TIME :
-			  f->role == ROLE_BUCKET ? SOURCE_BUCKET : SOURCE_NUMBER;
-		*type = f->type == FIELD_SIGNED ? EXPR_SIGNED : EXPR_UNSIGNED;
-		return 0;
-	case FIELD_STRING:
-		s->kind = SOURCE_TEXT;
-		*type = EXPR_STRING;
-		return 0;
-	case FIELD_FRAME:
-		s->kind = SOURCE_FRAME;
-		*type = EXPR_STRING;
-		return x->names ? 0 : names_new(&x->names, x->trace);
-	case FIELD_TASK:
-		s->kind = SOURCE_TASK_ID;
-		*type = EXPR_UNSIGNED;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static int resolve(void *ctx, const char *name, uint32_t var, enum expr_type *type)
-{
-	struct query_expr *x = ctx;
-	const struct trace_event *e = x->now->event;
-	struct source *s = &x->now->sources[var];
-
-	for (uint32_t i = 0; i < e->nr_fields; i++) {
-		if (strcmp(e->fields[i].name, name))
-			continue;
-		s->field = (int)i;
-		return resolve_field(x, &e->fields[i], s, type);
-	}
-	for (size_t i = 0; i < NR_COMMONS; i++) {
-		if (strcmp(commons[i].name, name))
-			continue;
-		s->kind = commons[i].kind;
-		s->field = commons[i].role ? e->by_role[commons[i].role] : -1;
-		*type = commons[i].type;
-		return s->field < 0 && must_have(e, commons[i].role) ? -ENOENT : 0;
-	}
-	return -ENOENT;
-}
-
 /* --- binding -------------------------------------------------------------------------- */
 
 static uint64_t vars_of(const struct expr_node *n)
@@ -229,6 +125,17 @@ static struct bound *new_bound(struct query_expr *x, const struct trace_event *e
 	return b;
 }
 
+static int resolve(void *ctx, const char *name, uint32_t var, enum expr_type *type)
+{
+	struct query_expr *x = ctx;
+	struct source *s = &x->now->sources[var];
+	int err = query_expr_names_find(x->now->event, name, s, type);
+
+	if (!err && s->kind == SOURCE_FRAME && !x->names)
+		err = names_new(&x->names, x->trace);
+	return err;
+}
+
 /* Types the expression for the event.  -EINVAL, -ENOENT (does not fit) or -ENOMEM. */
 static int bind(struct query_expr *x, const struct trace_event *e, const char *known,
 		struct diag *d)
@@ -259,64 +166,15 @@ static int bind(struct query_expr *x, const struct trace_event *e, const char *k
 	return err;
 }
 
-/* Every name once, of all events that are wanted. */
-static void add_known(char *known, const char *name)
-{
-	size_t len = strlen(known), name_len = strlen(name);
-
-	/* A file may say anything. */
-	if (!name_len)
-		return;
-	for (const char *at = known; (at = strstr(at, name)); at++)
-		if ((at == known || at[-1] == ' ') && (at[name_len] == ',' || !at[name_len]))
-			return;
-	if (len + name_len + 8 > KNOWN_BYTES) {
-		if (len && known[len - 1] != '.')
-			strcpy(known + len, ", ...");
-		return;
-	}
-	strcpy(known + len, len ? ", " : "");
-	strcat(known, name);
-}
-
-/* Whether an event that is wanted has what the name needs. */
-static bool is_known(struct trace *t, query_expr_event_fn wanted, void *ctx, int role)
-{
-	if (!role)
-		return true;
-	for (size_t i = 0; i < trace_nr_events(t); i++) {
-		const struct trace_event *e = trace_event_at(t, i);
-
-		if (wanted(ctx, e) && (e->by_role[role] >= 0 || !must_have(e, role)))
-			return true;
-	}
-	return false;
-}
-
-static void list_known(struct trace *t, query_expr_event_fn wanted, void *ctx, char *known)
-{
-	known[0] = '\0';
-	for (size_t i = 0; i < trace_nr_events(t); i++) {
-		const struct trace_event *e = trace_event_at(t, i);
-
-		for (uint32_t f = 0; f < e->nr_fields && wanted(ctx, e); f++)
-			if (has_value(&e->fields[f]))
-				add_known(known, e->fields[f].name);
-	}
-	for (size_t i = 0; i < NR_COMMONS; i++)
-		if (is_known(t, wanted, ctx, commons[i].role))
-			add_known(known, commons[i].name);
-}
-
 int query_expr_check(struct query_expr *x, struct trace *t, query_expr_event_fn wanted,
 		     void *ctx, struct diag *d)
 {
 	struct diag unknown = { "" }, wrong = { "" };
-	char known[KNOWN_BYTES];
+	char known[QUERY_EXPR_NAMES_BYTES];
 	int err = 0;
 
 	x->trace = t;
-	list_known(t, wanted, ctx, known);
+	query_expr_names_list(t, wanted, ctx, known);
 	for (size_t i = 0; i < trace_nr_events(t); i++) {
 		struct diag why = { "" };
 
