@@ -176,8 +176,8 @@ struct probe {
 	uint32_t fixed_bytes;		/* of probe_record.data */
 	struct expr *filter;		/* NULL: everything */
 	/*
-	 * What a hit must be to end a span at all: asked before its start is looked for.  NULL:
-	 * every hit is an end.  The filter chooses of those that are.
+	 * What a hit must be to start or end a span at all: asked before anything waits or is
+	 * looked for.  NULL: every hit does.  The filter chooses of those that do.
 	 */
 	struct expr *condition;
 	bool kernel_stack, user_stack;

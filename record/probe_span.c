@@ -457,7 +457,6 @@ static int join_condition(char **to, char *more)
 	return text ? 0 : -ENOMEM;
 }
 
-/* What is said of the whole. */
 static int split_condition(struct probe *p, struct conditions *c, const char *text,
 			   struct diag *d)
 {
@@ -470,14 +469,6 @@ static int split_condition(struct probe *p, struct conditions *c, const char *te
 	return join_condition(&c->end, end) ? -ENOMEM : err;
 }
 
-/* What is said of one side. */
-static int add_condition(char **to, const char *text)
-{
-	char *copy = text ? strdup(text) : NULL;
-
-	return text && !copy ? -ENOMEM : join_condition(to, copy);
-}
-
 static int set_filters(struct probe *p, const struct probe_spec *spec, struct diag *d)
 {
 	struct conditions c = { NULL, NULL };
@@ -487,10 +478,10 @@ static int set_filters(struct probe *p, const struct probe_spec *spec, struct di
 		err = split_condition(p, &c, spec->filter, d);
 	if (!err && !spec->start && spec->condition)
 		err = split_condition(p, &c, spec->condition, d);
-	/* In braces before the dots stands what a start is, not which of them are wanted. */
 	p->span->starts_are_chosen = c.start != NULL;
-	if (!err && spec->start)
-		err = add_condition(&c.start, spec->start->condition);
+	/* In braces stands what a start or an end is, not which of them are wanted. */
+	if (!err && spec->start && spec->start->condition)
+		err = probe_fields_condition(p->span->start, spec->start->condition, d);
 	if (!err && spec->start && spec->condition)
 		err = probe_fields_condition(p, spec->condition, d);
 	if (!err && c.start)

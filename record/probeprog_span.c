@@ -108,6 +108,64 @@ static void count_replaced(struct probeprog_builder *b, const struct span_side *
 	add_one(b, BPF_REG_1);
 }
 
+/* --- what waits --------------------------------------------------------------------------- */
+
+/* Goes on with the start in b->start, or to none. */
+static void find_start(struct probeprog_builder *b, const struct span_side *side, int none)
+{
+	struct bpfcode *c = &b->code;
+
+	call_lookup(b, side);
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, 0, none);
+	b->start = probeprog_stack(b, 8);
+	bpfcode_store(c, 8, BPF_REG_10, b->start, BPF_REG_0);
+	bpfcode_load(c, 8, BPF_REG_1, BPF_REG_0, AT(time_ns));
+	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_1, 0, none);
+	if (side->table.is_shared) {
+		bpfcode_load(c, 4, BPF_REG_1, BPF_REG_0, AT(probe));
+		bpfcode_jump_imm(c, BPF_JNE, BPF_REG_1, (int32_t)b->index, none);
+	}
+}
+
+static void free_start(struct probeprog_builder *b, const struct span_side *side, int next)
+{
+	struct bpfcode *c = &b->code;
+	int remove = bpfcode_label(c);
+
+	if (side->table.stays) {
+		bpfcode_load(c, 8, BPF_REG_1, BPF_REG_10, b->start);
+		bpfcode_load(c, 8, BPF_REG_2, BPF_REG_1, SPANMAPS_STAYS_OFFSET);
+		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_2, 0, remove);
+		bpfcode_store_imm(c, 8, BPF_REG_1, AT(time_ns), 0);
+		bpfcode_jump(c, next);
+		bpfcode_here(c, remove);
+	}
+	point_at_key(b, side);
+	bpfcode_call(c, BPF_FUNC_map_delete_elem);
+	bpfcode_jump(c, next);
+}
+
+/* Leaves if the hit is no start or end at all: it takes nobody's start away. */
+static int require_condition(struct probeprog_builder *b, struct diag *d)
+{
+	const struct probe *whole = b->probe;
+	const struct probe_variant *variant = b->variant;
+	struct probe p = *whole;
+	struct probe_variant v = *variant;
+	int err;
+
+	if (!whole->condition)
+		return 0;
+	p.filter = whole->condition;
+	v.filter_values = variant->condition_values;
+	b->probe = &p;
+	b->variant = &v;
+	err = probeprog_filter(b, d);
+	b->probe = whole;
+	b->variant = variant;
+	return err;
+}
+
 /* --- the start ---------------------------------------------------------------------------- */
 
 /*
@@ -210,17 +268,55 @@ static void write_start(struct probeprog_builder *b, const struct span_side *sid
 	bpfcode_store(c, 8, BPF_REG_9, AT(time_ns), BPF_REG_0);
 }
 
+/*
+ * A start that the filter turns down is one all the same: what waits under its key is not
+ * the start of the next end.  Calls of the kernel alone never leave a start behind.
+ */
+static bool unwanted_replace(const struct probe_span *span)
+{
+	return span->starts_are_chosen && !span->family;
+}
+
+/* Leaves to `unwanted` if only the filter says no. */
+static int choose_start(struct probeprog_builder *b, const struct probe_span *span, int unwanted,
+			struct diag *d)
+{
+	int leave = b->skip, err;
+
+	if (!unwanted_replace(span) && !span->start_is_anyones)
+		return probeprog_choose(b, d);
+	if (!span->start_is_anyones)
+		probeprog_target_require(b);
+	b->skip = unwanted_replace(span) ? unwanted : leave;
+	err = probeprog_filter(b, d);
+	b->skip = leave;
+	return err;
+}
+
+static void replace_unwanted(struct probeprog_builder *b, struct span_side *side, int unwanted)
+{
+	bpfcode_here(&b->code, unwanted);
+	build_key(b, side);
+	find_start(b, side, b->skip);
+	count_replaced(b, side);
+	free_start(b, side, b->skip);
+}
+
 int probeprog_span_start(struct probeprog_builder *b, const struct probe_span *span,
 			 struct diag *d)
 {
 	bool varies = probeprog_fields_vary(span->start);
 	struct span_side side = { .span = span };
 	struct bpfcode *c = &b->code;
-	int err = span->start_is_anyones ? probeprog_filter(b, d) : probeprog_choose(b, d);
-	int no_room = bpfcode_label(c);
+	int no_room = bpfcode_label(c), unwanted = bpfcode_label(c);
+	int err = require_condition(b, d);
+	int16_t top;
 
+	if (!err)
+		err = choose_start(b, span, unwanted, d);
 	if (err)
 		return err;
+	top = b->stack_top;
 	spanmaps_table(b->env->spans, b->index, &side.table);
 	build_key(b, &side);
 	if (side.table.stays || varies || side.table.value_bytes > MAX_STACK_START) {
@@ -234,28 +330,16 @@ int probeprog_span_start(struct probeprog_builder *b, const struct probe_span *s
 	}
 	bpfcode_here(c, no_room);
 	count(b, &side, SPANMAPS_NO_ROOM);
+	bpfcode_jump(c, b->skip);
+	/* Its room on the stack is that of the other way. */
+	b->stack_top = top;
+	if (unwanted_replace(span))
+		replace_unwanted(b, &side, unwanted);
 	bpfcode_here(c, b->lost);
 	return 0;
 }
 
 /* --- the end ------------------------------------------------------------------------------ */
-
-/* Goes on with the start in b->start, or to none. */
-static void find_start(struct probeprog_builder *b, const struct span_side *side, int none)
-{
-	struct bpfcode *c = &b->code;
-
-	call_lookup(b, side);
-	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, 0, none);
-	b->start = probeprog_stack(b, 8);
-	bpfcode_store(c, 8, BPF_REG_10, b->start, BPF_REG_0);
-	bpfcode_load(c, 8, BPF_REG_1, BPF_REG_0, AT(time_ns));
-	bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_1, 0, none);
-	if (side->table.is_shared) {
-		bpfcode_load(c, 4, BPF_REG_1, BPF_REG_0, AT(probe));
-		bpfcode_jump_imm(c, BPF_JNE, BPF_REG_1, (int32_t)b->index, none);
-	}
-}
 
 /* Whether the thread is one to be recorded was asked at the start, if it is the same. */
 static void require_target(struct probeprog_builder *b, const struct probe_span *span)
@@ -341,45 +425,6 @@ static void write_record(struct probeprog_builder *b, const struct span_side *si
 		copy_pieces(b, span, sink);
 	probeprog_fields_emit(b, sink);
 	probeprog_sink_commit(b, sink);
-}
-
-static void free_start(struct probeprog_builder *b, const struct span_side *side, int next)
-{
-	struct bpfcode *c = &b->code;
-	int remove = bpfcode_label(c);
-
-	if (side->table.stays) {
-		bpfcode_load(c, 8, BPF_REG_1, BPF_REG_10, b->start);
-		bpfcode_load(c, 8, BPF_REG_2, BPF_REG_1, SPANMAPS_STAYS_OFFSET);
-		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_2, 0, remove);
-		bpfcode_store_imm(c, 8, BPF_REG_1, AT(time_ns), 0);
-		bpfcode_jump(c, next);
-		bpfcode_here(c, remove);
-	}
-	point_at_key(b, side);
-	bpfcode_call(c, BPF_FUNC_map_delete_elem);
-	bpfcode_jump(c, next);
-}
-
-/* Leaves if the hit is no end: it takes nobody's start away, and lacks none. */
-static int require_condition(struct probeprog_builder *b, struct diag *d)
-{
-	const struct probe *whole = b->probe;
-	const struct probe_variant *variant = b->variant;
-	struct probe p = *whole;
-	struct probe_variant v = *variant;
-	int err;
-
-	if (!whole->condition)
-		return 0;
-	p.filter = whole->condition;
-	v.filter_values = variant->condition_values;
-	b->probe = &p;
-	b->variant = &v;
-	err = probeprog_filter(b, d);
-	b->probe = whole;
-	b->variant = variant;
-	return err;
 }
 
 /* An end whose start was left out, since it was someone else's, says nothing. */
