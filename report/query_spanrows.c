@@ -293,13 +293,10 @@ int query_spanrows_flush(struct span *s, uint64_t safe_ns)
 	return err;
 }
 
-/* Where starts were chosen, their ends are not the only ones. */
-static void count_end(struct span *s, const struct query_record *r, bool holds)
+static void count_end(struct span *s, const struct query_record *r)
 {
 	struct query_spans *q = s->spans;
 
-	if (s->sides[QUERY_SPANSPEC_START].condition || !holds)
-		return;
 	q->counts.no_start += r->time_ns >= q->range.first_ns &&
 			      r->time_ns <= q->range.last_ns &&
 			      query_filter_cpu(q->filter, r->cpu);
@@ -312,24 +309,23 @@ int query_spanrows_end(struct span *s, const struct query_record *r)
 	struct span_rows *rows = &s->rows;
 	struct query_pair_start start;
 	bool holds;
-	int err = get_keys(s, QUERY_SPANSPEC_END, r, keys);
+	int err = ask(s, QUERY_SPANSPEC_END, r, &holds);
 
+	if (err || !holds)
+		return err;
+	err = get_keys(s, QUERY_SPANSPEC_END, r, keys);
 	if (!err && !rows->columns)
 		err = make_rows(s);
-	if (!err)
-		err = ask(s, QUERY_SPANSPEC_END, r, &holds);
 	if (err)
 		return err;
 	if (!query_pair_end(s->pair, keys, r->time_ns, &start)) {
-		count_end(s, r, holds);
+		count_end(s, r);
 		return 0;
 	}
 	if (r->time_ns < start.time_ns) {
 		q->counts.lost++;
 		return 0;
 	}
-	if (!holds)
-		return 0;
 	err = put_row(s, &start, r);
 	if (err)
 		return err;

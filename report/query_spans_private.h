@@ -116,10 +116,7 @@ bool query_spankeys_by_thread(const struct span *s);
 
 /* --- query_spanrows.c ---------------------------------------------------------------- */
 
-/*
- * A start whose condition fails is none; an end whose condition fails ends the span, but
- * nobody is told of it.
- */
+/* A start whose condition fails is none, and so is an end. */
 int query_spanrows_start(struct span *s, const struct query_record *r);
 int query_spanrows_end(struct span *s, const struct query_record *r);
 /* Hands out the rows that wait. */

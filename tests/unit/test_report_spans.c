@@ -243,10 +243,10 @@ static void pair_up(const struct made *m, const struct test *t, struct model *ou
 		const struct record *r = &m->records[i], **wait;
 
 		wait = &waits[t->key(r)];
-		if (r->event == t->to && !*wait) {
-			out->no_start += !t->begins && ends(t, r) && counts(t, r, last_ns);
-		} else if (r->event == t->to) {
-			if (ends(t, r) && counts(t, r, last_ns) && r->time_ns - (*wait)->time_ns > t->longer_ns)
+		if (r->event == t->to && ends(t, r) && !*wait) {
+			out->no_start += counts(t, r, last_ns);
+		} else if (r->event == t->to && ends(t, r)) {
+			if (counts(t, r, last_ns) && r->time_ns - (*wait)->time_ns > t->longer_ns)
 				out->pairs[out->nr++] = (struct pair){ *wait, r };
 			*wait = NULL;
 		}
