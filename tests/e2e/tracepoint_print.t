@@ -44,7 +44,7 @@ a, _ = s.accept()
 c.send(b"hello")
 a.recv(10)
 '''
-# Each is tried for itself, which takes long where perf is emulated.
+# Each may be tried for itself, which takes long where perf is emulated.
 if "KYMO_VM_KERNEL" in os.environ:
     EVENTS = EVENTS[::3]
 LINE = re.compile(r" *stimulus\s+\d+ \[\d+\]\s+[\d.]+: +(\w+:\w+): ?(.*?) *$")
@@ -70,7 +70,7 @@ def texts(output):
 
 def record(folder, events):
     ran = run(KYMO, "record", "-q", "-a", "--no-stack", "-o", folder + "/kymo", "-e", events,
-              "--", "perf", "record", "-q", "-a", "-m", "2048", "-e", events,
+              "--", "perf", "record", "-q", "-B", "-N", "-a", "-m", "2048", "-e", events,
               "-o", folder + "/perf", "--", sys.executable, "-c", STIMULUS, folder)
     if ran.returncode:
         skip("kymo cannot record tracepoints here: " + ran.stderr.strip()[:200])
@@ -79,12 +79,16 @@ def record(folder, events):
             texts(run(KYMO, "script", "-i", folder + "/kymo").stdout))
 
 
+def perf_takes(events):
+    return run("perf", "record", "-q", "-B", "-N", "-a", "-o", "/dev/null", "-e",
+               ",".join(events), "true").returncode == 0
+
+
 def main():
     if not shutil.which("perf"):
         skip("no perf")
     with tempfile.TemporaryDirectory() as folder:
-        usable = [e for e in EVENTS if run("perf", "record", "-q", "-a", "-o", "/dev/null", "-e",
-                                           e, "true").returncode == 0]
+        usable = EVENTS if perf_takes(EVENTS) else [e for e in EVENTS if perf_takes([e])]
         if not usable:
             skip("perf cannot record tracepoints here")
         # Where other programs take the CPUs away, a recorder may lose records.
