@@ -16,6 +16,7 @@
 #include "record/procfs.h"
 #include "record/session_describe.h"
 #include "record/spool.h"
+#include "record/tally.h"
 
 #define SPOOL_LIMIT_BYTES (64u << 20)
 /* Records that wait to be encoded, off the thread that drains. */
@@ -46,6 +47,7 @@ struct session {
 	struct probing *probing;	/* NULL: only samples */
 	struct ftgraph *graph;		/* NULL: no --graph */
 	uint64_t interval_ns;		/* between two looks at the rings */
+	uint64_t longest_ns;		/* of those, with probes */
 	struct pollfd *fds;
 	size_t nr_fds;
 	int stop_fd;
@@ -83,6 +85,17 @@ static int collect_fds(struct session *s, struct diag *d)
 	return 0;
 }
 
+/* No longer than intervals of tallies are. */
+static uint64_t longest_interval_ns(const struct probes *probes)
+{
+	uint64_t ns = PROBES_INTERVAL_MS * UINT64_C(1000000);
+
+	for (size_t i = 0; i < probes->nr; i++)
+		if (probes->list[i]->tally && probes->list[i]->tally->every_ns < ns)
+			ns = probes->list[i]->tally->every_ns;
+	return ns;
+}
+
 static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 		       struct diag *d)
 {
@@ -107,8 +120,10 @@ static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 	po.traced_fd = maps.traced_fd;
 	po.traced_tids_fd = maps.traced_tids_fd;
 	po.cgroup_fd = maps.cgroup_fd;
-	s->interval_ns = PROBES_INTERVAL_MS * UINT64_C(1000000);
-	return probing_open(&s->probing, &po, d);
+	err = probing_open(&s->probing, &po, d);
+	if (!err)
+		s->interval_ns = s->longest_ns = longest_interval_ns(probing_probes(s->probing));
+	return err;
 }
 
 static int open_graph(struct session *s, struct diag *d)
@@ -326,14 +341,14 @@ int session_start(struct session *s, struct diag *d)
 static void choose_interval(struct session *s)
 {
 	const uint64_t min_ns = PROBES_MIN_INTERVAL_MS * UINT64_C(1000000);
-	const uint64_t max_ns = PROBES_INTERVAL_MS * UINT64_C(1000000);
 
 	if (!s->probing)
 		return;
 	if (proberings_fill_percent(probing_rings(s->probing)) >= PROBES_BUSY_PERCENT)
 		s->interval_ns = s->interval_ns / 2 > min_ns ? s->interval_ns / 2 : min_ns;
 	else
-		s->interval_ns = s->interval_ns * 5 / 4 < max_ns ? s->interval_ns * 5 / 4 : max_ns;
+		s->interval_ns = s->interval_ns * 5 / 4 < s->longest_ns ?
+				 s->interval_ns * 5 / 4 : s->longest_ns;
 }
 
 static int loop(struct session *s, session_progress_fn progress, void *ctx, struct diag *d)

@@ -27,7 +27,7 @@ struct tallydrain {
 	int pid_part;			/* whose user stacks and code addresses are, or -1 */
 	bool has_stack;
 	uint32_t bucket, count, sum, least, most, first;	/* columns */
-	uint64_t since_ns;
+	uint64_t since_ns, next_ns;	/* the interval began, and is to end */
 	uint64_t hits;
 	uint64_t values[MAX_COLUMNS];
 };
@@ -125,16 +125,26 @@ static void on_row(void *ctx, const struct tally_row *row)
 void tallydrain_begin(struct tallydrain *td, uint64_t now_ns)
 {
 	td->since_ns = now_ns;
+	td->next_ns = now_ns + td->tally->every_ns;
+}
+
+/* One that is late does not make all that follow later. */
+static void begin_next(struct tallydrain *td, uint64_t now_ns)
+{
+	td->since_ns = now_ns;
+	td->next_ns += td->tally->every_ns;
+	if (td->next_ns <= now_ns)
+		td->next_ns = now_ns + td->tally->every_ns;
 }
 
 void tallydrain_run(struct tallydrain *td, uint64_t now_ns, bool last)
 {
-	if (!last && now_ns - td->since_ns < td->tally->every_ns)
+	if (!last && now_ns < td->next_ns)
 		return;
 	td->values[COLUMN_TIME] = now_ns;
 	td->values[COLUMN_INTERVAL] = now_ns - td->since_ns;
 	tally_collect(td->tally, on_row, td);
-	td->since_ns = now_ns;
+	begin_next(td, now_ns);
 }
 
 uint64_t tallydrain_hits(const struct tallydrain *td)
