@@ -129,7 +129,7 @@ static int add_source(struct writer *w, const struct event_desc *desc)
 		return -ENOMEM;
 	w->sources[w->nr_sources++] = s;
 	s->event = (uint32_t)w->nr_sources;
-	s->nr_fields = s->time_field = s->cpu_field = nr;
+	s->nr_fields = s->time_field = s->cpu_field = s->count_field = nr;
 	s->cap = cap < WRITER_BLOCK_RECORDS ? cap : WRITER_BLOCK_RECORDS;
 	for (uint32_t f = nr; f-- > 0;) {
 		s->types[f] = desc->fields[f].type;
@@ -138,6 +138,8 @@ static int add_source(struct writer *w, const struct event_desc *desc)
 			s->time_field = f;
 		if (s->roles[f] == ROLE_CPU)
 			s->cpu_field = f;
+		if (s->roles[f] == ROLE_COUNT)
+			s->count_field = f;
 		s->has_texts |= s->types[f] == FIELD_BYTES;
 		s->has_numbered |= s->types[f] == FIELD_STACK || s->types[f] == FIELD_FRAME;
 	}

@@ -33,8 +33,8 @@
  * Takes one whole block (or the file header, or the trailer).  `droppable`
  * says that the bytes are records only: an output that cannot keep up may
  * refuse them with -ENOBUFS, and the writer counts them in
- * writer_stats.refused_records and tells of them as losses.  Any other error is
- * final.
+ * writer_stats.refused_records and tells of them as losses: of records with a field
+ * of ROLE_COUNT, all that they count.  Any other error is final.
  */
 struct writer_output {
 	int (*put)(void *ctx, const void *bytes, size_t size_bytes, bool droppable);

@@ -6,6 +6,7 @@
 
 #define CPU_BUCKETS 1024	/* the last one takes all CPUs from it on */
 #define MAX_RUNS 64		/* of records that were drained CPU by CPU */
+#define NO_CPU UINT32_MAX	/* what nobody knows the CPU of */
 
 struct writer_batch *writer_batch_new(struct writer_source *s, uint32_t cap)
 {
@@ -273,6 +274,20 @@ int writer_batch_order(struct writer_batch *b, struct writer_order *o)
 
 /* --- losses ---------------------------------------------------------------------------- */
 
+static uint64_t hits_of(const struct writer_source *s, const uint64_t *row)
+{
+	return s->count_field < s->nr_fields ? row[s->count_field] : 1;
+}
+
+uint64_t writer_batch_hits(const struct writer_batch *b)
+{
+	uint64_t hits = 0;
+
+	for (uint32_t i = 0; i < b->nr; i++)
+		hits += hits_of(b->source, writer_batch_row(b, i));
+	return hits;
+}
+
 int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r)
 {
 	const struct writer_source *s = b->source;
@@ -284,7 +299,7 @@ int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r)
 		for (past = first; past < b->nr; past++) {
 			const uint64_t *row = writer_batch_row(b, past);
 			uint64_t time = row[s->time_field];
-			uint64_t cpu = s->cpu_field < s->nr_fields ? row[s->cpu_field] : 0;
+			uint64_t cpu = s->cpu_field < s->nr_fields ? row[s->cpu_field] : NO_CPU;
 
 			if (past > first && cpu != cells[LOSS_CPU - 1])
 				break;
@@ -292,7 +307,7 @@ int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r)
 			if (time < cells[LOSS_FIRST - 1])
 				cells[LOSS_FIRST - 1] = time;
 			cells[LOSS_LAST - 1] = time;
-			cells[LOSS_COUNT - 1]++;
+			cells[LOSS_COUNT - 1] += hits_of(s, row);
 		}
 		err = writer_rows_add(r, ROWS_LOSS, cells);
 	}

@@ -115,7 +115,7 @@ void writer_pack_records(struct writer_pack *p, struct writer_batch *b)
 		p->stats.records += b->nr;
 	} else if (!p->err) {
 		/* The output had no room for it: what it held is told as lost. */
-		p->stats.refused_records += b->nr;
+		p->stats.refused_records += writer_batch_hits(b);
 		fail(p, writer_batch_losses(b, &p->losses));
 	}
 }

@@ -48,7 +48,8 @@ enum writer_rows_kind {
 /* An event.  All but `batch` and `spares` stays as writer_event() made it. */
 struct writer_source {
 	uint32_t event;			/* its id */
-	uint32_t nr_fields, time_field, cpu_field;	/* cpu_field may be nr_fields: none */
+	uint32_t nr_fields, time_field;
+	uint32_t cpu_field, count_field;	/* may be nr_fields: none */
 	uint32_t cap;			/* rows of a block */
 	bool has_numbered;		/* a stack or frame among its fields */
 	bool has_texts;			/* a FIELD_BYTES */
@@ -203,6 +204,8 @@ int writer_batch_order(struct writer_batch *b, struct writer_order *o);
 void writer_order_release(struct writer_order *o);
 /* Its records as rows of a block of losses, by CPU, added to r.  It is in order. */
 int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r);
+/* What its records stand for: of a tally, all that they count. */
+uint64_t writer_batch_hits(const struct writer_batch *b);
 
 /* --- writer_records.c -------------------------------------------------------- */
 

@@ -42,7 +42,7 @@ static void refuse(struct writer *w, struct writer_batch *b)
 {
 	int err = writer_batch_order(b, &w->order);
 
-	w->refused_records += b->nr;
+	w->refused_records += writer_batch_hits(b);
 	writer_block_fail(w, err ? err : writer_batch_losses(b, &w->rows[ROWS_LOSS]));
 	writer_batch_clear(b);
 }

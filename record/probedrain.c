@@ -231,8 +231,11 @@ void probedrain_begin_tallies(struct probedrain *pd, uint64_t now_ns)
 			tallydrain_begin(pd->sources[i].tally, now_ns);
 }
 
+/* Where the output is slow they count on, which loses nothing. */
 void probedrain_run_tallies(struct probedrain *pd, uint64_t now_ns, bool last)
 {
+	if (pd->refuse && !last)
+		return;
 	for (size_t i = 0; i < pd->nr_sources; i++)
 		if (pd->sources[i].tally)
 			tallydrain_run(pd->sources[i].tally, now_ns, last);

@@ -467,6 +467,48 @@ static void test_output_refuses(void **state)
 	bytebuf_release(&o.b);
 }
 
+/* A row of a tally is all the hits that it counts. */
+static void test_output_refuses_hits(void **state)
+{
+	static const struct field_desc fields[] = {
+		{ .name = "time", .type = FIELD_UNSIGNED, .role = ROLE_TIME, .unit = "ns" },
+		{ .name = "hits", .type = FIELD_UNSIGNED, .role = ROLE_COUNT, .unit = "" },
+	};
+	const struct event_desc desc = { .name = "t", .nr_fields = 2, .fields = fields };
+	struct refusing_output o = { .left = 1, .err = -ENOBUFS };
+	const struct writer_output output = { refusing_put, &o };
+	const struct trace_loss *loss;
+	struct writer_stats stats;
+	size_t nr_losses;
+	struct memory m;
+	struct writer *w;
+	struct trace *t;
+	uint32_t event;
+
+	(void)state;
+	bytebuf_init(&o.b);
+	assert_int_equal(writer_open(&w, &output, 0, 3), 0);
+	event = writer_event(w, &desc);
+	for (uint64_t i = 0; i < 3; i++) {
+		writer_record(w, event, (const uint64_t[]){ i, 100 });
+		writer_record(w, event, (const uint64_t[]){ i, 7 + i });
+		assert_int_equal(writer_flush(w, i), 0);
+	}
+	writer_get_stats(w, &stats);
+	assert_int_equal(stats.records, 4);
+	assert_int_equal(stats.refused_records, 108);
+	assert_int_equal(writer_close(w), 0);
+	t = open_memory(&m, &o.b, false);
+	loss = trace_losses(t, &nr_losses);
+	assert_int_equal(nr_losses, 1);
+	assert_int_equal(loss->count, 108);
+	assert_int_equal(loss->event, event);
+	assert_int_equal(loss->cpu, UINT32_MAX);
+	check_healthy(t);
+	trace_close(t);
+	bytebuf_release(&o.b);
+}
+
 static void test_output_fails(void **state)
 {
 	struct refusing_output o = { .left = 0, .err = -ENOSPC };
@@ -576,6 +618,7 @@ int main(void)
 		cmocka_unit_test(test_later_entries_override),
 		cmocka_unit_test(test_order_and_splitting),
 		cmocka_unit_test(test_output_refuses),
+		cmocka_unit_test(test_output_refuses_hits),
 		cmocka_unit_test(test_output_fails),
 		cmocka_unit_test(test_bad_events_are_refused),
 		cmocka_unit_test(test_features_and_versions),
