@@ -198,6 +198,8 @@ enum loss_cause {
 	LOSS_NO_END = 8,	/* starts whose end never came, or not before the next start */
 };
 
+#define LOSS_CPU_UNKNOWN UINT32_MAX	/* in the place of the CPU */
+
 enum loss_column {
 	LOSS_FIRST = 1,		/* the interval, ns */
 	LOSS_LAST = 2,

@@ -18,8 +18,6 @@
 #define COMMON_BYTES 8
 #define MAX_PAD_BYTES 16
 #define NR_STARTS 4096		/* 1 << 12 */
-/* What nobody knows the CPU of. */
-#define NO_CPU UINT32_MAX
 
 enum { COLUMN_TIME, COLUMN_CPU, COLUMN_TASK, COLUMN_STACK, COLUMN_FUNCTION, COLUMN_DURATION,
        COLUMN_SELF, COLUMN_DEPTH, NR_COLUMNS };
@@ -353,10 +351,11 @@ void ftgraph_write_losses(struct ftgraph *g, uint64_t now_ns)
 		write_loss(g, now_ns, cpu, LOSS_RING, &g->written_cpus[i], lost);
 		g->nr_lost += lost;
 	}
-	write_loss(g, now_ns, NO_CPU, LOSS_OUTPUT, &g->written.refused, g->nr_refused);
-	write_loss(g, now_ns, NO_CPU, LOSS_NO_START, &g->written.no_start,
+	write_loss(g, now_ns, LOSS_CPU_UNKNOWN, LOSS_OUTPUT, &g->written.refused, g->nr_refused);
+	write_loss(g, now_ns, LOSS_CPU_UNKNOWN, LOSS_NO_START, &g->written.no_start,
 		   ftcalls_no_start(g->calls));
-	write_loss(g, now_ns, NO_CPU, LOSS_NO_END, &g->written.no_end, ftcalls_no_end(g->calls));
+	write_loss(g, now_ns, LOSS_CPU_UNKNOWN, LOSS_NO_END, &g->written.no_end,
+		   ftcalls_no_end(g->calls));
 	g->since_ns = now_ns;
 }
 

@@ -8,7 +8,6 @@
 #include "record/tally.h"
 
 /* What nobody knows the CPU of. */
-#define NO_CPU UINT32_MAX
 
 struct count {
 	uint64_t ring_total;		/* as its source counts, since the start */
@@ -172,10 +171,10 @@ static void write_tables(struct losses *l, struct writer *w, uint64_t now_ns, ui
 	uint32_t event = l->event_ids[l->nr_sampled + probe];
 	struct table_counts *was = &l->tables[probe], now = look(l, probe);
 
-	write_one(l, w, now_ns, NO_CPU, event, LOSS_RECURSION, now.missed - was->missed);
-	write_one(l, w, now_ns, NO_CPU, event, LOSS_ROOM, now.no_room - was->no_room);
-	write_one(l, w, now_ns, NO_CPU, event, LOSS_NO_START, now.no_start - was->no_start);
-	write_one(l, w, now_ns, NO_CPU, event, LOSS_NO_END, now.no_end - was->no_end);
+	write_one(l, w, now_ns, LOSS_CPU_UNKNOWN, event, LOSS_RECURSION, now.missed - was->missed);
+	write_one(l, w, now_ns, LOSS_CPU_UNKNOWN, event, LOSS_ROOM, now.no_room - was->no_room);
+	write_one(l, w, now_ns, LOSS_CPU_UNKNOWN, event, LOSS_NO_START, now.no_start - was->no_start);
+	write_one(l, w, now_ns, LOSS_CPU_UNKNOWN, event, LOSS_NO_END, now.no_end - was->no_end);
 	l->total += now.missed - was->missed + now.no_room - was->no_room;
 	l->no_start += now.no_start - was->no_start;
 	l->no_end += now.no_end - was->no_end;

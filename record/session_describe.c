@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "record/hostinfo.h"
 
@@ -17,6 +18,19 @@ static const char *transport_name(enum sampler_transport t)
 	}
 }
 
+/* Without the blanks that stand where a part of the condition was that the other side has. */
+static void add_filter(char *text, size_t size_bytes, const char *what, const struct expr *filter)
+{
+	const char *source = filter ? expr_source(filter) : "";
+	size_t len = strlen(text), n;
+
+	source += strspn(source, " ");
+	for (n = strlen(source); n && source[n - 1] == ' '; n--)
+		;
+	if (filter)
+		snprintf(text + len, size_bytes - len, ", %s %.*s", what, (int)n, source);
+}
+
 /* Which of the possible ways was taken. */
 static void describe_probes(struct writer *w, struct probing *probing)
 {
@@ -26,15 +40,14 @@ static void describe_probes(struct writer *w, struct probing *probing)
 	writer_host(w, "probe rings", CLASS_NONE,
 		    proberings_way_name(probing_rings(probing)));
 	for (size_t i = 0; i < probes->nr; i++) {
-		const struct probe *p = probes->list[i];
+		const struct probe *p = probes->list[i], *start = p->span ? p->span->start : NULL;
 
 		snprintf(key, sizeof(key), "probe %s", p->name);
-		snprintf(text, sizeof(text), "%s%s%s%s%s%s%s", p->span ? p->span->start->method : "",
-			 p->span ? " .. " : "", p->method,
-			 p->filter ? ", filter " : "", p->filter ? expr_source(p->filter) : "",
-			 p->span && p->span->start->filter ? ", start filter " : "",
-			 p->span && p->span->start->filter ?
-				 expr_source(p->span->start->filter) : "");
+		snprintf(text, sizeof(text), "%s%s%s", start ? start->method : "",
+			 start ? " .. " : "", p->method);
+		add_filter(text, sizeof(text), "filter", p->filter);
+		if (start)
+			add_filter(text, sizeof(text), "start filter", start->filter);
 		writer_host(w, key, CLASS_ARGUMENT, text);
 	}
 }

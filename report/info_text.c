@@ -126,8 +126,12 @@ static void put_losses(struct output *o, const struct info *info)
 		const struct info_loss *l = &info->losses[i];
 		const struct trace_event *e = trace_event_by_id(info->trace, l->event);
 
-		output_format(o, "  CPU %-10" PRIu32 " %12s  %s", l->cpu,
-			      number_grouped(number, l->count), info_cause_name(l->cause));
+		if (l->cpu == LOSS_CPU_UNKNOWN)
+			output_text(o, "  any CPU       ");
+		else
+			output_format(o, "  CPU %-10" PRIu32, l->cpu);
+		output_format(o, " %12s  %s", number_grouped(number, l->count),
+			      info_cause_name(l->cause));
 		if (e) {
 			output_text(o, ", ");
 			put_text(o, e->name);
