@@ -119,7 +119,8 @@ static int open_maps(struct tallymaps *m)
 	m->fresh = malloc(max_entries * sizeof(*m->fresh));
 	m->first = calloc(m->nr_owners + 1, sizeof(*m->first));
 	m->row_counts = malloc((2 * BUCKETS_LAST + 1) * sizeof(*m->row_counts));
-	if (!m->entries || !m->fresh || !m->first || !m->row_counts)
+	m->limits = calloc(m->keys.max, sizeof(*m->limits));
+	if (!m->entries || !m->fresh || !m->first || !m->row_counts || !m->limits)
 		return -ENOMEM;
 	err = open_numbers(m, &m->keys, "kymo_keys", m->key_bytes);
 	if (!err && m->histogram)
@@ -162,6 +163,7 @@ static void close_maps(struct tallymaps *m)
 	free(m->fresh);
 	free(m->first);
 	free(m->row_counts);
+	free(m->limits);
 	free(m);
 }
 

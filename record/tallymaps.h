@@ -46,6 +46,10 @@ struct tallymaps_entry {	/* a bucket of a key, or a key without a histogram */
 	uint32_t number;
 };
 
+struct tallymaps_limits {
+	uint64_t most, least;
+};
+
 #define TALLYMAPS_SECOND_STACK (1 << 30)	/* in the number of a stack of the second map */
 
 struct tallymaps {
@@ -74,6 +78,7 @@ struct tallymaps {
 	size_t nr_entries;
 	size_t *first;		/* by owner; one more ends the last */
 	uint64_t *row_counts;	/* of one key's buckets, while they are collected */
+	struct tallymaps_limits *limits;	/* by key: of its last row, as in its counters */
 };
 
 /* Tallies of one shape; each gets ->maps and ->owner. */

@@ -151,7 +151,8 @@ static uint64_t take_count(struct tallymaps *m, const struct tallymaps_entry *e)
 
 static void take_values(const struct tally *t, uint32_t key, struct tally_row *row)
 {
-	uint64_t most = 0, least = 0, flip = t->is_signed ? SIGN_BIT : 0;
+	uint64_t flip = t->is_signed ? SIGN_BIT : 0;
+	struct tallymaps_limits now = { 0, 0 };
 	struct tallymaps *m = t->maps;
 
 	row->sum = row->least = row->most = 0;
@@ -161,13 +162,17 @@ static void take_values(const struct tally *t, uint32_t key, struct tally_row *r
 		struct tally_counters *c = &m->counters[(size_t)part * m->keys.max + key];
 		uint64_t of_part = take(&c->most);
 
-		most = of_part > most ? of_part : most;
+		now.most = of_part > now.most ? of_part : now.most;
 		of_part = take(&c->least);
-		least = of_part > least ? of_part : least;
+		now.least = of_part > now.least ? of_part : now.least;
 		row->sum += take(&c->sum);
 	}
-	row->most = most ^ flip;
-	row->least = ~least ^ flip;
+	/* Hits that were under way then are in the sum and the limits of the row before. */
+	if (!now.most && !now.least)
+		now = m->limits[key];
+	m->limits[key] = now;
+	row->most = now.most ^ flip;
+	row->least = ~now.least ^ flip;
 }
 
 /* One key: counts first, since what they count is in the sums by then. */

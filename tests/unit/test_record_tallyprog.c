@@ -13,6 +13,7 @@
 
 #include "format/buckets.h"
 #include "live_tallies.h"
+#include "record/tallymaps.h"
 
 #define CTX(offset) { .op = FETCH_CTX, .size = 8, .value = offset }
 #ifdef __x86_64__
@@ -294,6 +295,30 @@ static void without_a_key(void **state)
 	r = (struct rows){ 0 };
 	run_child(&l, enter, make_calls, NULL, &r, false);
 	assert_int_equal(rows_hits(&r), NR_CALLS);
+	live_close_tally(&l);
+}
+
+/* Its value was in the row before, and so no limit of the next one is that of no value. */
+static void counted_after_its_value(void **state)
+{
+	static const char *const names[] = { "value" };
+	static struct rows before, after;
+	struct live_probe *enter;
+	struct live l;
+
+	(void)state;
+	open_enter(&l, &enter);
+	live_number(enter, 8, ARG(1));
+	live_name_fields(enter, names);
+	start_tally(&l, enter, "sum=value");
+	before = after = (struct rows){ 0 };
+	run_child(&l, enter, make_calls, NULL, &before, false);
+	enter->p.tally->maps->counters[0].count = 1;
+	rows_collect(&after, enter->p.tally);
+	assert_int_equal(after.nr, 1);
+	assert_int_equal(after.list[0].count, 1);
+	assert_int_equal(after.list[0].least, before.list[0].least);
+	assert_int_equal(after.list[0].most, before.list[0].most);
 	live_close_tally(&l);
 }
 
@@ -676,6 +701,7 @@ int main(void)
 		cmocka_unit_test(sums_are_exact),
 		cmocka_unit_test(narrow_fields_are_extended),
 		cmocka_unit_test(without_a_key),
+		cmocka_unit_test(counted_after_its_value),
 		cmocka_unit_test(threads_are_summed),
 		cmocka_unit_test(collected_while_running),
 		cmocka_unit_test(texts_are_keys),
