@@ -7,8 +7,6 @@
 #include "record/hostinfo.h"
 #include "record/tally.h"
 
-/* What nobody knows the CPU of. */
-
 struct count {
 	uint64_t ring_total;		/* as its source counts, since the start */
 	uint64_t output;		/* since the last write */

@@ -186,7 +186,7 @@ struct binding {
 /* A field that is recorded means in the filter what it will mean in the file. */
 static int find_variable(const struct binding *b, const char *name, struct probe_value *out)
 {
-	int err = b->p->span && !b->alone ? probe_span_variable(b->p, name, out, b->d) : -ENOENT;
+	int err = b->p->span && !b->alone ? probe_span_filter_variable(b->p, name, out, b->d) : -ENOENT;
 
 	if (err != -ENOENT)
 		return err;

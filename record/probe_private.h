@@ -99,18 +99,23 @@ int probe_span_pair(struct probes *set, const struct probe_spec *whole,
 		    const char *name, const char *keys, struct diag *d);
 /* Gives p, which has been added, a start; it is p's from then on, also after a failure. */
 int probe_span_join(struct probe *p, struct probe *start, const char *name, const char *keys);
-/* What a spec means that matches one event, in no list.  -errno with d set. */
-int probe_span_side(struct probes *set, const struct probe_spec *whole,
-		    const struct probe_spec *side, struct probe **out, struct diag *d);
-/* The keys, by the lists of both sides. */
-int probe_span_keys(struct probe *p, const struct probe_spec *spec, struct probe_lists *l,
-		    struct diag *d);
 /* Stacks, layout, filter: what is left when the fields are known. */
 int probe_span_finish(struct probe *p, const struct probe_spec *spec,
 		      const struct probe_lists *l, struct diag *d);
-/* A name in the filter of an end that is the start's, or `duration`.  -ENOENT: neither. */
-int probe_span_variable(const struct probe *p, const char *name, struct probe_value *out,
-			struct diag *d);
 void probe_span_free(struct probe_span *s);
+
+/* --- probe_span_keys.c ------------------------------------------------------------------ */
+
+/* The keys, by the lists of both sides. */
+int probe_span_keys(struct probe *p, const struct probe_spec *spec, struct probe_lists *l,
+		    struct diag *d);
+
+/* --- probe_span_filter.c ---------------------------------------------------------------- */
+
+/* What was said of the whole, taken apart, and of each side. */
+int probe_span_filter_set(struct probe *p, const struct probe_spec *spec, struct diag *d);
+/* A name in the filter of an end that is the start's, or `duration`.  -ENOENT: neither. */
+int probe_span_filter_variable(const struct probe *p, const char *name,
+			       struct probe_value *out, struct diag *d);
 
 #endif

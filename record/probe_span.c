@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_FRAME "frame"	/* what kind->frame() says */
-
 /* --- pairing -------------------------------------------------------------------------- */
 
 void probe_span_free(struct probe_span *s)
@@ -56,8 +54,9 @@ int probe_span_join(struct probe *p, struct probe *start, const char *name, cons
 	return s->name ? set_key_names(s, keys) : -ENOMEM;
 }
 
-int probe_span_side(struct probes *set, const struct probe_spec *whole,
-		    const struct probe_spec *side, struct probe **out, struct diag *d)
+/* What a spec means that matches one event, in no list. */
+static int make_side(struct probes *set, const struct probe_spec *whole,
+		     const struct probe_spec *side, struct probe **out, struct diag *d)
 {
 	const struct probe_kind *k = probe_find_kind(side->kind, strlen(side->kind));
 	struct probe_spec spec = *side;
@@ -99,21 +98,28 @@ static int add_pair(struct probes *set, struct probe *end, struct probe *start,
 	return err ? diag_set(d, err, "out of memory") : 0;
 }
 
+static int make_sides(struct probes *set, const struct probe_spec *whole,
+		      const struct probe_spec *start, const struct probe_spec *end,
+		      struct probe **from, struct probe **to, struct diag *d)
+{
+	int err = make_side(set, whole, start, from, d);
+
+	if (err)
+		return err;
+	err = make_side(set, whole, end, to, d);
+	if (err)
+		probe_free(*from);
+	return err;
+}
+
 int probe_span_pair(struct probes *set, const struct probe_spec *whole,
 		    const struct probe_spec *start, const struct probe_spec *end,
 		    const char *name, const char *keys, struct diag *d)
 {
 	struct probe *from, *to;
-	int err = probe_span_side(set, whole, start, &from, d);
+	int err = make_sides(set, whole, start, end, &from, &to, d);
 
-	if (err)
-		return err;
-	err = probe_span_side(set, whole, end, &to, d);
-	if (err) {
-		probe_free(from);
-		return err;
-	}
-	return add_pair(set, to, from, name, keys, d);
+	return err ? err : add_pair(set, to, from, name, keys, d);
 }
 
 /* The keys of one side, for those who look what it needs. */
@@ -137,15 +143,10 @@ static int expand_sides(struct probes *set, const struct probe_spec *spec, const
 {
 	struct probe *from, *to;
 	char name[4096];
-	int err = probe_span_side(set, spec, start, &from, d);
+	int err = make_sides(set, spec, start, end, &from, &to, d);
 
 	if (err)
 		return err;
-	err = probe_span_side(set, spec, end, &to, d);
-	if (err) {
-		probe_free(from);
-		return err;
-	}
 	snprintf(name, sizeof(name), "%s..%s%s%s", from->name, to->name, spec->keys ? "@" : "",
 		 spec->keys ? spec->keys : "");
 	return add_pair(set, to, from, name, keys, d);
@@ -171,170 +172,6 @@ int probe_span_expand(struct probes *set, const struct probe_spec *spec, struct 
 	free(start.keys);
 	free(end.keys);
 	probespec_free_keys(list, nr);
-	return err;
-}
-
-/* --- keys ------------------------------------------------------------------------------- */
-
-static int find_frame(const struct probe *p, const struct probe_variant *v,
-		      struct probe_value *out, struct diag *d)
-{
-	memset(out, 0, sizeof(*out));
-	if (p->kind->frame && !p->kind->frame(p, v, out))
-		return 0;
-	return diag_set(d, -EINVAL, "'%s' has no frame of a call that could be a key: only entry "
-			"and return of a function have", p->name);
-}
-
-static int find_key(const struct probe_list *l, const struct probe_variant *v, const char *name,
-		    struct probe_value *out, struct diag *d)
-{
-	const struct probespec_field *f = probe_lists_find(l, name);
-	struct diag why = { "" };
-	char known[320];
-	int err;
-
-	if (f && (f->hint || strcmp(f->source, f->name))) {
-		err = probe_fields_value(l->p, v, f, out, d);
-	} else {
-		err = probe_lookup(l->p, v, name, out, &why);
-		if (err && !strcmp(name, KEY_FRAME))
-			return find_frame(l->p, v, out, d);
-	}
-	if (err == -ENOENT) {
-		probe_join_names(l->p, known, sizeof(known));
-		return diag_set(d, -EINVAL, "'%s' has no '%s' that could be a key of the span (it "
-				"has: %s)", l->p->name, name, known);
-	}
-	if (err)
-		return diag_set(d, err, "key of a span: %.400s", why.text);
-	if (out->result != RESULT_NUMBER)
-		return diag_set(d, -EINVAL, "'%s' of '%s' cannot be a key of a span: it is %s, and "
-				"keys are numbers", name, l->p->name,
-				out->result == RESULT_BYTES ? "memory" : "text");
-	return 0;
-}
-
-static int find_keys(struct probe_list *l, const char *name, size_t key, size_t nr_keys,
-		     struct diag *d)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < l->p->nr_variants && !err; i++) {
-		struct probe_variant *v = &l->p->variants[i];
-
-		if (!v->keys)
-			v->keys = calloc(nr_keys, sizeof(*v->keys));
-		err = v->keys ? find_key(l, v, name, &v->keys[key], d) :
-				diag_set(d, -ENOMEM, "out of memory");
-	}
-	return err;
-}
-
-/* Smallest size of a key on a side, and whether all say the same of it. */
-static bool is_alike(const struct probe *p, const struct probe_value *as, size_t key,
-		     uint8_t *size)
-{
-	bool alike = true;
-
-	for (size_t i = 0; i < p->nr_variants; i++) {
-		const struct probe_value *v = &p->variants[i].keys[key];
-
-		alike &= v->size == as->size && v->is_signed == as->is_signed;
-		if (v->size < *size)
-			*size = v->size;
-	}
-	return alike;
-}
-
-static int cut_key(struct probe *p, size_t key, uint8_t size, struct diag *d)
-{
-	for (size_t i = 0; i < p->nr_variants; i++) {
-		struct probe_value *v = &p->variants[i].keys[key];
-
-		if (v->nr_steps == FETCH_MAX_STEPS)
-			return diag_set(d, -EINVAL, "a key of '%s' takes too many steps", p->name);
-		v->steps[v->nr_steps++] = (struct fetch_step){
-			.op = FETCH_BITS, .size = (uint8_t)(size * 8),
-		};
-	}
-	return 0;
-}
-
-/* -1 and 0xffffffff are the same number if only one side has a sign, or more bits. */
-static int match_sizes(struct probe *start, struct probe *end, size_t key, struct diag *d)
-{
-	const struct probe_value *as = &start->variants[0].keys[key];
-	uint8_t size = as->size;
-	bool alike = is_alike(start, as, key, &size);
-	int err;
-
-	alike &= is_alike(end, as, key, &size);
-	if (alike)
-		return 0;
-	err = cut_key(start, key, size, d);
-	return err ? err : cut_key(end, key, size, d);
-}
-
-static bool is_thread(const struct probe *p, size_t key)
-{
-	for (size_t i = 0; i < p->nr_variants; i++) {
-		const struct probe_value *v = &p->variants[i].keys[key];
-
-		if (v->nr_steps != 1 || v->steps[0].op != FETCH_TID)
-			return false;
-	}
-	return true;
-}
-
-/* What the trampoline calls a frame is not what registers do. */
-static int check_frame(const struct probe *start, const struct probe *end, size_t key,
-		       struct diag *d)
-{
-	if (start->variants[0].keys[key].steps[0].op == end->variants[0].keys[key].steps[0].op)
-		return 0;
-	return diag_set(d, -EINVAL, "'%s' and '%s' are attached in different ways, so that a frame "
-			"is no key of both", start->name, end->name);
-}
-
-static int set_key(struct probe *p, struct probe_lists *l, const struct probespec_key *k,
-		   size_t key, struct diag *d)
-{
-	struct probe_span *s = p->span;
-	int err = find_keys(&l->start, k->start, key, s->nr_keys, d);
-
-	if (!err)
-		err = find_keys(&l->end, k->end, key, s->nr_keys, d);
-	if (!err && !strcmp(k->start, KEY_FRAME) && !strcmp(k->end, KEY_FRAME)) {
-		s->by_frame = true;
-		err = check_frame(s->start, p, key, d);
-	}
-	if (!err)
-		err = match_sizes(s->start, p, key, d);
-	if (!err)
-		s->by_thread |= is_thread(s->start, key) && is_thread(p, key);
-	return err;
-}
-
-int probe_span_keys(struct probe *p, const struct probe_spec *spec, struct probe_lists *l,
-		    struct diag *d)
-{
-	struct probe_span *s = p->span;
-	struct probespec_key *keys = NULL;
-	size_t nr = s->nr_keys;
-	int err = 0;
-
-	if (spec->start && spec->keys)
-		err = probespec_keys(&keys, &nr, spec->keys, d);
-	for (size_t i = 0; i < s->nr_keys && !err; i++) {
-		struct probespec_key same = { s->key_names[i], s->key_names[i] };
-
-		err = set_key(p, l, keys ? &keys[i] : &same, i, d);
-	}
-	probespec_free_keys(keys, nr);
-	if (!err && s->by_frame && !s->by_thread)
-		err = diag_set(d, -EINVAL, "'%s': a frame is one thread's: write @tid,frame",
-			       spec->text);
 	return err;
 }
 
@@ -371,126 +208,6 @@ static int check_words(const struct probe *p, const struct probe_lists *l, struc
 		return diag_set(d, -EINVAL, "'%s': a record is about one task: that of the start "
 				"or that of the end", p->span->name);
 	return 0;
-}
-
-/* --- filter ----------------------------------------------------------------------------- */
-
-static const struct probe_field *find_field(const struct probe *p, const char *name)
-{
-	for (size_t i = 0; i < p->nr_fields; i++)
-		if (!strcmp(p->fields[i].name, name))
-			return &p->fields[i];
-	return NULL;
-}
-
-int probe_span_variable(const struct probe *p, const char *name, struct probe_value *out,
-			struct diag *d)
-{
-	const struct probe_field *f = find_field(p->span->start, name);
-
-	memset(out, 0, sizeof(*out));
-	out->result = RESULT_NUMBER;
-	out->nr_steps = 1;
-	if (!strcmp(name, "duration")) {
-		out->size = sizeof(uint64_t);
-		out->steps[0] = (struct fetch_step){ .op = FETCH_DURATION };
-		return 0;
-	}
-	if (!f)
-		return -ENOENT;
-	if (f->result != RESULT_NUMBER)
-		return diag_set(d, -EINVAL, "filter: '%s' is text of the start of '%s', which can "
-				"only be asked for at the start: in a condition of its own, joined "
-				"by &&", name, p->span->name);
-	out->size = f->size;
-	out->is_signed = f->is_signed;
-	out->steps[0] = (struct fetch_step){
-		.op = FETCH_START, .size = f->size, .is_signed = f->is_signed,
-		.value = f->offset,
-	};
-	return 0;
-}
-
-/* Whether the start can answer for a name, and nobody means the end's. */
-static bool start_has(const struct probe *p, const char *name)
-{
-	const struct probe *start = p->span->start;
-	struct diag ignored = { "" };
-	struct probe_value value;
-
-	if (!strcmp(name, "duration"))
-		return false;
-	if (find_field(start, name))
-		return true;
-	if (find_field(p, name))
-		return false;
-	return !probe_lookup(start, &start->variants[0], name, &value, &ignored);
-}
-
-static bool wants_start(void *ctx, const struct expr *condition)
-{
-	for (uint32_t i = 0; i < expr_nr_vars(condition); i++)
-		if (!start_has(ctx, expr_var_name(condition, i)))
-			return false;
-	return expr_nr_vars(condition) > 0;
-}
-
-/* Conditions of both sides, while they are collected; freed by whoever has the struct. */
-struct conditions {
-	char *start, *end;
-};
-
-/* Takes over `more`, or is NULL. */
-static int join_condition(char **to, char *more)
-{
-	char *text;
-
-	if (!*to || !more) {
-		*to = more ? more : *to;
-		return 0;
-	}
-	if (asprintf(&text, "%s && (%s)", *to, more) < 0)
-		text = NULL;
-	free(*to);
-	free(more);
-	*to = text;
-	return text ? 0 : -ENOMEM;
-}
-
-static int split_condition(struct probe *p, struct conditions *c, const char *text,
-			   struct diag *d)
-{
-	char *start, *end;
-	int err = expr_split(text, wants_start, p, &start, &end, d);
-
-	if (err)
-		return err;
-	err = join_condition(&c->start, start);
-	return join_condition(&c->end, end) ? -ENOMEM : err;
-}
-
-static int set_filters(struct probe *p, const struct probe_spec *spec, struct diag *d)
-{
-	struct conditions c = { NULL, NULL };
-	int err = 0;
-
-	if (spec->filter)
-		err = split_condition(p, &c, spec->filter, d);
-	if (!err && !spec->start && spec->condition)
-		err = split_condition(p, &c, spec->condition, d);
-	p->span->starts_are_chosen = c.start != NULL;
-	/* In braces stands what a start or an end is, not which of them are wanted. */
-	if (!err && spec->start && spec->start->condition)
-		err = probe_fields_condition(p->span->start, spec->start->condition, d);
-	if (!err && spec->start && spec->condition)
-		err = probe_fields_condition(p, spec->condition, d);
-	if (!err && c.start)
-		err = probe_fields_filter(p->span->start, c.start, d);
-	if (!err && c.end)
-		err = probe_fields_filter(p, c.end, d);
-	free(c.start);
-	free(c.end);
-	return err;
 }
 
 /* --- all of it -------------------------------------------------------------------------- */
@@ -540,5 +257,5 @@ int probe_span_finish(struct probe *p, const struct probe_spec *spec,
 		set_stacks(p, spec, l);
 	mark_result(p);
 	set_layout(p);
-	return set_filters(p, spec, d);
+	return probe_span_filter_set(p, spec, d);
 }
