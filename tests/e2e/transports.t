@@ -30,7 +30,8 @@ def every_transport(folder):
               option + ": kernel stacks")
         check({"shares", "md5sum"} <= {r["comm"] for r in recs}, option + ": children")
         equal(recs, sorted(recs, key=lambda r: float(r["time"])), option + ": order")
-    check(min(counts.values()) > 0.7 * max(counts.values()), "counts %s" % counts)
+    # How fast emulation is depends on who else wants the host's CPUs.
+    check(EMULATED or min(counts.values()) > 0.7 * max(counts.values()), "counts %s" % counts)
 
 
 def ordinary_user(folder):
@@ -73,8 +74,8 @@ def attach(folder):
             "def spin(s):\n    e = time.monotonic() + s\n    while time.monotonic() < e: pass\n"
             "sys.stdin.readline()\n"
             "x = threading.Thread(target=spin, args=(0.4,)); x.start(); x.join()\n"
-            "subprocess.run(['sh', '-c', 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done'])\n"
-            "spin(0.4)\n")
+            "subprocess.run(['sh', '-c', 'i=0; while [ $i -lt %s ]; do i=$((i+1)); done'])\n"
+            "spin(0.4)\n" % (5000 if EMULATED else 100000))
     for option in ("-p", "-t"):
         p = subprocess.Popen(["python3", "-c", code], stdin=subprocess.PIPE)
         r = subprocess.Popen([KYMO, "record", "-q", "-F", "999", option, str(p.pid), "-o", t])
