@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "record/hostinfo.h"
 #include "record/probeprog.h"
 
 #define ALL_TABLES_BYTES (UINT64_C(64) << 20)	/* if there are no very many */
@@ -18,6 +19,8 @@
 #define CPU_ENTRIES 16
 #define ENTRY_BYTES 64		/* what the kernel needs for each, about */
 #define MAX_LEFT_OUT 60
+/* Starts that are older make room when there is none: most of them get no end any more. */
+#define OLD_NS UINT64_C(10000000000)
 #define INITIAL_PID_NAMESPACE 0xeffffffcu
 
 struct table {
@@ -43,7 +46,7 @@ struct spanmaps {
 	uint32_t least_entries;
 	int counts_fd;
 	uint64_t *counts;		/* memory of the map */
-	uint64_t *ended;		/* by probe: starts of threads that ended */
+	uint64_t *ended;		/* by probe: starts that were swept away */
 	struct waiting *waiting;	/* by probe */
 };
 
@@ -319,21 +322,37 @@ static bool sees_all_threads(void)
 
 struct sweep {
 	uint32_t nr, nr_removed;
+	uint64_t now_ns;
 };
 
-static void remove_ended(struct spanmaps *m, struct table *t, const struct entry *e, void *ctx)
+static void remove_entry(struct spanmaps *m, struct table *t, const struct entry *e,
+			 struct sweep *sweep)
 {
-	struct sweep *sweep = ctx;
-
-	sweep->nr++;
-	if (kill((pid_t)(uint32_t)e->start.task, 0) == 0 || errno != ESRCH ||
-	    bpf_map_delete_elem(t->fd, e->key) < 0)
+	if (bpf_map_delete_elem(t->fd, e->key) < 0)
 		return;
 	sweep->nr_removed++;
 	if (e->stays)
 		__atomic_fetch_sub(staying(m, t), 1, __ATOMIC_RELAXED);
 	if (e->start.time_ns)
 		m->ended[probe_of(m, t, e)]++;
+}
+
+static void remove_ended(struct spanmaps *m, struct table *t, const struct entry *e, void *ctx)
+{
+	struct sweep *sweep = ctx;
+
+	sweep->nr++;
+	if (kill((pid_t)(uint32_t)e->start.task, 0) < 0 && errno == ESRCH)
+		remove_entry(m, t, e, sweep);
+}
+
+static void remove_old(struct spanmaps *m, struct table *t, const struct entry *e, void *ctx)
+{
+	struct sweep *sweep = ctx;
+
+	sweep->nr++;
+	if (!e->stays && e->start.time_ns && e->start.time_ns + OLD_NS < sweep->now_ns)
+		remove_entry(m, t, e, sweep);
 }
 
 /* Whether there may be something to win; asked once for each call. */
@@ -353,12 +372,12 @@ void spanmaps_sweep(struct spanmaps *m)
 {
 	for (size_t i = 0; i < m->nr_tables; i++) {
 		struct table *t = &m->tables[i];
-		struct sweep sweep = { 0 };
+		struct sweep sweep = { .now_ns = hostinfo_now_ns() };
 
-		if (!t->by_thread || !is_crowded(m, t) ||
-		    t->sweeps_left_out++ < t->sweeps_to_leave_out || !sees_all_threads())
+		if (!is_crowded(m, t) || t->sweeps_left_out++ < t->sweeps_to_leave_out ||
+		    (t->by_thread && !sees_all_threads()))
 			continue;
-		walk(m, t, remove_ended, &sweep);
+		walk(m, t, t->by_thread ? remove_ended : remove_old, &sweep);
 		t->sweeps_left_out = 0;
 		if (sweep.nr_removed > sweep.nr / 8)
 			t->sweeps_to_leave_out = 0;

@@ -7,7 +7,8 @@
  * entries stay and are used again and again, with the time 0 between two spans: that is three
  * times cheaper than to insert and delete.  No more than half of a table stays, so that
  * whatever comes after that finds room as it would without it.  Threads end, so tables
- * with a thread in the key are swept when they are full.
+ * with a thread in the key are swept when they are full; others of what has waited for
+ * more than ten seconds.
  *
  * One thread at a time.
  */
@@ -31,7 +32,7 @@ void spanmaps_close(struct spanmaps *m);
 /* Of one span, since the start. */
 struct spanmaps_counts {
 	uint64_t no_start;	/* ends without a start */
-	/* Starts that another start of the same key came after, or whose thread ended. */
+	/* Starts that another start of the same key came after, or that were swept away. */
 	uint64_t replaced;
 	uint64_t no_room;	/* starts for which the table had no room: lost */
 	uint64_t backwards;	/* ends before their starts: the clock jumped; lost */
@@ -44,8 +45,9 @@ void spanmaps_counts(const struct spanmaps *m, uint32_t probe, struct spanmaps_c
  */
 uint64_t spanmaps_open_starts(struct spanmaps *m, uint32_t probe);
 /*
- * Removes what ended threads left behind, from tables of which half stays or in which a
- * start found no room; the less that helps, the less often.  Now and then.
+ * Removes what ended threads left behind, or starts that are old, from tables of which
+ * half stays or in which a start found no room; the less that helps, the less often.
+ * Now and then.
  */
 void spanmaps_sweep(struct spanmaps *m);
 

@@ -457,6 +457,44 @@ static void full_tables_are_swept(void **state)
 	close_all(&l);
 }
 
+static void use_keys(void *ctx)
+{
+	(void)ctx;
+	for (long i = 0; i < 10; i++) {
+		start_key(i);
+		end_key(i);
+	}
+}
+
+/* Where keys are no threads, nobody knows which of them will never come again. */
+static void old_starts_make_room(void **state)
+{
+	struct live_probe *start = NULL, *end = NULL;
+	struct live l;
+	struct kept k;
+	size_t nr;
+
+	(void)state;
+	open_keyed(&l, &start, &end);
+	live_span_middle(end);
+	skip_if_impossible(&l, live_open(&l, RINGS_AUTO));
+	nr = fill_table(&l, SIZE_MAX);
+	spanmaps_sweep(l.spanmaps);
+	assert_int_equal(spanmaps_open_starts(l.spanmaps, 0), nr);
+	record_child(&l, use_keys, NULL, &k);
+	assert_int_equal(k.nr, 0);
+	assert_int_equal(counts_of(&l, 0).no_room, 10);
+	spanmaps_sweep(l.spanmaps);
+	assert_int_equal(counts_of(&l, 0).replaced, nr);
+	assert_int_equal(spanmaps_open_starts(l.spanmaps, 0), 0);
+	assert_int_equal(live_attach(start) | live_attach(end), 0);
+	record_child(&l, use_keys, NULL, &k);
+	assert_int_equal(k.nr, 10);
+	assert_int_equal(counts_of(&l, 0).no_room, 10);
+	forget_records(&k);
+	close_all(&l);
+}
+
 #define NR_FRAMES 40000
 
 static void use_many_frames(void *ctx)
@@ -538,6 +576,7 @@ int main(void)
 		cmocka_unit_test(idle_threads_do_not_mix),
 		cmocka_unit_test(family_shares_a_table),
 		cmocka_unit_test(full_tables_are_swept),
+		cmocka_unit_test(old_starts_make_room),
 		cmocka_unit_test(half_of_a_table_stays),
 	};
 
