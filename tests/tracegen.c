@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "format/writer.h"
+#include "tests/random64.h"
 
 #define PERIOD_NS 200040
 #define START_NS UINT64_C(5000000000000)
@@ -72,14 +73,9 @@ struct generator {
 	uint32_t task[MAX_CPUS], stay[MAX_CPUS];
 };
 
-/* splitmix64 */
 static uint64_t next_random(struct generator *g)
 {
-	uint64_t z = g->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
+	return random64_next(&g->random);
 }
 
 static uint32_t below(struct generator *g, uint32_t n)
