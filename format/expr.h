@@ -101,6 +101,12 @@ typedef bool (*expr_wants_fn)(void *ctx, const struct expr *condition);
 int expr_split(const char *text, expr_wants_fn wants, void *ctx, char **yes, char **no,
 	       struct diag *d);
 
+/*
+ * Of a condition in braces: at is its '{', the result its '}', before `end`, or NULL.
+ * Text in quotes may hold braces.
+ */
+const char *expr_braces_end(const char *at, const char *end);
+
 /* Whether text matches a pattern of * and ?; the matcher of ~, for others too. */
 bool expr_glob(const char *pattern, size_t pattern_bytes, const char *text, size_t text_bytes);
 

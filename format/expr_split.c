@@ -145,3 +145,20 @@ int expr_split(const char *text, expr_wants_fn wants, void *ctx, char **yes, cha
 	*no = s.texts[0];
 	return err ? diag_set(d, err, "out of memory") : 0;
 }
+
+const char *expr_braces_end(const char *at, const char *end)
+{
+	char quote = '\0';
+
+	for (at++; at < end; at++) {
+		if (quote && *at == '\\' && at + 1 < end)
+			at++;
+		else if (quote)
+			quote = *at == quote ? '\0' : quote;
+		else if (*at == '"' || *at == '\'')
+			quote = *at;
+		else if (*at == '}')
+			return at;
+	}
+	return NULL;
+}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/expr.h"
 #include "record/probespec_private.h"
 #include "record/sampled.h"
 #include "record/spans.h"
@@ -23,30 +24,12 @@ bool probespec_is_close(char c)
 	return c == ')' || c == ']';
 }
 
-/* The end of "{CONDITION}", where text in quotes may hold anything; NULL: it has none. */
-static const char *condition_end(const char *at)
-{
-	char quote = '\0';
-
-	for (at++; *at; at++) {
-		if (quote && *at == '\\' && at[1])
-			at++;
-		else if (quote)
-			quote = *at == quote ? '\0' : quote;
-		else if (*at == '"' || *at == '\'')
-			quote = *at;
-		else if (*at == '}')
-			return at;
-	}
-	return NULL;
-}
-
 /* The last character of a condition that begins here. */
 static const char *skip_condition(const char *at)
 {
-	const char *end = condition_end(at);
+	const char *last = at + strlen(at) - 1, *end = expr_braces_end(at, last + 1);
 
-	return end ? end : at + strlen(at) - 1;
+	return end ? end : last;
 }
 
 const char *probespec_part_end(const char *at)
@@ -269,7 +252,7 @@ static int parse_condition(struct probe_spec *s, char *event, struct diag *d)
 		depth += probespec_is_open(*open) ? 1 : probespec_is_close(*open) ? -1 : 0;
 	if (!*open)
 		return 0;
-	if (last[-1] != '}' || condition_end(open) != last - 1)
+	if (last[-1] != '}' || expr_braces_end(open, last) != last - 1)
 		return diag_set(d, -EINVAL, "event '%s': a condition ends in '}', and nothing "
 				"follows it", s->text);
 	s->condition = probespec_copy(open + 1, last - 1);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "format/bytebuf.h"
+#include "format/expr.h"
 
 #define MAX_TEXT_BYTES (64u << 10)
 #define MAX_SPANS 64
@@ -31,22 +32,12 @@ static char *copy(const char *from, const char *end)
 	return strndup(from, (size_t)(end - from));
 }
 
-/* Of a condition that begins here, its '}', or the end; text in quotes may hold anything. */
+/* Of a condition that begins here, its '}', or the end. */
 static const char *condition_end(const char *at, const char *end)
 {
-	char quote = '\0';
+	const char *close = expr_braces_end(at, end);
 
-	for (at++; at < end; at++) {
-		if (quote && *at == '\\' && at + 1 < end)
-			at++;
-		else if (quote)
-			quote = *at == quote ? '\0' : quote;
-		else if (*at == '"' || *at == '\'')
-			quote = *at;
-		else if (*at == '}')
-			break;
-	}
-	return at;
+	return close ? close : end;
 }
 
 /* The comma outside of brackets, or the end. */

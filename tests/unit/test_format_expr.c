@@ -1,5 +1,6 @@
 #include "format/expr.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -346,6 +347,79 @@ static void agrees_with_another(void **state)
 	free(x);
 }
 
+/* --- two sides ------------------------------------------------------------------------- */
+
+/* Conditions that name nothing but what begins with an s. */
+static bool wants_s(void *ctx, const struct expr *condition)
+{
+	(void)ctx;
+	for (uint32_t i = 0; i < expr_nr_vars(condition); i++)
+		if (*expr_var_name(condition, i) != 's')
+			return false;
+	return expr_nr_vars(condition) > 0;
+}
+
+/* The text is what was expected, and each character of it stands where it stood. */
+static void assert_part(const char *source, const char *got, const char *expected)
+{
+	size_t n = 0;
+
+	assert_int_equal(got != NULL, expected != NULL);
+	for (size_t i = 0; got && got[i]; i++) {
+		if (got[i] == ' ')
+			continue;
+		assert_int_equal(got[i], source[i]);
+		n += expected[n] == ' ';
+		assert_int_equal(got[i], expected[n++]);
+	}
+	assert_true(!got || !expected[n]);
+}
+
+static void splits(void **state)
+{
+	static const struct {
+		const char *source, *s, *others;
+	} texts[] = {
+		{ "s > 1", "s > 1", NULL }, { "e", NULL, "e" }, { "1", NULL, "1" },
+		{ "s == 1 && e == 2", "s == 1", "e == 2" },
+		{ "e == 2 && (s1 || s2) && f", "(s1 || s2)", "e == 2 && f" },
+		{ "s1 && e && s2", "s1 && s2", "e" },
+		{ "s || e", NULL, "s || e" }, { "s && e || f", NULL, "s && e || f" },
+		{ "s + e > 1 && s", "s", "s + e > 1" },
+		{ "s == \"x && e\" && e", "s == \"x && e\"", "e" },
+	};
+	char *s, *others;
+	struct diag d;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_int_equal(expr_split(texts[i].source, wants_s, NULL, &s, &others, &d), 0);
+		assert_part(texts[i].source, s, texts[i].s);
+		assert_part(texts[i].source, others, texts[i].others);
+		free(s);
+		free(others);
+	}
+	assert_int_equal(expr_split("s && ", wants_s, NULL, &s, &others, &d), -EINVAL);
+}
+
+static void finds_braces(void **state)
+{
+	static const struct {
+		const char *text;
+		int end;		/* -1: there is none */
+	} texts[] = {
+		{ "{}", 1 }, { "{a > 1}b}", 6 }, { "{a", -1 }, { "{a == \"}\"}", 9 },
+		{ "{a == '\\'}'}", 11 }, { "{a == \"'}\"} '", 10 }, { "{\"}", -1 }, { "{'\\", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const char *text = texts[i].text, *end = expr_braces_end(text, text + strlen(text));
+
+		assert_int_equal(end ? end - text : -1, texts[i].end);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +428,8 @@ int main(void)
 		cmocka_unit_test(complains),
 		cmocka_unit_test(has_limits),
 		cmocka_unit_test(binds_again),
+		cmocka_unit_test(splits),
+		cmocka_unit_test(finds_braces),
 		cmocka_unit_test(agrees_with_another),
 	};
 
