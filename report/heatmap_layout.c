@@ -247,8 +247,9 @@ int heatmap_layout(struct heatmap *h, struct heatmap_layout *l)
 
 /* --- what cells show ---------------------------------------------------------------- */
 
-uint64_t heatmap_layout_time(const struct heatmap *h, const struct heatmap_layout *l,
-			     uint32_t column)
+/* How long a column was recorded, ns. */
+static uint64_t time_of(const struct heatmap *h, const struct heatmap_layout *l,
+			uint32_t column)
 {
 	int64_t low = heataxis_low(&h->grid.x, l->first_x + column);
 	int64_t last = heataxis_high(&h->grid.x, l->first_x + column);
@@ -274,7 +275,7 @@ uint64_t heatmap_layout_amount(const struct heatmap *h, const struct heatmap_lay
 
 	if (h->opts->kind != HEATMAP_UTILIZATION || !v)
 		return v;
-	share = fmin(1000 * (double)v / (double)heatmap_layout_time(h, l, column), 1e15);
+	share = fmin(1000 * (double)v / (double)time_of(h, l, column), 1e15);
 	return share < 1 ? 1 : (uint64_t)(share + 0.5);
 }
 

@@ -91,9 +91,6 @@ size_t heatmap_layout_level(const struct heatmap_layout *l, uint64_t amount);
 /* How many columns a cell takes to the left: what a tally's interval covers, else 1. */
 uint32_t heatmap_layout_wide(const struct heatmap *h, const struct heatmap_layout *l,
 			     size_t map, uint32_t column);
-/* How long a column was recorded, ns. */
-uint64_t heatmap_layout_time(const struct heatmap *h, const struct heatmap_layout *l,
-			     uint32_t column);
 
 /* --- heatmap_choice.c ----------------------------------------------------------- */
 
