@@ -125,6 +125,11 @@ static void find_start(struct probeprog_builder *b, const struct span_side *side
 		bpfcode_load(c, 4, BPF_REG_1, BPF_REG_0, AT(probe));
 		bpfcode_jump_imm(c, BPF_JNE, BPF_REG_1, (int32_t)b->index, none);
 	}
+	/* One that ended may have had the number that another process's thread has now. */
+	if (side->span->by_thread) {
+		bpfcode_load(c, 8, BPF_REG_1, BPF_REG_0, AT(task));
+		bpfcode_jump_if(c, BPF_JNE, BPF_REG_1, BPF_REG_7, none);
+	}
 }
 
 static void free_start(struct probeprog_builder *b, const struct span_side *side, int next)
@@ -262,8 +267,7 @@ static void write_start(struct probeprog_builder *b, const struct span_side *sid
 	}
 	if (t->is_shared)
 		bpfcode_store_imm(c, 4, BPF_REG_9, AT(probe), (int32_t)b->index);
-	if (!t->stays || !side->span->by_thread)
-		bpfcode_store(c, 8, BPF_REG_9, AT(task), BPF_REG_7);
+	bpfcode_store(c, 8, BPF_REG_9, AT(task), BPF_REG_7);
 	bpfcode_call(c, BPF_FUNC_ktime_get_ns);
 	bpfcode_store(c, 8, BPF_REG_9, AT(time_ns), BPF_REG_0);
 }

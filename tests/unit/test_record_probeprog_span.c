@@ -342,6 +342,7 @@ static void backwards_is_no_duration(void **state)
 	assert_non_null(future);
 	child = live_fork(call_few, NULL);
 	key = (uint64_t)child.pid;
+	future->task = key << 32 | key;
 	future->time_ns = INT64_MAX;
 	assert_int_equal(bpf_map_update_elem(table.fd, &key, future, BPF_ANY), 0);
 	free(future);

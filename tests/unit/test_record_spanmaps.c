@@ -132,6 +132,49 @@ static void ends_without_start(void **state)
 
 /* --- threads -------------------------------------------------------------------------------- */
 
+/* What a thread of another process left, which had the same number. */
+static void leave_start(const struct live *l, pid_t tid)
+{
+	struct spanmaps_table table;
+	struct spanmaps_start *start;
+	uint64_t key = (uint64_t)tid;
+
+	spanmaps_table(l->spanmaps, 0, &table);
+	start = calloc(1, table.value_bytes);
+	assert_non_null(start);
+	start->task = key | (key + 1) << 32;
+	start->time_ns = 1;
+	assert_int_equal(bpf_map_update_elem(table.fd, &key, start, BPF_NOEXIST), 0);
+	free(start);
+}
+
+static void numbers_of_threads_come_again(void **state)
+{
+	struct live_probe *start = NULL, *end = NULL;
+	struct kept k = { .nr = 0 };
+	struct live_child child;
+	struct live l;
+
+	(void)state;
+	open_getppid(&l, &start, &end);
+	live_span_middle(end);
+	end->p.span->starts_are_chosen = false;
+	skip_if_impossible(&l, live_open(&l, RINGS_AUTO));
+	child = live_fork(call_others, NULL);
+	assert_int_equal(live_follow(&l, child.pid), 0);
+	leave_start(&l, child.pid);
+	proberings_enable(l.rings, true);
+	assert_int_equal(live_join(&child), 0);
+	live_detach(&l);
+	live_take(&l, keep_record, &k);
+	assert_int_equal(k.nr, 1);
+	assert_true(duration_of(k.list[0]) < k.list[0]->time_ns - 1);
+	assert_int_equal(counts_of(&l, 0).no_start, 6);
+	assert_int_equal(counts_of(&l, 0).replaced, 1);
+	forget_records(&k);
+	close_all(&l);
+}
+
 static void *end_elsewhere(void *arg)
 {
 	*(long *)arg = syscall(SYS_gettid);
@@ -572,6 +615,7 @@ int main(void)
 		cmocka_unit_test(last_start_counts),
 		cmocka_unit_test(ends_without_start),
 		cmocka_unit_test(task_of_either_side),
+		cmocka_unit_test(numbers_of_threads_come_again),
 		cmocka_unit_test(threads_do_not_mix),
 		cmocka_unit_test(idle_threads_do_not_mix),
 		cmocka_unit_test(family_shares_a_table),
