@@ -1,15 +1,9 @@
 #!/usr/bin/env python3
-"""Named spans and functions of the kernel: known durations, and what other tools say."""
-import re
-import signal
-import shutil
-import subprocess
+"""Named spans and functions of the kernel: known durations, files, peers."""
 from vm import *
 
 NR = 500
 SCRATCH = "/vm/scratch"
-# The tools of bcc compile what they load.
-COMPARED = THOROUGH and KERNEL == "6.1"
 
 
 def spans(trace, event):
@@ -27,41 +21,16 @@ def needs(event, way):
         skip("another way here: %s" % line.strip()[:200])
 
 
-class Other:
-    """Another tool that watches until it is told to end."""
-
-    def __init__(self, *command):
-        if not shutil.which(command[0]):
-            skip("no %s" % command[0])
-        self.p = subprocess.Popen(("stdbuf", "-oL") + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        first = self.p.stdout.readline().decode()
-        if "Tracing" not in first and "TIME" not in first:
-            self.p.kill()
-            skip("%s: %s" % (command[0], first.strip()))
-
-    def end(self):
-        self.p.send_signal(signal.SIGINT)
-        return self.p.communicate(timeout=60)[0].decode()
-
-
-def buckets(text):
-    """"16384 -> 32767 : 10 |***|" of bcc: (least, most) -> count"""
-    return {(int(a), int(b)): int(n) for a, b, n in
-            re.findall(r"^\s*(\d+) -> (\d+)\s*: (\d+)", text, re.M) if int(n)}
-
-
 def disk_requests(folder):
-    """blockio: a disk that answers after 20 ms, beside biolatency"""
+    """blockio: a disk that answers after 20 ms"""
     if run_command(["modprobe", "null_blk", "nr_devices=1", "irqmode=2", "queue_mode=2",
                     "completion_nsec=20000000", "gb=1"]).returncode:
         skip("no null_blk module")
     t = folder + "/t.kymo"
     try:
-        other = Other("biolatency", "-d", "nullb0") if COMPARED else None
         record(t, [("blockio", "--filter", 'disk == "nullb0"')],
                "dd", "if=/dev/nullb0", "of=/dev/null", "bs=4096", "count=10", "iflag=direct",
                options=["-a"])
-        text = other.end() if other else None
     finally:
         run_command(["rmmod", "null_blk"])
     got = spans(t, "blockio")
@@ -71,23 +40,12 @@ def disk_requests(folder):
     for r in got:
         check(20000000 <= r["fields"]["duration"], "duration: %r" % r)
         check(r["fields"]["queued"] < r["fields"]["duration"], "queued: %r" % r)
-    if text:
-        # Of ten requests of 20 ms each: one bucket, or two if the machine was slow.
-        theirs, ours = buckets(text), {}
-        for r in got:
-            us = r["fields"]["duration"] // 1000
-            low = 1 << us.bit_length() - 1
-            ours[low, 2 * low - 1] = ours.get((low, 2 * low - 1), 0) + 1
-        equal(sum(theirs.values()), 10, "biolatency's requests: %s" % text)
-        if len(ours) == 1 and len(theirs) == 1:
-            equal(ours, theirs, "buckets")
 
 
 def functions(folder):
-    """func: as many calls as were made, by every way, beside funclatency"""
+    """func: as many calls as were made, by every way"""
     name = SYSCALL + "getppid"
     t = folder + "/t.kymo"
-    other = Other("funclatency", name) if COMPARED else None
     for way in ("fentry,kprobe", "kprobe"):
         record(t, ["func:" + name], *program("calls", "getppid", NR),
                options=["--use", way + ",mapped,ringbuf"])
@@ -95,9 +53,6 @@ def functions(folder):
         equal(len(got), NR, "calls by %s" % way)
         for r in got:
             check(0 < r["fields"]["duration"], "duration: %r" % r)
-    if other:
-        text = other.end()
-        check(2 * NR <= sum(buckets(text).values()), "funclatency: %s" % text)
 
 
 def functions_within_calls(folder):
@@ -121,11 +76,10 @@ def functions_within_calls(folder):
 
 
 def files(folder):
-    """fs:*: names, file system, offsets and bytes of files, beside ext4slower"""
+    """fs:*: names, file system, offsets and bytes of files"""
     needs("fs:read", "func:vfs_read")
     t = folder + "/t.kymo"
     path = SCRATCH + "/name-of-a-file"
-    other = Other("ext4slower", "-m", "0") if COMPARED else None
     record(t, ["fs:read", "fs:write", "fs:open", "fs:sync"], "sh", "-c",
            "dd if=/dev/zero of=$0 bs=5000 count=3 conv=fsync 2>/dev/null;"
            "dd if=$0 of=/dev/null bs=5000 skip=1 2>/dev/null", path)
@@ -138,13 +92,6 @@ def files(folder):
     equal(mine("fs:open", "fs", "ret"), [("ext4", 0)] * 2, "opens")
     equal(mine("fs:sync", "fs", "ret"), [("ext4", 0)], "syncs")
     check(not {"pipe:", "tty"} & {f[0] for f in fields_of(t, "fs:read", "name")}, "only files")
-    if other:
-        # Reads and writes with their bytes, and F for a sync.
-        text = other.end()
-        seen = re.findall(r" dd\s+\d+\s+([RWF])\s+(\S+)\s+\d+\s+[\d.]+\s+name-of-a", text)
-        equal([(kind, bytes) for kind, bytes in seen if kind != "F"],
-              [("W", "5000")] * 3 + [("R", "5000")] * 2 + [("R", "0")], "ext4slower: %s" % text)
-        equal([kind for kind, _ in seen].count("F"), 1, "ext4slower: %s" % text)
 
 
 def locks(folder):
