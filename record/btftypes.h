@@ -74,6 +74,9 @@ uint32_t btftypes_prototype(const struct btftypes *b, uint32_t id);
 /* "const struct file *", cut to fit. */
 void btftypes_text(const struct btftypes *b, uint32_t id, char *to, size_t size_bytes);
 
+/* Of a type as it lies in BTF: bytes behind struct btf_type, or -EBADMSG. */
+long btftypes_extra_bytes(const struct btf_type *t);
+
 /*
  * Modules that have types of their own, in the order of the folder.  fn returns 0
  * to go on, else its value is returned.

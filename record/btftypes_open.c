@@ -14,8 +14,7 @@
 /* What is open: weak, whoever holds it last takes it out. */
 static struct btftypes *open_types;
 
-/* Bytes after struct btf_type, or -EBADMSG. */
-static long extra_bytes(const struct btf_type *t)
+long btftypes_extra_bytes(const struct btf_type *t)
 {
 	long vlen = BTF_INFO_VLEN(t->info);
 
@@ -84,7 +83,7 @@ static int index_types(struct btftypes *b)
 
 		if (b->types_bytes - at < sizeof(*t))
 			return -EBADMSG;
-		extra = extra_bytes(t);
+		extra = btftypes_extra_bytes(t);
 		if (extra < 0 || (size_t)extra > b->types_bytes - at - sizeof(*t))
 			return -EBADMSG;
 		b->offsets[nr++] = (uint32_t)at;

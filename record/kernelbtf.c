@@ -11,9 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Documentation/bpf/btf.rst of the kernel; known to older headers or not. */
-#define KIND_TYPE_TAG 18
-#define KIND_ENUM64 19
+#include "record/btftypes.h"
 
 struct reduction {
 	const uint8_t *types;
@@ -33,44 +31,6 @@ struct reduction {
 };
 
 /* --- reading ---------------------------------------------------------------- */
-
-/* Bytes after struct btf_type, or -EBADMSG. */
-static long extra_bytes(const struct btf_type *t)
-{
-	size_t vlen = BTF_INFO_VLEN(t->info);
-
-	switch (BTF_INFO_KIND(t->info)) {
-	case BTF_KIND_INT:
-	case BTF_KIND_VAR:
-	case BTF_KIND_DECL_TAG:
-		return sizeof(uint32_t);
-	case BTF_KIND_ARRAY:
-		return sizeof(struct btf_array);
-	case BTF_KIND_STRUCT:
-	case BTF_KIND_UNION:
-		return (long)(vlen * sizeof(struct btf_member));
-	case BTF_KIND_ENUM:
-		return (long)(vlen * sizeof(struct btf_enum));
-	case KIND_ENUM64:
-		return (long)(vlen * 3 * sizeof(uint32_t));
-	case BTF_KIND_FUNC_PROTO:
-		return (long)(vlen * sizeof(struct btf_param));
-	case BTF_KIND_DATASEC:
-		return (long)(vlen * sizeof(struct btf_var_secinfo));
-	case BTF_KIND_PTR:
-	case BTF_KIND_FWD:
-	case BTF_KIND_TYPEDEF:
-	case BTF_KIND_VOLATILE:
-	case BTF_KIND_CONST:
-	case BTF_KIND_RESTRICT:
-	case BTF_KIND_FUNC:
-	case BTF_KIND_FLOAT:
-	case KIND_TYPE_TAG:
-		return 0;
-	default:
-		return -EBADMSG;
-	}
-}
 
 static const struct btf_type *type_at(const struct reduction *r, uint32_t id)
 {
@@ -140,7 +100,7 @@ static int index_types(struct reduction *r, const char *const *names, size_t nr_
 
 		if (r->types_bytes - at < sizeof(*t))
 			return -EBADMSG;
-		extra = extra_bytes(t);
+		extra = btftypes_extra_bytes(t);
 		if (extra < 0 || (size_t)extra > r->types_bytes - at - sizeof(*t))
 			return -EBADMSG;
 		r->offsets[r->nr_types] = (uint32_t)at;
@@ -181,7 +141,7 @@ static uint32_t renumber(struct reduction *r, uint32_t id)
 
 static void copy_type(struct reduction *r, const struct btf_type *t)
 {
-	size_t bytes = sizeof(*t) + (size_t)extra_bytes(t), vlen = BTF_INFO_VLEN(t->info);
+	size_t bytes = sizeof(*t) + (size_t)btftypes_extra_bytes(t), vlen = BTF_INFO_VLEN(t->info);
 	struct btf_type *to = (void *)(r->out_types + r->out_types_bytes);
 	struct btf_member *members = (void *)(to + 1);
 	struct btf_array *array = (void *)(to + 1);
@@ -197,7 +157,7 @@ static void copy_type(struct reduction *r, const struct btf_type *t)
 	case BTF_KIND_VOLATILE:
 	case BTF_KIND_CONST:
 	case BTF_KIND_RESTRICT:
-	case KIND_TYPE_TAG:
+	case BTF_KIND_TYPE_TAG:
 		to->type = renumber(r, t->type);
 		break;
 	case BTF_KIND_ARRAY:
@@ -212,7 +172,7 @@ static void copy_type(struct reduction *r, const struct btf_type *t)
 		}
 		break;
 	case BTF_KIND_ENUM:
-	case KIND_ENUM64:
+	case BTF_KIND_ENUM64:
 		/* Nobody asks for the enumerators. */
 		to->info &= ~0xffffu;
 		r->out_types_bytes -= bytes - sizeof(*t);
