@@ -39,7 +39,8 @@ static void tell(const char *head, const struct record_opts *o,
 		snprintf(share, sizeof(share), " (%.2f %% of a CPU)", 100 * cpu / life);
 	fprintf(stderr, "%skymo record: %" PRIu64 " %s, %" PRIu64 " lost, %s in %s, "
 		"%.1f s, recorder used %.0f ms%s%s", head, sum->events,
-		o->nr_events || o->session.graph ? "records" : "samples", sum->lost, bytes, o->file.to_pipe ? "the pipe" : o->output, wall, cpu * 1e3, share, tail);
+		o->nr_events || o->session.graph ? "records" : "samples", sum->lost, bytes,
+		o->file.to_pipe ? "the pipe" : o->output, wall, cpu * 1e3, share, tail);
 }
 
 static void show_progress(void *ctx, const struct session_summary *so_far)
@@ -58,8 +59,8 @@ static void tell_end(const struct record_opts *o, const struct session_summary *
 	if (sum->no_start || sum->no_end)
 		fprintf(stderr, "kymo record: %" PRIu64 " end%s without a start, %" PRIu64
 			" start%s without an end (begun before the recording, ended after it or "
-			"never, or started anew)\n", sum->no_start, sum->no_start == 1 ? "" : "s", sum->no_end,
-			sum->no_end == 1 ? "" : "s");
+			"never, or started anew)\n", sum->no_start,
+			sum->no_start == 1 ? "" : "s", sum->no_end, sum->no_end == 1 ? "" : "s");
 	if (sum->frames && o->verbose)
 		fprintf(stderr, "kymo record: %" PRIu64 " of %" PRIu64
 			" distinct frames have no name\n", sum->unresolved_frames, sum->frames);

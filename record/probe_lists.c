@@ -25,8 +25,9 @@ int probe_lists_append(struct probe_list *l, const struct probespec_field *f, st
 	to = &more[l->nr++];
 	*to = (struct probespec_field){ .hint_arg = f->hint_arg, .is_stack = f->is_stack,
 					.is_builtin = f->is_builtin };
-	if (copy_text(&to->width, f->width) || copy_text(&to->source, f->source) || copy_text(&to->name, f->name) ||
-	    copy_text(&to->hint, f->hint) || copy_text(&to->hint_text, f->hint_text))
+	if (copy_text(&to->width, f->width) || copy_text(&to->source, f->source) ||
+	    copy_text(&to->name, f->name) || copy_text(&to->hint, f->hint) ||
+	    copy_text(&to->hint_text, f->hint_text))
 		return diag_set(d, -ENOMEM, "out of memory");
 	return 0;
 }
