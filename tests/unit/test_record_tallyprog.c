@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/user.h>
 
@@ -400,9 +401,13 @@ static void call_with_texts(void *ctx)
 {
 	(void)ctx;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		char text[64];
+
+		/* A program cannot wait for a page that this process has not seen yet. */
+		snprintf(text, sizeof(text), "%s", texts[i]);
 		prctl(PR_SET_NAME, i % 2 ? "odd" : "even, and long");
 		for (size_t k = 0; k <= i; k++)
-			syscall(SYS_getppid, texts[i]);
+			syscall(SYS_getppid, text);
 	}
 	/* Before the program of the page: it cannot be read. */
 	syscall(SYS_getppid, 4096);
