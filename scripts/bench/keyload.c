@@ -1,6 +1,6 @@
 /*
- * The load of the benchmark of tallies: calls with as many different arguments as asked
- * for, a hundred thousand a second, for some seconds.
+ * The load of the benchmark of tallies: calls with as many different first arguments as
+ * asked for and ten second ones, a hundred thousand a second, for some seconds.
  *
  *	keyload KEYS SECONDS
  */
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 	while (seconds() < end) {
 		/* Descriptors that are not open: the call fails at once. */
 		for (int i = 0; i < 1000; i++)
-			syscall(SYS_dup2, 100000 + i % nr_keys, 3);
+			syscall(SYS_dup2, 100000 + i % nr_keys, 10 * (1 + rand() % 10));
 		usleep(8000);
 	}
 	return 0;

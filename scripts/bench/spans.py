@@ -58,6 +58,8 @@ def spans(bench):
                              "tally")
     table.bar("tally: added to each call", tally, "ns", 200)
     table.figure("tally: size of the file", os.path.getsize(out), "B")
+    sums, _, _ = recorded(bench, nr, ["-e", SPAN, "--tally", "sum=duration"], "sums")
+    table.figure("tally of count and sums alone: added to each call", sums, "ns")
     load = [load_path(bench), nr, 1]
     base = bare(bench, load)
     for name, argv in PEERS.items():
@@ -70,7 +72,8 @@ def spans(bench):
             table.skip(name, str(e))
             continue
         table.figure(f"{name}: added", theirs, "ns")
-        table.bar("added by the tally / by it", tally / theirs, "", 1)
+        ours = sums if argv[0] == "syscount" else tally
+        table.bar("added by the tally that tells the same / by it", ours / theirs, "", 1)
 
 
 def cpu_ns(recorder):
@@ -92,12 +95,18 @@ def keys(bench):
         last = bench.kymo_info(out)["recorder"]
         return last, os.path.getsize(out)
 
-    idle, empty = cost("-e", "syscall:dup2", "--filter", "oldfd == -5",
-                       "--tally", "by=oldfd; hist=duration; every=1s")
-    used, size = cost("-e", "syscall:dup2", "--tally", "by=oldfd; hist=duration; every=1s")
-    table.bar("bytes an interval", (size - empty) / seconds, "B", 20480)
-    table.bar("CPU time of the recorder, each interval",
-              (cpu_ns(used) - cpu_ns(idle)) / seconds / 1e6, "ms", 1)
+    for value, what in (("newfd", "ten buckets a key"), ("duration", "durations")):
+        tally = f"by=oldfd; hist={value}; every=1s"
+        idle, empty = cost("-e", "syscall:dup2", "--filter", "oldfd == -5", "--tally", tally)
+        used, size = cost("-e", "syscall:dup2", "--tally", tally)
+        rows = records_of(bench, out) / seconds
+        taken = (size - empty) / seconds, (cpu_ns(used) - cpu_ns(idle)) / seconds / 1e6
+        if value == "newfd":
+            table.bar(f"{what}: bytes an interval", taken[0], "B", 20480, f"{rows:.0f} records")
+            table.bar(f"{what}: CPU time of the recorder, each interval", taken[1], "ms", 1)
+        else:
+            table.figure(f"{what}: bytes an interval", taken[0], "B", f"{rows:.0f} records")
+            table.figure(f"{what}: CPU time of the recorder, each interval", taken[1], "ms")
 
 
 def generated(bench, nr):
