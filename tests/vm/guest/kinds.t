@@ -37,14 +37,25 @@ def tracepoint(folder):
     equal(numbers, {{"x86_64": 110, "aarch64": 173}[MACHINE]}, "numbers")
 
 
+def whole(*args, **how):
+    """Newer kernels preempt programs on system calls and leave out, and count, what comes then."""
+    for _ in range(9):
+        try:
+            return record(*args, **how)
+        except AssertionError as e:
+            if "lost:" not in str(e):
+                raise
+    return record(*args, **how)
+
+
 def system_calls(folder):
     """system calls by our numbers are those that the kernel's own tracepoints name"""
     events = ["syscalls:sys_%s_%s" % (side, name) for name in CALLS for side in ("enter", "exit")]
     counts = {}
     for way in ("tp_btf", "tracepoint"):
         t = folder + "/" + way
-        record(t, [event + "()" for event in events], *program("calls", "children", 5),
-               options=["--use", way + ",mapped,ringbuf"])
+        whole(t, [event + "()" for event in events], *program("calls", "children", 5),
+              options=["--use", way + ",mapped,ringbuf"])
         used = ways(t)
         equal({used[event] for event in events}, {way}, "way")
         counts[way] = collections.Counter(r["event"] for r in records(t))
