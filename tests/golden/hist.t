@@ -16,8 +16,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, "tests/reader")
+from records import read  # noqa: E402
+
 KYMO, BUILD = os.environ["KYMO"], os.environ["BUILD"]
-READER = [sys.executable, "-B", "tests/reader/kymo_reader.py"]
 PARTS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 NS = {"ns": 1, "us": 1000, "ms": 10 ** 6, "s": 10 ** 9}
 LABELS = {"ns": "nsecs", "us": "usecs", "ms": "msecs", "s": "secs"}
@@ -39,35 +42,6 @@ def kymo(*args, stdin=None, status=0):
 
 def generate(n, path, *args):
     subprocess.run([f"{BUILD}/tests/spangen", str(n), path, *args], check=True)
-
-
-def number(cell):
-    """Of a signed field, whose 64 bits the reader prints as they are."""
-    return int(cell) - (1 << 64) * (int(cell) >= 1 << 63)
-
-
-def read(path):
-    """{event: [{field: number, "comm": text}]}"""
-    names, fields, comms = {}, collections.defaultdict(list), {}
-    records = collections.defaultdict(list)
-    printed = subprocess.run(READER + [path], capture_output=True, check=True).stdout.decode()
-    lines = [line.split("\t") for line in printed.split("\n")]
-    for word, *cells in lines:
-        if word == "event":
-            last = int(cells[0])
-            names[last] = cells[1]
-        elif word == "field":
-            fields[last].append((cells[1], cells[2]))
-        elif word == "task":
-            comms[int(cells[0])] = cells[6]
-    for word, *cells in lines:
-        if word == "record":
-            event = int(cells[0])
-            r = {name: number(v) if kind == "2" else int(v) if kind == "1" else v
-                 for (name, kind), v in zip(fields[event], cells[1:])}
-            r["comm"] = comms.get(int(r.get("task", 0)), "[unknown]")
-            records[names[event]].append(r)
-    return records
 
 
 # --- the layout of bcc ---------------------------------------------------------------

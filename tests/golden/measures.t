@@ -13,8 +13,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, "tests/reader")
+from records import read  # noqa: E402
+
 KYMO, BUILD = os.environ["KYMO"], os.environ["BUILD"]
-READER = [sys.executable, "-B", "tests/reader/kymo_reader.py"]
 
 results = []
 
@@ -28,36 +31,6 @@ def kymo(*args, status=0):
     if done.returncode != status:
         result(False, " ".join(args), f"status {done.returncode}: {done.stderr.decode()}")
     return done.stdout.decode(), done.stderr.decode()
-
-
-def number(cell, kind):
-    """Of a signed field, whose 64 bits the reader prints as they are."""
-    return int(cell) - (1 << 64) * (kind == "2" and int(cell) >= 1 << 63)
-
-
-def read(path):
-    """{event: [{field: number, "comm": text}]}"""
-    names, fields, comms = {}, collections.defaultdict(list), {}
-    records = collections.defaultdict(list)
-    printed = subprocess.run(READER + [path], capture_output=True, check=True).stdout.decode()
-    lines = [line.split("\t") for line in printed.split("\n")]
-    for word, *cells in lines:
-        if word == "event":
-            last = int(cells[0])
-            names[last] = cells[1]
-        elif word == "field":
-            fields[last].append((cells[1], cells[2]))
-        elif word == "task":
-            comms[int(cells[0])] = cells[6]
-    for word, *cells in lines:
-        if word == "record":
-            event = int(cells[0])
-            r = {name: number(v, kind) for (name, kind), v in zip(fields[event], cells[1:])
-                 if kind in "12"}
-            task = [v for (name, kind), v in zip(fields[event], cells[1:]) if name == "task"]
-            r["comm"] = comms.get(int(task[0]), "[unknown]")
-            records[names[event]].append(r)
-    return records
 
 
 def reported(path, event, *args):
