@@ -50,7 +50,35 @@ enum field_role {
 	ROLE_INTERVAL = 17,	/* length of the interval, ns */
 	ROLE_RESULT = 18,	/* of a span: what was returned */
 	ROLE_DEPTH = 19,	/* of a span: how many others of its thread it lies in */
+	/*
+	 * The story of a thread.  An event with ROLE_SLICE has one record for each time a
+	 * thread got a CPU (at its ROLE_TIME), which tells what was since the record before:
+	 * ROLE_SKIPPED of waits that have no record of their own, mixed with ROLE_SLICE on a
+	 * CPU, then ROLE_DURATION off it.  The last ROLE_RUNNABLE of the duration it could
+	 * have run, and waited for a CPU; before that it was blocked.  Its ROLE_STACK is where
+	 * it left the CPU.  The records of a thread leave no gap: time - duration - slice -
+	 * skipped is the time of the record before.  All in ns.
+	 */
+	ROLE_SLICE = 20,
+	ROLE_RUNNABLE = 21,
+	ROLE_SKIPPED = 22,
+	/* Of the slice: as the kernel's ticks account for it, and for interrupts. */
+	ROLE_USER_TIME = 23,
+	ROLE_SYSTEM_TIME = 24,
+	ROLE_INTERRUPTED = 25,
+	ROLE_FROM_CPU = 26,	/* where the slice was */
+	ROLE_REASON = 27,	/* why it was blocked: a number whose names are its values */
+	ROLE_IDLE = 28,		/* 1: it merely waited for something to do */
+	ROLE_WAKER_CPU = 29,
+	ROLE_EDGE = 30,		/* enum field_edge: what is cut off */
 	ROLE_MAX,
+};
+
+/* Bits of a ROLE_EDGE. */
+enum field_edge {
+	EDGE_START = 1,		/* what it tells began before the recording: cut there */
+	EDGE_END = 2,		/* it went on after the recording: cut there, at ROLE_TIME */
+	EDGE_EXIT = 4,		/* the thread ended at ROLE_TIME */
 };
 
 /* How sensitive a string is: redaction works by class, on every event. */
@@ -101,6 +129,9 @@ enum event_column {		/* one row a field, rows of one event adjacent */
 	EVENT_FIELD_CLASS = 9,	/* privacy class of its strings or bytes */
 	EVENT_FORMAT = 10,	/* S: the kernel's own format text, or 0 */
 	EVENT_FIELD_VALUES = 11,	/* S: names of values, see struct field_desc, or 0 */
+	EVENT_PART_OF = 12,	/* the id of the event whose records have it, or 0 */
+	EVENT_PART_IF = 13,	/* S: see struct event_desc */
+	EVENT_FIELD_FROM = 14,	/* S: likewise, or 0 */
 };
 
 enum string_column { STRING_ID = 1, STRING_CLASS = 2, STRING_TEXT = 3 };
@@ -240,11 +271,21 @@ struct field_desc {
 	const char *values;
 };
 
+/*
+ * An event may be a part of another one, the whole: it has no records of its own; each
+ * record of the whole for which `part_if` is not 0 is one of the part, too, whose fields
+ * are got from the whole's, as `part_from` says: "FIELD", or "FIELD-FIELD" for the
+ * difference of two numbers.  `part_if` has the same form.  A part is an event like any
+ * other where it is asked for by name, and is left out where all events are meant.
+ */
 struct event_desc {
 	const char *name;
 	uint32_t nr_fields;
 	const struct field_desc *fields;	/* field i is column i + 1 */
 	const char *format;			/* or NULL */
+	const char *part_of;			/* name of the whole, described before; or NULL */
+	const char *part_if;			/* NULL: every record */
+	const char *const *part_from;		/* by field */
 };
 
 #endif

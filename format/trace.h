@@ -104,6 +104,9 @@ struct trace_event {
 	const struct field_desc *fields;
 	const char *format;
 	int by_role[ROLE_MAX];	/* field index, or -1 */
+	uint32_t part_of;	/* id of the whole, if it is a part, or 0 */
+	const char *part_if;	/* see struct event_desc, or NULL */
+	const char *const *part_from;	/* by field, or NULL */
 	uint64_t nr_records;	/* in headers or index; 0 on a pipe */
 };
 

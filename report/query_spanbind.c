@@ -225,7 +225,9 @@ static char *make_name(const struct span *s)
 static int add_event(struct span *s, struct trace *t, const struct draft *f, struct diag *d)
 {
 	char *name = s->spec->name ? strdup(s->spec->name) : make_name(s);
-	const struct event_desc desc = { name, f->nr, f->fields, NULL };
+	const struct event_desc desc = {
+		.name = name, .nr_fields = f->nr, .fields = f->fields,
+	};
 	int err = name ? trace_add_event(t, &desc, &s->event) : -ENOMEM;
 
 	free(name);

@@ -1,0 +1,71 @@
+/*
+ * What the scheduler's BPF programs hand to record/, and the configuration they read.
+ * Native byte order and alignment; these bytes never reach a file.
+ *
+ * Records (struct sched_record) come through one struct proberings, stacks (struct
+ * sched_stack) through another.  A record names its stacks by fingerprints.  The addresses
+ * behind a fingerprint are handed over before the first record that names it is written,
+ * so whoever takes records up to a time and has taken all stacks that were there at that
+ * time knows them; they may come more than once, and stay true until `generation` changes.
+ */
+#ifndef BPF_SCHED_H
+#define BPF_SCHED_H
+
+#include <linux/types.h>
+
+#define SCHED_MAX_STACK 127		/* frames of each stack */
+/* A fingerprint below this is the -errno of a stack that could not be read; 0: none. */
+#define SCHED_FIRST_FINGERPRINT 4096
+
+enum sched_waker_context {
+	SCHED_WAKER_TASK = 0,
+	SCHED_WAKER_SOFTIRQ = 1,
+	SCHED_WAKER_IRQ = 2,
+	SCHED_WAKER_NMI = 3,
+};
+
+enum sched_flag {
+	SCHED_IOWAIT = 1,	/* the kernel counts the wait as one for a disk */
+	SCHED_START = 2,	/* began before the recording */
+	SCHED_END = 4,		/* still going on at its end */
+	SCHED_EXIT = 8,		/* the thread ended */
+	SCHED_NO_WAKEUP = 16,	/* it was blocked, and nobody was seen who woke it */
+	SCHED_PREEMPTED = 32,	/* it left the CPU although it could have gone on */
+	SCHED_NEW = 64,		/* the first record of a thread that began */
+};
+
+/* The first members are those of struct probe_record: the rings are the same. */
+struct sched_record {
+	__u32 size_bytes, probe;	/* probe is 0 */
+	__u64 time_ns;			/* CLOCK_MONOTONIC: when it got the CPU */
+	__u32 tid, pid;
+	__u64 off_ns;			/* since it left the CPU */
+	__u64 runnable_ns;		/* the last part of that: waiting for a CPU */
+	__u64 on_ns;			/* on a CPU since its last record */
+	__u64 skipped_ns;		/* off it since its last record, but for off_ns */
+	__u64 user_ns, system_ns;	/* of on_ns, by the kernel's ticks */
+	__u64 interrupted_ns;		/* of on_ns */
+	__u64 kernel_stack, user_stack;	/* where it left the CPU */
+	__u64 waker_kernel_stack, waker_user_stack;
+	__u32 waker_tid, waker_pid;	/* 0 and 0 is an idle task, or nobody (waker_cpu) */
+	__u32 skipped;			/* waits in skipped_ns */
+	__u16 from_cpu;			/* where on_ns was last */
+	__u16 waker_cpu;		/* SCHED_NO_CPU: nobody woke it */
+	__u8 state;			/* ASCII letter, when it left the CPU */
+	__u8 waker_context;
+	__u16 flags;			/* enum sched_flag */
+	__u32 reserved;
+};
+
+#define SCHED_NO_CPU 0xffff
+
+struct sched_stack {
+	__u32 size_bytes, probe;	/* probe is 1 if it is a user stack, else 0 */
+	__u64 time_ns;
+	__u32 tid, pid;			/* whose */
+	__u64 fingerprint;
+	__u32 frames, reserved;
+	__u64 ips[];			/* innermost first */
+};
+
+#endif
