@@ -6,8 +6,8 @@
   make bench BENCH='views slice'    some sections only
 
 Sections: size record idle start views memory slice burst, and of events calls whole
-filters uprobes attach spans keys distributions.  Run as root on a
-machine that does nothing else.  FLAMEGRAPH_DIR names a folder that holds
+filters uprobes attach spans keys distributions; of the scheduler switches flood waits.
+Run as root on a machine that does nothing else.  FLAMEGRAPH_DIR names a folder that holds
 stackcollapse-perf.pl and flamegraph.pl, to be measured as well.
 """
 
@@ -25,6 +25,7 @@ import probes  # noqa: E402
 import reading  # noqa: E402
 import recording  # noqa: E402
 import spans  # noqa: E402
+import waits  # noqa: E402
 from measure import Failed, Table, text_of, wait_for_quiet  # noqa: E402
 
 SECTIONS = {
@@ -44,6 +45,9 @@ SECTIONS = {
     "spans": spans.spans,
     "keys": spans.keys,
     "distributions": spans.distributions,
+    "switches": waits.switches,
+    "flood": waits.flood,
+    "waits": waits.waits,
 }
 
 
