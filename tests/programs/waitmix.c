@@ -1,0 +1,296 @@
+/*
+ * Threads that wait in known ways, each under a name of its own, for about a second:
+ *
+ *	waitmix FILE
+ *
+ * FILE, of at least 4 MiB, is read past the page cache.  Prints a line for each thread:
+ *
+ *	NAME TID WALL_NS CPU_NS RUN_DELAY_NS WAITED_NS
+ *
+ * WALL_NS is its life between two readings of the clock, CPU_NS its CPU time in that,
+ * RUN_DELAY_NS how long the kernel says it waited for a CPU, and WAITED_NS how long it was in
+ * the calls that block, by the clock, less the delays for a CPU in them.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILE_BYTES (4u << 20)
+#define PIECE_BYTES 16384
+#define SECOND_NS UINT64_C(1000000000)
+#define BURN_NS (SECOND_NS / 2)
+#define NR_WAITS 50
+#define WAIT_US 15000
+
+static const char *path;
+static int to_reader[2];
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+static pthread_barrier_t taken, given;
+
+struct account {
+	uint64_t wall_ns, cpu_ns, delay_ns;
+};
+
+struct waits {
+	uint64_t ns;
+	struct account at;
+};
+
+static uint64_t clock_now(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t run_delay_ns(void)
+{
+	unsigned long long ran = 0, delayed = 0;
+	FILE *f = fopen("/proc/thread-self/schedstat", "re");
+
+	if (!f || fscanf(f, "%llu %llu", &ran, &delayed) != 2)
+		delayed = 0;
+	if (f)
+		fclose(f);
+	return delayed;
+}
+
+static struct account account_now(void)
+{
+	return (struct account){
+		clock_now(CLOCK_MONOTONIC), clock_now(CLOCK_THREAD_CPUTIME_ID), run_delay_ns(),
+	};
+}
+
+static void wait_begins(struct waits *w)
+{
+	w->at.delay_ns = run_delay_ns();
+	w->at.cpu_ns = clock_now(CLOCK_THREAD_CPUTIME_ID);
+	w->at.wall_ns = clock_now(CLOCK_MONOTONIC);
+}
+
+/* What the call took, without its own work and what it waited for a CPU. */
+static void wait_ends(struct waits *w)
+{
+	uint64_t ns = clock_now(CLOCK_MONOTONIC) - w->at.wall_ns;
+	uint64_t other = clock_now(CLOCK_THREAD_CPUTIME_ID) - w->at.cpu_ns;
+
+	other += run_delay_ns() - w->at.delay_ns;
+	w->ns += ns > other ? ns - other : 0;
+}
+
+static void nap(long us)
+{
+	struct timespec t = { us / 1000000, us % 1000000 * 1000 };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+}
+
+static void stay_on_first_cpu(void)
+{
+	cpu_set_t allowed, one;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		exit(1);
+	while (!CPU_ISSET(cpu, &allowed))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		exit(1);
+}
+
+static void sleeper(struct waits *w)
+{
+	for (int i = 0; i < NR_WAITS; i++) {
+		wait_begins(w);
+		nap(WAIT_US);
+		wait_ends(w);
+	}
+}
+
+static void reader(struct waits *w)
+{
+	ssize_t n = 1;
+	char byte;
+
+	while (n == 1) {
+		wait_begins(w);
+		n = read(to_reader[0], &byte, 1);
+		wait_ends(w);
+	}
+}
+
+static void writer(struct waits *w)
+{
+	for (int i = 0; i < NR_WAITS; i++) {
+		wait_begins(w);
+		nap(WAIT_US);
+		wait_ends(w);
+		if (write(to_reader[1], "", 1) != 1)
+			exit(1);
+	}
+	close(to_reader[1]);
+}
+
+/* Has the lock while the locker asks for it. */
+static void holder(struct waits *w)
+{
+	for (int i = 0; i < NR_WAITS; i++) {
+		pthread_mutex_lock(&held);
+		pthread_barrier_wait(&taken);
+		wait_begins(w);
+		nap(WAIT_US);
+		wait_ends(w);
+		pthread_mutex_unlock(&held);
+		pthread_barrier_wait(&given);
+	}
+}
+
+static void locker(struct waits *w)
+{
+	for (int i = 0; i < NR_WAITS; i++) {
+		wait_begins(w);
+		pthread_barrier_wait(&taken);
+		pthread_mutex_lock(&held);
+		pthread_mutex_unlock(&held);
+		pthread_barrier_wait(&given);
+		wait_ends(w);
+	}
+}
+
+static void disk(struct waits *w)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+	uint64_t until = clock_now(CLOCK_MONOTONIC) + BURN_NS;
+	off_t at = 0;
+	void *page;
+
+	if (fd < 0 || posix_memalign(&page, 4096, PIECE_BYTES))
+		exit(1);
+	while (clock_now(CLOCK_MONOTONIC) < until) {
+		wait_begins(w);
+		if (pread(fd, page, PIECE_BYTES, at) != PIECE_BYTES)
+			exit(1);
+		wait_ends(w);
+		at = (at + PIECE_BYTES) % FILE_BYTES;
+	}
+	free(page);
+	close(fd);
+}
+
+/* The first touch of each page of a file that is not in the page cache. */
+static void faulter(struct waits *w)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	volatile char *memory;
+
+	if (fd < 0)
+		exit(1);
+	for (int round = 0; round < 4; round++) {
+		posix_fadvise(fd, 0, FILE_BYTES, POSIX_FADV_DONTNEED);
+		memory = mmap(NULL, FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+		if (memory == MAP_FAILED ||
+		    madvise((void *)memory, FILE_BYTES, MADV_RANDOM))
+			exit(1);
+		for (size_t at = 0; at < FILE_BYTES; at += 4 * PIECE_BYTES) {
+			wait_begins(w);
+			(void)memory[at];
+			wait_ends(w);
+		}
+		munmap((void *)memory, FILE_BYTES);
+	}
+	close(fd);
+}
+
+static void burn_until_used(uint64_t ns)
+{
+	uint64_t until = clock_now(CLOCK_THREAD_CPUTIME_ID) + ns;
+
+	while (clock_now(CLOCK_THREAD_CPUTIME_ID) < until)
+		for (volatile int i = 0; i < 100000; i++)
+			;
+}
+
+/* Two of these on one CPU. */
+static void rival(struct waits *w)
+{
+	(void)w;
+	stay_on_first_cpu();
+	burn_until_used(BURN_NS / 2);
+}
+
+static void user(struct waits *w)
+{
+	(void)w;
+	burn_until_used(BURN_NS / 2);
+}
+
+static void kernel(struct waits *w)
+{
+	uint64_t until = clock_now(CLOCK_THREAD_CPUTIME_ID) + BURN_NS / 2;
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	static char bytes[1 << 20];
+
+	(void)w;
+	while (clock_now(CLOCK_THREAD_CPUTIME_ID) < until)
+		if (read(fd, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
+			exit(1);
+	close(fd);
+}
+
+static const struct actor {
+	const char *name;
+	void (*act)(struct waits *w);
+} actors[] = {
+	{ "sleeper", sleeper }, { "reader", reader }, { "writer", writer }, { "holder", holder },
+	{ "locker", locker }, { "disk", disk }, { "faulter", faulter }, { "rival-1", rival },
+	{ "rival-2", rival }, { "user", user }, { "kernel", kernel },
+};
+
+#define NR_ACTORS (sizeof(actors) / sizeof(actors[0]))
+
+static void *run(void *arg)
+{
+	const struct actor *a = arg;
+	struct waits w = { 0 };
+	struct account from, to;
+
+	pthread_setname_np(pthread_self(), a->name);
+	from = account_now();
+	a->act(&w);
+	to = account_now();
+	printf("%s %ld %llu %llu %llu %llu\n", a->name, (long)syscall(SYS_gettid),
+	       (unsigned long long)(to.wall_ns - from.wall_ns),
+	       (unsigned long long)(to.cpu_ns - from.cpu_ns),
+	       (unsigned long long)(to.delay_ns - from.delay_ns), (unsigned long long)w.ns);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t threads[NR_ACTORS];
+
+	if (argc != 2)
+		return 2;
+	path = argv[1];
+	if (pipe(to_reader) || pthread_barrier_init(&taken, NULL, 2) ||
+	    pthread_barrier_init(&given, NULL, 2))
+		return 1;
+	for (size_t i = 0; i < NR_ACTORS; i++)
+		if (pthread_create(&threads[i], NULL, run, (void *)&actors[i]))
+			return 1;
+	for (size_t i = 0; i < NR_ACTORS; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
