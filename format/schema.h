@@ -71,6 +71,7 @@ enum field_role {
 	ROLE_IDLE = 28,		/* 1: it merely waited for something to do */
 	ROLE_WAKER_CPU = 29,
 	ROLE_EDGE = 30,		/* enum field_edge: what is cut off */
+	ROLE_WAKER_CONTEXT = 31,	/* what ran when it was woken: a number with names */
 	ROLE_MAX,
 };
 

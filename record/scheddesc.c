@@ -35,7 +35,7 @@ static const struct field_desc whole[SCHED_NR_COLUMNS] = {
 	[SCHED_COLUMN_IDLE] = NUMBER("idle", ROLE_IDLE),
 	[SCHED_COLUMN_WAKER] = TASK("waker", ROLE_WAKER),
 	[SCHED_COLUMN_WAKER_CPU] = NUMBER("waker_cpu", ROLE_WAKER_CPU),
-	[SCHED_COLUMN_CONTEXT] = NAMED("waker_context", ROLE_NONE,
+	[SCHED_COLUMN_CONTEXT] = NAMED("waker_context", ROLE_WAKER_CONTEXT,
 				       "=0=TASK 1=SOFTIRQ 2=IRQ 3=NMI"),
 	[SCHED_COLUMN_EDGE] = NAMED("edge", ROLE_EDGE, "|1=START 2=END 4=EXIT"),
 	[SCHED_COLUMN_SKIPPED] = TIME("skipped", ROLE_SKIPPED),
@@ -100,7 +100,7 @@ static const struct row wakeup[] = {
 	{ TASK("target", ROLE_TARGET), "task" },
 	{ NAMED("reason", ROLE_REASON, REASONS), "reason" },
 	{ NUMBER("idle", ROLE_IDLE), "idle" },
-	{ NAMED("context", ROLE_NONE, "=0=TASK 1=SOFTIRQ 2=IRQ 3=NMI"), "waker_context" },
+	{ NAMED("context", ROLE_WAKER_CONTEXT, "=0=TASK 1=SOFTIRQ 2=IRQ 3=NMI"), "waker_context" },
 	{ STACK("stack", ROLE_STACK), "waker_stack" },
 };
 

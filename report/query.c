@@ -17,8 +17,15 @@ struct query {
 	uint64_t start_ns;
 	uint64_t first_ns, last_ns;	/* asked for, inclusive */
 	bool read;			/* record blocks were read before */
+	bool reads_on;			/* past last_ns */
+	query_event_fn keeps;		/* or NULL */
 	uint64_t records, frames, unresolved, truncated_stacks;
 };
+
+static bool keeps(const struct query *q, const struct trace_event *e)
+{
+	return q->keeps && q->keeps(e);
+}
 
 /* Which blocks are read. */
 static bool wants_block(void *ctx, const struct trace_event *e)
@@ -27,7 +34,8 @@ static bool wants_block(void *ctx, const struct trace_event *e)
 
 	if (q->spans && query_spans_makes(q->spans, e))
 		return false;
-	return query_filter_event(q->filter, e) || (q->spans && query_spans_needs(q->spans, e));
+	return query_filter_event(q->filter, e) || keeps(q, e) ||
+	       (q->spans && query_spans_needs(q->spans, e));
 }
 
 /*
@@ -152,11 +160,34 @@ uint64_t query_start_ns(struct query *q)
 	return q->start_ns;
 }
 
+void query_range(const struct query *q, uint64_t *first_ns, uint64_t *last_ns)
+{
+	*first_ns = q->first_ns;
+	*last_ns = q->last_ns;
+}
+
+void query_read_on(struct query *q)
+{
+	q->reads_on = true;
+}
+
+void query_keep(struct query *q, query_event_fn is_kept)
+{
+	q->keeps = is_kept;
+}
+
+/* The last time of records that may pass. */
+static uint64_t reads_until(const struct query *q)
+{
+	return q->reads_on ? UINT64_MAX : q->last_ns;
+}
+
 static int next_batch(struct query *q, struct trace_batch *batch, struct diag *d)
 {
 	/* A span that ends in time may have started long before. */
 	struct trace_want want = {
-		.first_ns = q->spans ? 0 : q->first_ns, .last_ns = q->last_ns,
+		.first_ns = q->spans || q->keeps ? 0 : q->first_ns,
+		.last_ns = q->keeps ? UINT64_MAX : reads_until(q),
 		.event = wants_block, .ctx = q,
 	};
 	int got;
@@ -202,13 +233,18 @@ static uint64_t count_rows(struct query_batch *b)
 static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn fn, void *ctx,
 		      struct diag *d)
 {
-	const struct query_span span = asked_for(q);
+	struct query_span span = asked_for(q);
 	struct query_batch b = { .batch = batch, .event = batch->event };
 	struct query_rows rows;
 	uint64_t damaged;
 	int err;
 
-	if (!query_filter_event(q->filter, batch->event) || batch->first_ns > q->last_ns ||
+	if (keeps(q, batch->event)) {
+		b.nr = batch->nr;
+		return fn(ctx, &b);
+	}
+	span.last_ns = reads_until(q);
+	if (!query_filter_event(q->filter, batch->event) || batch->first_ns > span.last_ns ||
 	    batch->last_ns < q->first_ns)
 		return 0;
 	err = query_filter_rows(q->filter, batch, &span, &rows);
@@ -248,7 +284,8 @@ static int give_spans(void *ctx, struct trace_batch *batch)
 static int add_to_spans(struct pass *p, struct trace_batch *batch)
 {
 	const struct query_span range = asked_for(p->q);
-	bool is_wanted = query_filter_event(p->q->filter, batch->event);
+	bool is_wanted = query_filter_event(p->q->filter, batch->event) ||
+			 keeps(p->q, batch->event);
 	int err = 0;
 
 	if (!p->q->spans)

@@ -40,6 +40,21 @@ struct trace *query_trace(struct query *q);
 /* Whether records of the event may be among the chosen ones. */
 bool query_wants_event(struct query *q, const struct trace_event *e);
 
+/* What was asked for with a time range, inclusive; of a pipe known with the first record. */
+void query_range(const struct query *q, uint64_t *first_ns, uint64_t *last_ns);
+
+/*
+ * For views of time that passed, before records are read.  Records later than the time
+ * range are handed out, too: what they tell of may have begun before its end.
+ */
+void query_read_on(struct query *q);
+/*
+ * All records of such events are handed out, whatever was left out or not asked for; they
+ * do not count in the quality, but what was lost of them does.
+ */
+typedef bool (*query_event_fn)(const struct trace_event *e);
+void query_keep(struct query *q, query_event_fn is_kept);
+
 /*
  * The records of one block that passed the filters.  rows[i] is the index of a
  * record in the columns of trace_column(), ascending: by CPU, then time.  When
