@@ -107,7 +107,9 @@ static void count_records(struct trace *t)
 	for (size_t i = 0; i < t->nr_blocks; i++) {
 		const struct trace_block *b = &t->blocks[i];
 
-		if (b->type == BLOCK_RECORDS && trace_event_by_id(t, b->event))
+		const struct trace_event *e = trace_event_by_id(t, b->event);
+
+		if (b->type == BLOCK_RECORDS && e && !e->part_of)
 			t->events[b->event]->nr_records += b->nr_records;
 	}
 }

@@ -135,6 +135,26 @@ size_t trace_nr_events(const struct trace *t);
 const struct trace_event *trace_event_at(const struct trace *t, size_t i);
 const struct trace_event *trace_event_by_id(const struct trace *t, uint32_t id);
 /*
+ * Where a part has a number from: a field of the whole, less another one unless that is
+ * TRACE_PART_PLAIN.  A difference that would be negative is 0.
+ */
+struct trace_part_source {
+	uint32_t field, minus;
+};
+#define TRACE_PART_PLAIN UINT32_MAX
+
+/*
+ * Understands a part_from for a field of that type, or, if type is 0, a part_if.
+ * -EBADMSG: the whole has no such fields, or they are of other types.
+ */
+int trace_part_source(const struct trace_event *whole, const char *text, uint8_t type,
+		      struct trace_part_source *out);
+/*
+ * The whole of a part all of whose sources can be understood, else NULL: a later
+ * description of the whole may have replaced the one that the part was made for.
+ */
+const struct trace_event *trace_part_whole(const struct trace *t, const struct trace_event *e);
+/*
  * An event that is made of others and stands in no file: from now on it is among the
  * trace's.  Texts are copied.  -ENOSPC: there are as many events as there can be.
  */

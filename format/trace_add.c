@@ -27,6 +27,29 @@ static int copy_field(struct trace *t, struct field_desc *to, const struct field
 	return to->name && to->unit && !to->values == !from->values ? 0 : -ENOMEM;
 }
 
+/* A part of an event that is known; -EINVAL when it does not fit. */
+static int copy_part(struct trace *t, struct trace_event *e, const struct event_desc *desc)
+{
+	const char **from = arena_alloc(&t->arena, desc->nr_fields * sizeof(*from));
+
+	if (!from)
+		return -ENOMEM;
+	for (size_t i = 0; i < trace_nr_events(t); i++)
+		if (!strcmp(trace_event_at(t, i)->name, desc->part_of))
+			e->part_of = trace_event_at(t, i)->id;
+	if (desc->part_if)
+		e->part_if = arena_text(&t->arena, desc->part_if, strlen(desc->part_if));
+	for (uint32_t f = 0; f < desc->nr_fields; f++) {
+		from[f] = arena_text(&t->arena, desc->part_from[f], strlen(desc->part_from[f]));
+		if (!from[f])
+			return -ENOMEM;
+	}
+	e->part_from = from;
+	if (!e->part_if != !desc->part_if)
+		return -ENOMEM;
+	return trace_part_whole(t, e) ? 0 : -EINVAL;
+}
+
 int trace_add_event(struct trace *t, const struct event_desc *desc,
 		    const struct trace_event **out)
 {
@@ -53,8 +76,12 @@ int trace_add_event(struct trace *t, const struct event_desc *desc,
 		if (fields[f].role < ROLE_MAX && e->by_role[fields[f].role] < 0)
 			e->by_role[fields[f].role] = (int)f;
 	}
+	if (!err && desc->part_of)
+		err = copy_part(t, e, desc);
+	if (err)
+		return err;
 	slot = trace_list_add(&t->event_ids, 1, &t->used_bytes, UINT64_MAX);
-	if (err || !e->name || !slot)
+	if (!e->name || !slot)
 		return -ENOMEM;
 	*slot = e->id;
 	t->events[e->id] = e;

@@ -74,7 +74,7 @@ static int next_of_file(struct trace *t, const struct trace_want *want,
 
 		if (b->type != BLOCK_RECORDS || !b->nr_records || b->damaged)
 			continue;
-		if (!e) {
+		if (!e || e->part_of) {
 			trace_blocks_damaged(t, b);
 			continue;
 		}
@@ -107,7 +107,7 @@ static int next_of_stream(struct trace *t, const struct trace_want *want,
 			continue;
 		}
 		e = trace_event_by_id(t, b->event);
-		if (!e)
+		if (!e || e->part_of)
 			trace_blocks_damaged(t, b);
 		else if (b->nr_records && is_wanted(want, b, e) &&
 			 begin_batch(t, b, e, payload, batch))

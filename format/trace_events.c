@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NR_EVENT_COLUMNS EVENT_FIELD_VALUES
+#define NR_EVENT_COLUMNS EVENT_FIELD_FROM
 
 /* The block as columns: cell (row, column id) of nr rows. */
 struct event_rows {
@@ -35,9 +35,31 @@ static const char *text_or_null(const struct trace *t, uint64_t id)
 	return *s ? s : NULL;
 }
 
+/* What makes it a part.  It must fit the whole, which stands before it. */
+static int make_part(struct trace *t, const struct event_rows *r, size_t first,
+		     struct trace_event *e)
+{
+	uint64_t whole = cell(r, first, EVENT_PART_OF);
+	const char **from;
+
+	if (!whole)
+		return 0;
+	from = arena_alloc(&t->arena, e->nr_fields * sizeof(*from));
+	if (!from)
+		return -ENOMEM;
+	t->used_bytes += e->nr_fields * sizeof(*from);
+	for (uint32_t f = 0; f < e->nr_fields; f++)
+		from[f] = text(t, cell(r, first + f, EVENT_FIELD_FROM));
+	e->part_of = whole <= BLOCK_MAX_EVENT ? (uint32_t)whole : 0;
+	e->part_if = text_or_null(t, cell(r, first, EVENT_PART_IF));
+	e->part_from = from;
+	return e->part_of != e->id && trace_part_whole(t, e) ? 0 : -EBADMSG;
+}
+
 static int make_event(struct trace *t, const struct event_rows *r, size_t first, uint32_t nr)
 {
 	size_t size = sizeof(struct trace_event) + nr * sizeof(struct field_desc);
+	int err;
 	uint32_t id = (uint32_t)cell(r, first, EVENT_ID);
 	struct trace_event *e;
 	struct field_desc *fields;
@@ -75,6 +97,9 @@ static int make_event(struct trace *t, const struct event_rows *r, size_t first,
 	}
 	if (e->by_role[ROLE_TIME] < 0)
 		return -EBADMSG;
+	err = make_part(t, r, first, e);
+	if (err)
+		return err;
 	if (!t->events[id]) {
 		uint32_t *slot = trace_list_add(&t->event_ids, 1, &t->used_bytes,
 						trace_dict_limit(t));

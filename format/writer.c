@@ -151,8 +151,24 @@ static uint32_t fixed_text(struct writer *w, const char *text)
 	return text ? writer_string(w, CLASS_NONE, text, strlen(text)) : 0;
 }
 
+/* The id of the event that it is a part of: the last one with that name. */
+static uint32_t find_whole(struct writer *w, const struct event_desc *desc)
+{
+	uint32_t name = fixed_text(w, desc->part_of);
+
+	if (!name)
+		return 0;
+	for (size_t i = w->nr_sources - 1; i-- > 0;)
+		if (w->sources[i]->name == name)
+			return w->sources[i]->event;
+	writer_block_fail(w, -EINVAL);
+	return 0;
+}
+
 uint32_t writer_event(struct writer *w, const struct event_desc *desc)
 {
+	uint32_t whole = 0;
+
 	if (w->err)
 		return 0;
 	/* The rows of one event stay in one block. */
@@ -165,6 +181,10 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc)
 		w->err = -EINVAL;
 	else
 		w->err = add_source(w, desc);
+	if (!w->err) {
+		w->sources[w->nr_sources - 1]->name = fixed_text(w, desc->name);
+		whole = find_whole(w, desc);
+	}
 	for (uint32_t f = 0; !w->err && f < desc->nr_fields; f++) {
 		const struct field_desc *field = &desc->fields[f];
 		const uint64_t cells[] = {
@@ -179,6 +199,9 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc)
 			[EVENT_FIELD_CLASS - 1] = field->class,
 			[EVENT_FORMAT - 1] = fixed_text(w, desc->format),
 			[EVENT_FIELD_VALUES - 1] = fixed_text(w, field->values),
+			[EVENT_PART_OF - 1] = whole,
+			[EVENT_PART_IF - 1] = whole ? fixed_text(w, desc->part_if) : 0,
+			[EVENT_FIELD_FROM - 1] = whole ? fixed_text(w, desc->part_from[f]) : 0,
 		};
 
 		writer_block_add_row(w, ROWS_EVENTS, cells);

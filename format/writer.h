@@ -116,7 +116,10 @@ void writer_clock(struct writer *w, uint64_t trace_ns, uint64_t wall_ns, uint64_
 void writer_loss(struct writer *w, const struct writer_loss *l);
 void writer_cost(struct writer *w, const struct writer_cost *c);
 
-/* Announces an event; the id (from 1) is for writer_record(). */
+/*
+ * Announces an event; the id (from 1) is for writer_record().  A part of another one
+ * comes after it (-EINVAL), and has no records.
+ */
 uint32_t writer_event(struct writer *w, const struct event_desc *desc);
 /*
  * values[i] belongs to field i.  Records of one event may come slightly out of

@@ -48,6 +48,7 @@ enum writer_rows_kind {
 /* An event.  All but `batch` and `spares` stays as writer_event() made it. */
 struct writer_source {
 	uint32_t event;			/* its id */
+	uint32_t name;			/* string id in memory */
 	uint32_t nr_fields, time_field;
 	uint32_t cpu_field, count_field;	/* may be nr_fields: none */
 	uint32_t cap;			/* rows of a block */

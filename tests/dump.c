@@ -58,6 +58,15 @@ static void dump_host(const struct trace *t)
 	}
 }
 
+static void dump_part(const struct trace_event *e)
+{
+	printf("part\t%u", e->part_of);
+	put_text(e->part_if ? e->part_if : "");
+	for (uint32_t f = 0; f < e->nr_fields; f++)
+		put_text(e->part_from[f]);
+	putchar('\n');
+}
+
 static void dump_events(const struct trace *t)
 {
 	for (size_t i = 0; i < trace_nr_events(t); i++) {
@@ -78,6 +87,8 @@ static void dump_events(const struct trace *t)
 				put_text(d->values);
 			putchar('\n');
 		}
+		if (e->part_of)
+			dump_part(e);
 	}
 }
 

@@ -3,8 +3,8 @@
 
 Both read every golden file, whole and damaged, and the example of the manual.
 first.kymo holds samples (tests/tracegen), probes.kymo events of every other
-kind (tests/probegen 400), calls.kymo spans and names of values (tests/callgen); none is
-ever written anew.
+kind (tests/probegen 400), calls.kymo spans and names of values (tests/callgen), parts.kymo
+an event with parts (tests/partgen); none is ever written anew.
 """
 
 import os
@@ -15,7 +15,7 @@ import tempfile
 
 DUMP = os.path.join(os.environ["BUILD"], "tests/dump")
 SECOND = [sys.executable, "-B", "tests/reader/kymo_reader.py"]
-GOLDEN = "tests/golden/first", "tests/golden/probes", "tests/golden/calls"
+GOLDEN = ["tests/golden/" + name for name in ("first", "probes", "calls", "parts")]
 HEADER_BYTES, BLOCK_BYTES, TRAILER_BYTES = 32, 64, 24
 
 results = []

@@ -4,9 +4,9 @@
 It exists to show that the document suffices, and prints everything in a trace
 as text, as tests/dump.c does:
 
-    kymo_reader.py FILE
+    kymo_reader.py [--parts] FILE
 
-It wants the standard library and the zstd program.  Exit status 3 when the
+With --parts, records of a whole are followed by those of its parts.  It wants the standard library and the zstd program.  Exit status 3 when the
 trace was cut or damaged, 1 when it cannot be read.
 """
 
@@ -26,7 +26,7 @@ UID_UNKNOWN = 4294967295
 
 (HOST, CLOCK, EVENT, STRINGS, MODULES, FRAMES, STACKS, TASKS, MAPPINGS, SYMBOLS,
  LOSS, RECORDS, COST, INDEX) = range(1, 15)
-TYPE_BYTES = 4
+TYPE_UNSIGNED, TYPE_BYTES = 1, 4
 ROLE_TIME = 1
 
 
@@ -338,7 +338,13 @@ def read_index(data):
 class Field:
     def __init__(self, row):
         (self.column, self.name, self.type, self.role, self.unit, self.hint, self.privacy,
-         self.values) = (row[i] for i in (2, 3, 4, 5, 6, 7, 8, 10))
+         self.values, self.source) = (row[i] for i in (2, 3, 4, 5, 6, 7, 8, 10, 13))
+
+
+class Event:
+    def __init__(self, rows):
+        self.name, self.format, self.whole, self.condition = (rows[0][i] for i in (1, 9, 11, 12))
+        self.fields = [Field(row) for row in rows]
 
 
 class Trace:
@@ -400,7 +406,7 @@ class Trace:
             for module, start, size, name in table.rows(4):
                 self.symbols.setdefault(module, {})[start] = (size, name)
         elif block.type == EVENT:
-            self.load_events(table.rows(11))
+            self.load_events(table.rows(14))
         elif block.type in simple:
             entries, nr_columns = simple[block.type]
             if block.type == TASKS:
@@ -413,19 +419,65 @@ class Trace:
             rows += table.rows(nr_columns)
 
     def load_events(self, rows):
-        at = 0
+        at, damaged = 0, False
         while at < len(rows):
             event = rows[at][0]
             end = at
             while end < len(rows) and rows[end][0] == event:
                 end += 1
-            fields = [Field(row) for row in rows[at:end]]
-            if (not 0 < event <= MAX_EVENT or len(fields) > 255 or
-                    [f.column for f in fields] != list(range(1, len(fields) + 1)) or
-                    ROLE_TIME not in [f.role for f in fields]):
-                raise Damage("event")
-            self.events[event] = (rows[at][1], rows[at][9], fields)
+            new = Event(rows[at:end])
+            columns = [f.column for f in new.fields]
             at = end
+            if (not 0 < event <= MAX_EVENT or columns != list(range(1, len(columns) + 1)) or
+                    len(columns) > 255 or ROLE_TIME not in [f.role for f in new.fields] or
+                    new.whole == event):
+                damaged = True
+                continue
+            try:
+                if new.whole:
+                    self.part_sources(new)
+                self.events[event] = new
+            except Damage:
+                damaged = True
+        if damaged:
+            raise Damage("event")
+
+    def part_sources(self, part):
+        """Of the condition, then of the fields: places in records of the whole."""
+        whole = self.events.get(part.whole)
+        if not whole or whole.whole:
+            raise Damage("part of nothing")
+        places = {}
+        for place, f in enumerate(whole.fields):
+            places.setdefault(text_of(self.string(f.name)), (place, f.type))
+
+        def source(text, wanted):
+            a, minus, b = text.partition(b"-")
+            if text in places:
+                place, found = places[text]
+                if text == b"" or found != (wanted or found) or not wanted and found == TYPE_BYTES:
+                    raise Damage("part of another type")
+                return (place,)
+            if not minus or a not in places or b not in places:
+                raise Damage("part of an unknown field")
+            if {places[a][1], places[b][1], wanted or TYPE_UNSIGNED} != {TYPE_UNSIGNED}:
+                raise Damage("difference of what is no number")
+            return (places[a][0], places[b][0])
+
+        condition = text_of(self.string(part.condition))
+        return (source(condition, 0) if condition else None,
+                [source(text_of(self.string(f.source)), f.type) for f in part.fields])
+
+    def part_records(self, part, records):
+        """The part's records of those of a block of the whole."""
+        condition, sources = self.part_sources(part)
+
+        def value(record, source):
+            return record[source[0]] if len(source) < 2 else max(
+                0, record[source[0]] - record[source[1]])
+
+        return [[value(r, s) for s in sources] for r in records
+                if not condition or value(r, condition)]
 
     def string(self, i):
         return self.strings.get(i, (0, b""))[1]
@@ -443,9 +495,9 @@ class Trace:
         return 0, 0, 0
 
     def records(self, block):
-        if block.event not in self.events:
+        if block.event not in self.events or self.events[block.event].whole:
             raise Damage("unknown event")
-        fields = self.events[block.event][2]
+        fields = self.events[block.event].fields
         if block.nr * len(fields) > MAX_NUMBERS:
             raise Damage("too many numbers")
         table = Table(block.payload, block.nr)
@@ -474,19 +526,32 @@ def text_of(value):
     return value.split(b"\0")[0]
 
 
-def print_trace(t):
+def print_records(t, with_parts):
     for block in t.blocks:
-        if block.type == RECORDS:
-            for record in t.careful(block, t.records) or []:
-                line("record", block.event, *record)
+        if block.type != RECORDS:
+            continue
+        records = t.careful(block, t.records) or []
+        for record in records:
+            line("record", block.event, *record)
+        for event, e in t.events.items() if with_parts else ():
+            if e.whole == block.event:
+                for record in t.part_records(e, records):
+                    line("record", event, *record)
+
+
+def print_trace(t, with_parts):
+    print_records(t, with_parts)
     print("trace", f"{t.id:016x}", sep="\t")
     for key, value in t.hosts:
         line("host", text_of(t.string(key)), text_of(t.string(value)))
-    for event, (name, text, fields) in t.events.items():
-        line("event", event, text_of(t.string(name)), text_of(t.string(text)))
-        for f in fields:
+    for event, e in t.events.items():
+        line("event", event, text_of(t.string(e.name)), text_of(t.string(e.format)))
+        for f in e.fields:
             line("field", f.column, text_of(t.string(f.name)), f.type, f.role, f.hint, f.privacy,
                  text_of(t.string(f.unit)), *filter(None, [text_of(t.string(f.values))]))
+        if e.whole:
+            line("part", e.whole, text_of(t.string(e.condition)),
+                 *(text_of(t.string(f.source)) for f in e.fields))
     for i, row in sorted(t.tasks.items()):
         uid = row[11:] if row[11] < UID_UNKNOWN else ()
         line("task", i, *row[:5], *map(t.string, row[5:8]), *row[8:11], *uid)
@@ -509,14 +574,15 @@ def print_trace(t):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: kymo_reader.py FILE")
-    with open(sys.argv[1], "rb") as f:
+    with_parts = sys.argv[1:2] == ["--parts"]
+    if len(sys.argv) != 2 + with_parts:
+        sys.exit("usage: kymo_reader.py [--parts] FILE")
+    with open(sys.argv[-1], "rb") as f:
         data = f.read()
     try:
-        sys.exit(print_trace(Trace(data)))
+        sys.exit(print_trace(Trace(data), with_parts))
     except Refused as e:
-        sys.exit(f"kymo_reader.py: cannot read '{sys.argv[1]}': {e}")
+        sys.exit(f"kymo_reader.py: cannot read '{sys.argv[-1]}': {e}")
 
 
 if __name__ == "__main__":
