@@ -165,6 +165,11 @@ void bpfcode_map_value(struct bpfcode *c, int dst, int map_fd, uint32_t offset)
 	load_imm64(c, dst, BPF_PSEUDO_MAP_VALUE, (uint32_t)map_fd, offset);
 }
 
+void bpfcode_type(struct bpfcode *c, int dst, uint32_t id)
+{
+	load_imm64(c, dst, BPF_PSEUDO_BTF_ID, id, 0);
+}
+
 /* --- control --------------------------------------------------------------------------- */
 
 void bpfcode_call(struct bpfcode *c, int helper)

@@ -44,6 +44,8 @@ void bpfcode_extend(struct bpfcode *c, int dst, unsigned int size, bool is_signe
 void bpfcode_forget(struct bpfcode *c, int dst);
 void bpfcode_map(struct bpfcode *c, int dst, int map_fd);
 void bpfcode_map_value(struct bpfcode *c, int dst, int map_fd, uint32_t offset);
+/* dst = what BTF knows under this id: a variable of the kernel. */
+void bpfcode_type(struct bpfcode *c, int dst, uint32_t id);
 void bpfcode_call(struct bpfcode *c, int helper);
 void bpfcode_exit(struct bpfcode *c);
 

@@ -6,12 +6,14 @@
 #define RECORD_PROBEPROG_H
 
 #include "record/bpfcode.h"
+#include "record/irqcontext.h"
 #include "record/probe.h"
 #include "record/proberings.h"
 
 /* Who is recorded; the programs look it up before anything else. */
 struct probeprog_target {
 	uint32_t not_pid;	/* the recorder itself; 0: nobody is left out */
+	struct irqcontext irqs;	/* interrupts while it runs are not its own */
 	int traced_fd;		/* hash: process id -> __u8 on; -1: all processes */
 	int traced_tids_fd;	/* hash: thread id -> __u8 on; -1: all threads */
 	const int *cpus;	/* -C, sorted; NULL: all */

@@ -60,19 +60,48 @@ void probeprog_target_identify(struct probeprog_builder *b)
 		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_7, 0, b->skip);
 }
 
+static void process_id(struct bpfcode *c)
+{
+	bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_7);
+	bpfcode_op_imm(c, BPF_RSH, BPF_REG_0, 32);
+}
+
+/* Samples are what an interrupt finds: of them it says nothing. */
+static bool knows_irqs(const struct probeprog_builder *b)
+{
+	return b->env->target.irqs.way != IRQCONTEXT_UNKNOWN && !b->variant->sleepable &&
+	       b->variant->prog_type != BPF_PROG_TYPE_PERF_EVENT;
+}
+
+/*
+ * What the recorder does would be recorded for ever.  An interrupt that comes while it
+ * runs is no doing of its own: it belongs to a request of somebody else, or to nobody.
+ */
+static void leave_out_recorder(struct probeprog_builder *b)
+{
+	const struct probeprog_target *t = &b->env->target;
+	struct bpfcode *c = &b->code;
+	int wanted = bpfcode_label(c);
+
+	process_id(c);
+	bpfcode_jump_imm(c, BPF_JNE, BPF_REG_0, (int32_t)t->not_pid, wanted);
+	if (knows_irqs(b))
+		irqcontext_jump(c, &t->irqs, b->variant, b->slot, wanted);
+	bpfcode_jump(c, b->skip);
+	bpfcode_here(c, wanted);
+}
+
 void probeprog_target_require(struct probeprog_builder *b)
 {
 	const struct probeprog_target *t = &b->env->target;
 	struct bpfcode *c = &b->code;
 
-	if (t->not_pid || t->traced_fd >= 0) {
-		bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_7);
-		bpfcode_op_imm(c, BPF_RSH, BPF_REG_0, 32);
-	}
 	if (t->not_pid)
-		bpfcode_jump_imm(c, BPF_JEQ, BPF_REG_0, (int32_t)t->not_pid, b->skip);
-	if (t->traced_fd >= 0)
+		leave_out_recorder(b);
+	if (t->traced_fd >= 0) {
+		process_id(c);
 		require_in_map(b, t->traced_fd);
+	}
 	if (t->traced_tids_fd >= 0) {
 		bpfcode_op(c, BPF_MOV, BPF_REG_0, BPF_REG_7);
 		require_in_map(b, t->traced_tids_fd);

@@ -22,6 +22,7 @@ struct probing {
 	struct spanmaps *spans;		/* NULL: none */
 	struct attachset attached;
 	struct missed *missed;		/* by probe */
+	struct irqcontext irqs;
 	bool is_enabled;
 };
 
@@ -132,7 +133,7 @@ static void describe_target(const struct probing *p, struct probeprog_target *t)
 	*t = (struct probeprog_target){
 		.not_pid = target->all ? (uint32_t)getpid() : 0,
 		.traced_fd = p->opts.traced_fd, .traced_tids_fd = p->opts.traced_tids_fd,
-		.cgroup_fd = p->opts.cgroup_fd,
+		.cgroup_fd = p->opts.cgroup_fd, .irqs = p->irqs,
 	};
 	if (target->some_cpus) {
 		t->cpus = target->cpus;
@@ -215,6 +216,8 @@ int probing_open(struct probing **out, const struct probing_opts *opts, struct d
 	}
 	if (!err)
 		err = open_tables(p, d);
+	if (!err && opts->target->all)
+		irqcontext_find(&p->irqs);
 	if (!err)
 		err = attach_all(p, d);
 	if (err) {
@@ -243,6 +246,14 @@ struct spanmaps *probing_spans(struct probing *p)
 const char *probing_note(const struct probing *p)
 {
 	return p->probes.note[0] ? p->probes.note : NULL;
+}
+
+const char *probing_irq_note(const struct probing *p)
+{
+	if (!p->opts.target->all || p->irqs.way != IRQCONTEXT_UNKNOWN)
+		return NULL;
+	return "interrupts that come while kymo itself runs are left out: neither the kernel's "
+	       "types nor its symbols tell how to know them (see: kernel.kptr_restrict)";
 }
 
 static uint64_t count_missed(const struct probe *p)

@@ -34,8 +34,9 @@ int probing_open(struct probing **out, const struct probing_opts *opts, struct d
 void probing_enable(struct probing *p, bool on);
 const struct probes *probing_probes(const struct probing *p);
 struct proberings *probing_rings(struct probing *p);
-/* A sentence for the user, or NULL. */
+/* Sentences for the user, or NULL. */
 const char *probing_note(const struct probing *p);
+const char *probing_irq_note(const struct probing *p);
 /* Hits that the kernel skipped while enabled, since a program already ran on that CPU. */
 uint64_t probing_missed(struct probing *p, uint32_t probe);
 /* Tables of spans, or NULL: none. */

@@ -234,6 +234,7 @@ const char *session_note(struct session *s, size_t i)
 	const char *notes[] = {
 		s->events.nr_sampled ? sampler_note(s->sampler) : NULL, drain_note(s->drain),
 		s->probing ? probing_note(s->probing) : NULL,
+		s->probing ? probing_irq_note(s->probing) : NULL,
 	};
 
 	for (size_t n = 0; n < sizeof(notes) / sizeof(*notes); n++)

@@ -249,6 +249,29 @@ def not_itself(folder):
     check(p.pid not in pids, "the recorder recorded itself")
 
 
+def interrupts_meanwhile(folder):
+    """interrupts that come while the recorder runs are none of its doing: they are kept"""
+    trace = folder + "/t.kymo"
+    for _ in range(20):
+        other = subprocess.Popen(["dd", "if=/dev/zero", "of=/dev/null", "bs=1"],
+                                 stderr=subprocess.DEVNULL)
+        try:
+            p = subprocess.Popen([KYMO, "record", "-q", "-o", trace, "-a",
+                                  "-e", "raw_syscalls:sys_enter(id)",
+                                  "-e", "timer:hrtimer_expire_entry", "--duration", "1"])
+            equal(p.wait(), 0, "exit status")
+        finally:
+            other.kill()
+            other.wait()
+        rows = kymo("report", "-i", trace, "--by", "pid,event", "--csv",
+                    "--no-children").splitlines()
+        own = [row for row in rows[1:] if str(p.pid) in row.split(",")]
+        check(not [row for row in own if "sys_enter" in row], "its own calls: %s" % own)
+        if own:
+            return
+    check(False, "no interrupt found the recorder running")
+
+
 # --- what else -----------------------------------------------------------------------------
 
 
@@ -395,5 +418,5 @@ def listed(folder):
 
 
 run([every_ring_and_way, text_fields, long_text, kernel_values, everything_adds_up, filters_agree,
-     by_process, by_cpu, by_cgroup, not_itself, stacks_by_event, delayed, with_samples, grouped,
-     complaints, nothing_left, listed])
+     by_process, by_cpu, by_cgroup, not_itself, interrupts_meanwhile, stacks_by_event, delayed,
+     with_samples, grouped, complaints, nothing_left, listed])
