@@ -28,8 +28,7 @@ static double min_share(const struct flamegraph_opts *opts)
 	       FLAMEGRAPH_INNER_PX(opts->width_px);
 }
 
-/* The least count that is drawn. */
-static uint64_t min_count(const struct flamegraph_opts *opts, uint64_t total)
+uint64_t flamegraph_min_width(const struct flamegraph_opts *opts, uint64_t total)
 {
 	double count = ceil(min_share(opts) * (double)total);
 
@@ -38,14 +37,18 @@ static uint64_t min_count(const struct flamegraph_opts *opts, uint64_t total)
 	return count < 1 ? 1 : (uint64_t)count;
 }
 
-static double left_out_px(const struct flamegraph_opts *opts, const struct flame_layout *l,
-			  uint64_t total)
+double flamegraph_min_px(const struct flamegraph_opts *opts, uint64_t laid_out, uint64_t total)
 {
-	double px = min_share(opts) * FLAMEGRAPH_INNER_PX(opts->width_px);
+	double share = min_share(opts);
 
-	if (total && l->min_width > min_count(opts, total))
-		px = (double)l->min_width / (double)total * FLAMEGRAPH_INNER_PX(opts->width_px);
-	return px;
+	if (total && laid_out > flamegraph_min_width(opts, total))
+		share = (double)laid_out / (double)total;
+	return share * FLAMEGRAPH_INNER_PX(opts->width_px);
+}
+
+size_t flamegraph_max_boxes(const struct flamegraph_opts *opts)
+{
+	return opts->min_width < 0 ? USUAL_MAX_BOXES : 0;
 }
 
 static const char *default_title(const struct flamegraph_opts *opts, const struct stacksum *sums,
@@ -63,9 +66,9 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 {
 	struct trace *t = query_trace(q);
 	const struct flamelayout_opts layout_opts = {
-		.min_width = min_count(opts, stacksum_total(sums)),
+		.min_width = flamegraph_min_width(opts, stacksum_total(sums)),
 		.groups = opts->sum.by != STACKSUM_BY_NONE, .reverse = opts->reverse,
-		.max_boxes = opts->min_width < 0 ? USUAL_MAX_BOXES : 0,
+		.max_boxes = flamegraph_max_boxes(opts),
 	};
 	struct query_quality quality;
 	struct flame_layout layout;
@@ -81,11 +84,11 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 	query_quality_line(q, line, sizeof(line));
 	flamegraph_svg(&(struct flamegraph_picture) {
 		.opts = opts, .layout = &layout, .sums = sums, .names = names,
+		.total = stacksum_total(sums),
 		.title = opts->title ? opts->title
 				     : default_title(opts, sums, title, sizeof(title)),
 		.subtitle = opts->subtitle ? opts->subtitle : trace_host(t, "command line"),
 		.quality = line, .records = quality.records, .lost = quality.lost,
-		.left_out_px = left_out_px(opts, &layout, stacksum_total(sums)),
 	}, o);
 	flamelayout_release(&layout);
 	return names_error(names);

@@ -10,6 +10,7 @@
 #include "report/stacksum.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct flamegraph_opts {
@@ -27,5 +28,11 @@ struct flamegraph_opts {
 void flamegraph_opts_init(struct flamegraph_opts *opts);
 int flamegraph_write(struct query *q, const struct flamegraph_opts *opts, struct output *o,
 		     struct stacksum_left_out *left_out, struct diag *d);
+
+/* The least width that is drawn, of so much in all; and in pixels, when it is laid out. */
+uint64_t flamegraph_min_width(const struct flamegraph_opts *opts, uint64_t total);
+double flamegraph_min_px(const struct flamegraph_opts *opts, uint64_t laid_out, uint64_t total);
+/* How many boxes are drawn; 0: any number. */
+size_t flamegraph_max_boxes(const struct flamegraph_opts *opts);
 
 #endif

@@ -8,6 +8,9 @@ const num = (name) => Number(svg.getAttribute("data-" + name));
 const left = num("left"), top_ = num("top"), inner = num("inner"), rowPx = num("row");
 const rows = [...frames.children];
 let icicle = svg.getAttribute("data-icicle") === "1";
+/* Hatching keeps its shape, however wide a unit is. */
+const hatches = [...svg.querySelectorAll("pattern[data-angle]")];
+const isDifference = hatches.length > 0;
 let pattern = null;
 
 /* One object a frame, by row, then from left to right. */
@@ -19,7 +22,8 @@ rows.forEach((row, depth) => {
 		const cut = text.lastIndexOf("\n");
 
 		f.name = text.slice(0, cut);
-		f.count = text.slice(cut + 1).replace(/, [^,]*$/, "");
+		f.count = text.slice(cut + 1);
+		f.label = (el.dataset.mark ? el.dataset.mark + " " : "") + f.name;
 		el.frame = f;
 		all.push(f);
 	}
@@ -74,6 +78,9 @@ function placeRows() {
 	svg.setAttribute("viewBox", "0 0 " + num("width") + " " + height);
 	frames.setAttribute("transform", "translate(" + left + " " + top_ + ") scale(" + scale +
 		" 1) translate(" + -zoomed.x + " 0)");
+	for (const h of hatches)
+		h.setAttribute("patternTransform", "scale(" + 1 / scale + " 1) rotate(" +
+			h.getAttribute("data-angle") + ")");
 	drawLabels();
 }
 
@@ -89,7 +96,7 @@ function drawLabels() {
 		const text = document.createElementNS(NS, "text");
 		text.setAttribute("x", ((from - zoomed.x) * scale + 3).toFixed(1));
 		text.setAttribute("y", rowY(f.depth) + rowPx * 0.72);
-		text.textContent = cut(f.name, room);
+		text.textContent = cut(f.label, room);
 		made.appendChild(text);
 	}
 	labels.replaceChildren(made);
@@ -124,8 +131,13 @@ function show(f) {
 		return;
 	}
 	const parent = parentOf(f);
-	let text = f.name + "  \u2013  " + f.count + ", " + percent(f.w, root.w) + " of all";
+	let text = f.name + "  \u2013  " + f.count;
 
+	if (isDifference) {
+		details.textContent = text;
+		return;
+	}
+	text = text.replace(/, [^,]*$/, "") + ", " + percent(f.w, root.w) + " of all";
 	if (zoomed !== root && inside(f, zoomed))
 		text += ", " + percent(f.w, zoomed.w) + " of " + cut(zoomed.name, 40);
 	if (parent && parent !== root && parent !== zoomed)

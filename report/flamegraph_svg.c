@@ -48,6 +48,8 @@ struct drawing {
 	struct output *o;
 	struct bytebuf *to;	/* of the output */
 	struct bytebuf name;	/* of the box at hand, without control characters */
+	char class[8];
+	const char *mark;
 	uint64_t total, grid;
 	uint32_t inner_px, row_px;
 	uint32_t nr_rows;	/* in sight: something in them is a pixel wide */
@@ -78,7 +80,7 @@ static void name_group(struct drawing *d, uint32_t group)
 }
 
 /* Fills d->name and tells the colour. */
-static enum palette name_box(struct drawing *d, const struct flame_box *box)
+static enum palette name_frame(struct drawing *d, const struct flame_box *box)
 {
 	const struct frame_name *f;
 	const char *text;
@@ -115,6 +117,26 @@ static unsigned int shade(const struct bytebuf *name)
 	for (size_t i = 0; i < name->len; i++)
 		hash = (hash ^ name->data[i]) * 16777619u;
 	return (hash ^ hash >> 16) % SHADES;
+}
+
+/* The class of a box in the style sheet; its name is in d->name, its mark in d->mark. */
+static const char *name_box(struct drawing *d, const struct flame_box *box)
+{
+	const struct flamegraph_skin *skin = d->p->skin;
+	enum palette palette;
+
+	d->mark = "";
+	if (skin) {
+		bytebuf_clear(&d->name);
+		return skin->name(skin->ctx, box, &d->name, &d->mark);
+	}
+	palette = name_frame(d, box);
+	d->used[palette] = true;
+	snprintf(d->class, sizeof(d->class), "%s", palettes[palette].class);
+	if (palettes[palette].shades)
+		snprintf(d->class, sizeof(d->class), "%s%u", palettes[palette].class,
+			 shade(&d->name));
+	return d->class;
 }
 
 /* d->name, cut with an ellipsis to so many cells. */
@@ -186,9 +208,8 @@ static void put_box(struct drawing *d, const struct flame_box *box)
 {
 	uint64_t x = on_grid(d, box->start);
 	uint64_t width = on_grid(d, box->start + box->width) - x;
-	enum palette palette = name_box(d, box);
+	const char *class = name_box(d, box);
 
-	d->used[palette] = true;
 	put(d, "<rect x=\"");
 	digits_put(d->to, x);
 	put(d, "\" width=\"");
@@ -196,13 +217,18 @@ static void put_box(struct drawing *d, const struct flame_box *box)
 	put(d, "\" height=\"");
 	digits_put(d->to, d->row_px - 1);
 	put(d, "\" class=\"");
-	put(d, palettes[palette].class);
-	if (palettes[palette].shades)
-		digits_put(d->to, shade(&d->name));
+	put(d, class);
+	if (*d->mark) {
+		put(d, "\" data-mark=\"");
+		put(d, d->mark);
+	}
 	put(d, "\"><title>");
 	escape_xml(d->to, (const char *)d->name.data, d->name.len);
 	put(d, "\n");
-	put_count(d, box->width);
+	if (d->p->skin)
+		d->p->skin->tell(d->p->skin->ctx, box, d->to);
+	else
+		put_count(d, box->width);
 	put(d, "</title></rect>\n");
 	output_settle(d->o);
 }
@@ -241,7 +267,12 @@ static void put_labels(struct drawing *d)
 		name_box(d, box);
 		output_format(d->o, "<text x=\"%.1f\" y=\"%.1f\">", box->start * scale + 3,
 			      row_y(d, box->depth) + d->row_px * 0.72);
-		put_cut_name(d, (size_t)cells);
+		if (*d->mark) {
+			put(d, d->mark);
+			put(d, " ");
+			cells -= 3;
+		}
+		put_cut_name(d, cells < 1 ? 1 : (size_t)cells);
 		put(d, "</text>\n");
 		output_settle(d->o);
 	}
@@ -324,7 +355,7 @@ static void put_left_out(struct drawing *d, uint32_t y)
 	if (left_out)
 		output_format(d->o, "%s frame%s narrower than %.3g px left out",
 			      number_grouped(number, left_out), left_out == 1 ? "" : "s",
-			      d->p->left_out_px);
+			      flamegraph_min_px(d->p->opts, d->p->layout->min_width, d->p->total));
 	if (hidden)
 		output_format(d->o, "%s%" PRIu32 " row%s with nothing wider than 1 px show%s when "
 			      "zoomed in", left_out ? "; " : "", hidden, hidden == 1 ? "" : "s",
@@ -344,7 +375,13 @@ static void put_footer(struct drawing *d, uint32_t y)
 	put_cut(d, d->p->quality, (d->inner_px - 260.0) / TEXT_CELL_PX);
 	put(d, "</text>\n");
 	if (d->p->layout->left_out || hidden_rows(d))
-		put_left_out(d, y + FOOT_LINE_PX);
+		put_left_out(d, y += FOOT_LINE_PX);
+	if (d->p->skin) {
+		output_format(d->o, "<g id=\"k\" transform=\"translate(%d %" PRIu32 ")\">\n",
+			      FLAMEGRAPH_MARGIN_PX, y + FOOT_LINE_PX);
+		d->p->skin->explain(d->p->skin->ctx, d->o);
+		put(d, "</g>\n");
+	}
 	put(d, "</g>\n");
 }
 
@@ -364,12 +401,17 @@ static void put_start(struct drawing *d, uint32_t height_px)
 	put_cut(d, d->p->title, 200);
 	put(d, "</title>\n<style>\n");
 	put(d, flamegraph_css);
+	if (d->p->skin)
+		put(d, d->p->skin->css);
 	output_format(d->o, "</style>\n<defs>\n<clipPath id=\"c\"><rect x=\"%d\" y=\"%d\" "
 		      "width=\"%" PRIu32 "\" height=\"%" PRIu32 "\"/></clipPath>\n"
 		      "<pattern id=\"x\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" "
 		      "patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" "
-		      "fill=\"#f6d5d5\"/><rect width=\"2\" height=\"6\" fill=\"#d66\"/></pattern>\n"
-		      "</defs>\n", FLAMEGRAPH_MARGIN_PX, FRAMES_Y, d->inner_px, frames_px);
+		      "fill=\"#f6d5d5\"/><rect width=\"2\" height=\"6\" fill=\"#d66\"/></pattern>\n",
+		      FLAMEGRAPH_MARGIN_PX, FRAMES_Y, d->inner_px, frames_px);
+	if (d->p->skin)
+		d->p->skin->define(d->p->skin->ctx, d->o, d->grid / (double)d->inner_px);
+	put(d, "</defs>\n");
 }
 
 void flamegraph_svg(const struct flamegraph_picture *p, struct output *o)
@@ -378,13 +420,14 @@ void flamegraph_svg(const struct flamegraph_picture *p, struct output *o)
 	uint32_t foot_y;
 
 	bytebuf_init(&d.name);
-	d.total = stacksum_total(p->sums) ? stacksum_total(p->sums) : 1;
+	d.total = p->total ? p->total : 1;
 	d.grid = d.total > MAX_GRID ? MAX_GRID : d.total;
 	d.inner_px = FLAMEGRAPH_INNER_PX(p->opts->width_px);
 	d.row_px = p->opts->frame_px;
 	d.nr_rows = rows_in_sight(&d);
 	foot_y = FRAMES_Y + d.nr_rows * d.row_px + 22;
-	put_start(&d, foot_y + (p->lost ? 3 : 2) * FOOT_LINE_PX);
+	put_start(&d, foot_y + (p->lost ? 3 : 2) * FOOT_LINE_PX +
+		  (p->skin ? p->skin->explain_px : 0));
 	put_header(&d);
 	put_frames(&d);
 	put_labels(&d);

@@ -328,6 +328,13 @@ static int keep_widest(struct flame_layout *l, size_t max_boxes)
 	return 0;
 }
 
+int flamelayout_finish(struct flame_layout *l, size_t max_boxes)
+{
+	if (l->nr)
+		qsort(l->boxes, l->nr, sizeof(*l->boxes), compare_boxes);
+	return keep_widest(l, max_boxes);
+}
+
 int flamelayout_build(struct flame_layout *out, const struct trace *t, struct names *names,
 		      const struct stacksum *sums, const struct flamelayout_opts *opts)
 {
@@ -339,10 +346,8 @@ int flamelayout_build(struct flame_layout *out, const struct trace *t, struct na
 	else
 		err = lay_out_forward(out, t, names, sums, opts);
 	out->min_width = opts->min_width;
-	if (!err) {
-		qsort(out->boxes, out->nr, sizeof(*out->boxes), compare_boxes);
-		err = keep_widest(out, opts->max_boxes);
-	}
+	if (!err)
+		err = flamelayout_finish(out, opts->max_boxes);
 	if (err)
 		flamelayout_release(out);
 	return err;

@@ -40,6 +40,8 @@ struct flamelayout_opts {
 
 int flamelayout_build(struct flame_layout *out, const struct trace *t, struct names *names,
 		      const struct stacksum *sums, const struct flamelayout_opts *opts);
+/* For layouts made by others: puts boxes in order, and leaves out all but so many. */
+int flamelayout_finish(struct flame_layout *l, size_t max_boxes);
 void flamelayout_release(struct flame_layout *l);
 
 /* The name to show: "[libc.so.6]" stands for an address in it without a name. */

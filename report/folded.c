@@ -39,7 +39,9 @@ struct folded {
 	size_t nr_parts;
 	struct level *levels;
 	struct bytebuf path;	/* the line so far; before that, scratch */
-	struct output *output;
+	folded_line_fn line;
+	void *line_ctx;
+	int stopped;		/* what line() said */
 };
 
 /* --- names ----------------------------------------------------------------- */
@@ -120,13 +122,8 @@ static int name_groups(struct folded *f)
 
 static void put_line(struct folded *f, uint64_t count)
 {
-	struct bytebuf *to = output_buffer(f->output);
-
-	bytebuf_put(to, f->path.data, f->path.len);
-	bytebuf_put(to, " ", 1);
-	digits_put(to, count);
-	bytebuf_put(to, "\n", 1);
-	output_settle(f->output);
+	if (!f->path.err)
+		f->stopped = f->line(f->line_ctx, (const char *)f->path.data, f->path.len, count);
 }
 
 static void put_text(struct folded *f, const char *text)
@@ -140,7 +137,7 @@ static int put_items(struct folded *f, const struct folded_items *items,
 	size_t depth = 0;
 
 	f->levels[0] = (struct level) { .item = items->first[0], .path_len = f->path.len };
-	while (!f->path.err && !output_error(f->output)) {
+	while (!f->path.err && !f->stopped) {
 		struct level *l = &f->levels[depth];
 		const struct folded_item *item = &items->list[l->item];
 
@@ -160,7 +157,7 @@ static int put_items(struct folded *f, const struct folded_items *items,
 		f->levels[++depth] = (struct level) {
 			items->first[item->node], item->node, f->path.len };
 	}
-	return f->path.err;
+	return f->path.err ? f->path.err : f->stopped;
 }
 
 /* What has a stack, of all parts with one label. */
@@ -269,13 +266,15 @@ static int put_all(struct folded *f)
 	if (f->nr_parts)
 		qsort(f->parts, f->nr_parts, sizeof(*f->parts), compare_parts);
 	nr = find_pieces(f, pieces);
-	for (size_t i = 0; i < nr && !err && !output_error(f->output); i++) {
+	for (size_t i = 0; i < nr && !err; i++) {
 		const struct part *parts = &f->parts[pieces[i].part];
 
 		if (pieces[i].goes_on)
 			err = put_stacks(f, parts, pieces[i].nr);
 		else
 			put_stackless(f, parts, pieces[i].nr);
+		if (!err)
+			err = f->path.err ? f->path.err : f->stopped;
 	}
 	free(pieces);
 	return err;
@@ -320,14 +319,14 @@ static void folded_release(struct folded *f)
 	names_free(f->names);
 }
 
-int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
-		 struct stacksum_left_out *left_out, struct diag *d)
+int folded_each(struct query *q, const struct folded_opts *opts, folded_line_fn line, void *ctx,
+		struct folded_sums *sums, struct diag *d)
 {
 	struct folded f = {
-		.opts = opts, .query = q, .trace = query_trace(q), .output = o };
+		.opts = opts, .query = q, .trace = query_trace(q), .line = line, .line_ctx = ctx };
 	int err;
 
-	*left_out = (struct stacksum_left_out) { 0 };
+	*sums = (struct folded_sums) { .unit = "samples" };
 	bytebuf_init(&f.path);
 	err = stacksum_new(&f.sums, q, &opts->sum);
 	if (!err)
@@ -337,9 +336,36 @@ int folded_write(struct query *q, const struct folded_opts *opts, struct output 
 	if (!err)
 		err = stackquality_count(f.sums, f.names, q);
 	if (!err) {
-		*left_out = stacksum_left_out(f.sums);
+		*sums = (struct folded_sums) {
+			.event = stacksum_event(f.sums), .unit = stacksum_unit(f.sums),
+			.total = stacksum_total(f.sums), .records = stacksum_records(f.sums),
+			.left_out = stacksum_left_out(f.sums),
+		};
 		err = put_all(&f);
 	}
 	folded_release(&f);
-	return err ? diag_set(d, err, "cannot fold stacks: %s", strerror(-err)) : 0;
+	return err < 0 ? diag_set(d, err, "cannot fold stacks: %s", strerror(-err)) : err;
+}
+
+static int write_line(void *ctx, const char *stack, size_t len_bytes, uint64_t count)
+{
+	struct output *o = ctx;
+	struct bytebuf *to = output_buffer(o);
+
+	bytebuf_put(to, stack, len_bytes);
+	bytebuf_put(to, " ", 1);
+	digits_put(to, count);
+	bytebuf_put(to, "\n", 1);
+	output_settle(o);
+	return output_error(o) ? 1 : 0;
+}
+
+int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
+		 struct stacksum_left_out *left_out, struct diag *d)
+{
+	struct folded_sums sums;
+	int err = folded_each(q, opts, write_line, o, &sums, d);
+
+	*left_out = sums.left_out;
+	return err < 0 ? err : 0;
 }

@@ -29,6 +29,20 @@ struct folded_opts {
 int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
 		 struct stacksum_left_out *left_out, struct diag *d);
 
+/* What the lines are sums of; the texts are the trace's. */
+struct folded_sums {
+	const char *event, *unit;	/* as stacksum_event() and stacksum_unit() have it */
+	uint64_t total, records;
+	struct stacksum_left_out left_out;
+};
+
+/* One line without its count; not 0 ends it all.  Lines come in order, each stack once. */
+typedef int (*folded_line_fn)(void *ctx, const char *stack, size_t len_bytes, uint64_t count);
+
+/* The lines, for who has another use for them than writing them down. */
+int folded_each(struct query *q, const struct folded_opts *opts, folded_line_fn line, void *ctx,
+		struct folded_sums *sums, struct diag *d);
+
 /* The text of one frame; `java` as stackcollapse-perf.pl has it for comm java. */
 void folded_frame(struct bytebuf *to, const struct frame_name *f,
 		  const struct folded_opts *opts, bool java);
