@@ -27,7 +27,7 @@ static const struct field_desc fields[] = {
 	{ "name", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 };
 
-static const struct event_desc desc = { "row", 6, fields, NULL };
+static const struct event_desc desc = { .name = "row", .nr_fields = 6, .fields = fields };
 
 static int put(void *ctx, const void *bytes, size_t size_bytes, bool droppable)
 {

@@ -241,7 +241,8 @@ static void put_events(struct generator *g)
 			g->events[i] = put_event(g, &events[i]);
 		if (is_span && g->tallied)
 			g->events[i] = writer_event(g->w, &(struct event_desc){
-				events[i].name, FIELDS(tally_fields), NULL });
+				.name = events[i].name, .fields = tally_fields,
+				.nr_fields = sizeof(tally_fields) / sizeof(tally_fields[0]) });
 	}
 }
 

@@ -141,7 +141,9 @@ static void put_event(struct generator *g)
 		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
 		{ "state", FIELD_UNSIGNED, ROLE_STATE, HINT_CHAR, CLASS_NONE, "", NULL },
 	};
-	static const struct event_desc desc = { "cpu-clock", 6, fields, NULL };
+	static const struct event_desc desc = {
+		.name = "cpu-clock", .nr_fields = 6, .fields = fields,
+	};
 
 	g->event = writer_event(g->w, &desc);
 }
@@ -163,7 +165,9 @@ static void put_other_event(struct generator *g)
 		{ "file", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_PATH, "", NULL },
 		{ "query", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 	};
-	static const struct event_desc desc = { "request", 11, fields, "query:%s file:%s" };
+	static const struct event_desc desc = {
+		.name = "request", .nr_fields = 11, .fields = fields, .format = "query:%s file:%s",
+	};
 
 	g->other_event = writer_event(g->w, &desc);
 }

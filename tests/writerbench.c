@@ -125,8 +125,12 @@ static void pace(const struct bench *b, uint64_t start_ns, uint64_t calls)
 static int run(struct bench *b)
 {
 	const struct writer_output output = { put, b };
-	const struct event_desc enter = { "raw_syscalls:sys_enter", ENTER_FIELDS, fields, NULL };
-	const struct event_desc leave = { "raw_syscalls:sys_exit", EXIT_FIELDS, fields, NULL };
+	const struct event_desc enter = {
+		.name = "raw_syscalls:sys_enter", .nr_fields = ENTER_FIELDS, .fields = fields,
+	};
+	const struct event_desc leave = {
+		.name = "raw_syscalls:sys_exit", .nr_fields = EXIT_FIELDS, .fields = fields,
+	};
 	uint64_t cpu_ns, thread_ns, start_ns, flush_ns = 0, calls = 0;
 	struct writer_stats stats;
 	int err = writer_open(&b->w, &output, 1, b->level);

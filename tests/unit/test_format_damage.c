@@ -43,7 +43,7 @@ static void write_small(struct bytebuf *to)
 		{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "", NULL },
 		{ "text", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 	};
-	static const struct event_desc desc = { "sample", 4, fields, NULL };
+	static const struct event_desc desc = { .name = "sample", .nr_fields = 4, .fields = fields };
 	const struct writer_output output = { memory_put, to };
 	const struct writer_module module = { .id = 1, .kind = MODULE_ELF };
 	const struct writer_loss loss = { 1, 2, 3, 0, 1, LOSS_RING };

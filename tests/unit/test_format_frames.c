@@ -15,7 +15,7 @@ static const struct field_desc fields[] = {
 	{ "caller", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
 	{ "op", FIELD_FRAME, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
 };
-static const struct event_desc desc = { "probe", 4, fields, NULL };
+static const struct event_desc desc = { .name = "probe", .nr_fields = 4, .fields = fields };
 
 #define PER_FLUSH 1000
 #define FLUSHES 3

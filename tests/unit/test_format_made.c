@@ -17,11 +17,11 @@ static const struct field_desc fields[] = {
 	{ "flags", FIELD_UNSIGNED, ROLE_NONE, HINT_HEX, CLASS_NONE, "", "|1=A 2=B" },
 };
 
-static const struct event_desc event = { "made", 4, fields, NULL };
+static const struct event_desc event = { .name = "made", .nr_fields = 4, .fields = fields };
 
 static void write_trace(struct bytebuf *b, uint32_t nr_events)
 {
-	static const struct event_desc plain = { "plain", 1, fields, NULL };
+	static const struct event_desc plain = { .name = "plain", .nr_fields = 1, .fields = fields };
 	const struct writer_output out = { memory_put, b };
 	struct writer *w;
 

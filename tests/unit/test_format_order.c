@@ -16,8 +16,10 @@ static const struct field_desc fields[] = {
 	{ "number", FIELD_UNSIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
 	{ "cpu", FIELD_UNSIGNED, ROLE_CPU, HINT_DECIMAL, CLASS_NONE, "", NULL },
 };
-static const struct event_desc with_cpu = { "with", 3, fields, NULL };
-static const struct event_desc without_cpu = { "without", 2, fields, NULL };
+static const struct event_desc with_cpu = { .name = "with", .nr_fields = 3, .fields = fields };
+static const struct event_desc without_cpu = {
+	.name = "without", .nr_fields = 2, .fields = fields,
+};
 
 static uint64_t seed = 88172645463325252u;
 

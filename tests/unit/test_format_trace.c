@@ -17,14 +17,18 @@ static const struct field_desc sample_fields[] = {
 	{ "stack", FIELD_STACK, ROLE_STACK, HINT_DECIMAL, CLASS_NONE, "", NULL },
 	{ "delta", FIELD_SIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", NULL },
 };
-static const struct event_desc sample_desc = { "sample", 4, sample_fields, NULL };
+static const struct event_desc sample_desc = {
+	.name = "sample", .nr_fields = 4, .fields = sample_fields,
+};
 
 static const struct field_desc note_fields[] = {
 	{ "time", FIELD_UNSIGNED, ROLE_TIME, HINT_DECIMAL, CLASS_NONE, "ns", NULL },
 	{ "text", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 	{ "kind", FIELD_UNSIGNED, ROLE_NONE, HINT_DECIMAL, CLASS_NONE, "", "=7=SEVEN 8=EIGHT" },
 };
-static const struct event_desc note_desc = { "note", 3, note_fields, "format: %s" };
+static const struct event_desc note_desc = {
+	.name = "note", .nr_fields = 3, .fields = note_fields, .format = "format: %s",
+};
 
 static struct writer *open_writer(struct bytebuf *to)
 {
@@ -540,8 +544,10 @@ static void test_output_fails(void **state)
 
 static void test_bad_events_are_refused(void **state)
 {
-	const struct event_desc timeless = { "x", 1, sample_fields + 1, NULL };
-	const struct event_desc empty = { "x", 0, NULL, NULL };
+	const struct event_desc timeless = {
+		.name = "x", .nr_fields = 1, .fields = sample_fields + 1,
+	};
+	const struct event_desc empty = { .name = "x" };
 	struct bytebuf b;
 	struct writer *w = open_writer(&b);
 

@@ -19,8 +19,12 @@ static const struct field_desc call_fields[] = {
 	{ "name", FIELD_STRING, ROLE_NONE, HINT_DECIMAL, CLASS_PATH, "", NULL },
 	{ "data", FIELD_BYTES, ROLE_NONE, HINT_DECIMAL, CLASS_USER, "", NULL },
 };
-static const struct event_desc call_desc = { "call", 6, call_fields, NULL };
-static const struct event_desc tick_desc = { "tick", 2, call_fields, NULL };
+static const struct event_desc call_desc = {
+	.name = "call", .nr_fields = 6, .fields = call_fields,
+};
+static const struct event_desc tick_desc = {
+	.name = "tick", .nr_fields = 2, .fields = call_fields,
+};
 
 /* Takes blocks, when it is let; any thread. */
 struct gate {
