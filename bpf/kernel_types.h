@@ -45,9 +45,19 @@ struct cred {
 	struct kuid uid;
 };
 
+struct thread_info {
+	unsigned int cpu;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int __state;		/* from 5.14 on */
+	unsigned int flags;
+	int on_cpu;
+	int exit_state;
+	unsigned in_iowait : 1;
 	int pid, tgid;
+	__u64 utime, stime;
 	struct task_struct *real_parent;
 	struct pid *thread_pid;
 	struct mm_struct *mm;
@@ -58,6 +68,10 @@ struct task_struct {
 
 struct task_struct___before_5_14 {
 	long state;
+};
+
+struct task_struct___before_5_16 {
+	unsigned int cpu;
 };
 
 #pragma clang attribute pop

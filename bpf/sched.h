@@ -68,4 +68,54 @@ struct sched_stack {
 	__u64 ips[];			/* innermost first */
 };
 
+/*
+ * What is kept of a thread from record to record.  Only the programs write it, and
+ * record/ reads it when they have stopped.
+ */
+struct sched_thread {
+	__u64 since_ns;			/* when it left the CPU, or got it */
+	__u64 wake_ns;			/* 0: nobody woke it since it last got a CPU */
+	__u64 on_ns, skipped_ns, interrupted_ns;
+	__u64 interrupts_ns;		/* of the CPU it has, when it got it */
+	__u64 user_ns, system_ns;	/* of the thread, at its last record */
+	__u64 kernel_stack, user_stack;
+	__u64 waker_kernel_stack, waker_user_stack;
+	__u32 tid, pid;
+	__u32 waker_tid, waker_pid;
+	__u32 skipped;
+	__u16 cpu, waker_cpu;
+	__u16 flags;			/* enum sched_flag */
+	__u8 state;			/* as in the record; 0: a new one's */
+	__u8 wake_state;		/* the same when it was woken */
+	__u8 waker_context;
+	__u8 has_cpu;
+	__u8 outside;			/* not in the cgroup */
+	__u8 is_alive;			/* seen at the end, where that was looked for */
+	__u64 end_user_ns, end_system_ns;	/* then */
+};
+
+/* A CPU's own.  On cache lines of its own. */
+struct sched_cpu {
+	__u64 interrupts_ns;		/* time in interrupts, all in all */
+	__u64 interrupt_ns;		/* when the outermost one began */
+	__u32 interrupts;		/* which ones are going on, the innermost lowest */
+	__u32 is_chosen;		/* -C */
+	__u64 no_room, no_wakeup, walked, remembered, wrong_stacks;	/* counted */
+	__u64 unused[24];
+};
+
+/* What record/ tells the programs while they run. */
+struct sched_control {
+	__u32 enabled;
+	/*
+	 * Threads that are not known were there before start_ns, and did since then
+	 * what they are found doing.
+	 */
+	__u32 noting;
+	__u32 ending;			/* the end of threads is looked at */
+	__u32 reserved;
+	__u64 start_ns;
+	__u64 generation;
+};
+
 #endif

@@ -17,7 +17,7 @@ ALLOWED = {
     "cmd": {"cmd", "record", "report", "format", "Documentation"},
 }
 # The headers of bpf/ that record/ may see, besides the skeletons.
-SHARED_BPF = {"bpf/sample.h", "bpf/probe.h"}
+SHARED_BPF = {"bpf/sample.h", "bpf/probe.h", "bpf/sched.h"}
 RECORD_LIBRARIES = re.compile(r"<(bpf/|libelf|gelf|elfutils/|dwarf|libdw|libiberty|demangle)")
 FORBIDDEN = re.compile(
     r"\b(exit|_exit|abort|printf|vprintf|puts|putchar|perror|fputs|fputc|fprintf|vfprintf|"

@@ -1,0 +1,123 @@
+/*
+ * The last records: of the threads that are there when the recording ends.
+ */
+#include "record/schedprog_private.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ending {
+	struct sched_thread *threads;
+	size_t nr, room;
+	uint64_t time_ns;
+	bool have_seen_all;
+};
+
+static int keep(struct ending *e, const struct sched_thread *t)
+{
+	if (e->nr == e->room) {
+		size_t room = e->room ? 2 * e->room : 256;
+		struct sched_thread *more = realloc(e->threads, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		e->threads = more;
+		e->room = room;
+	}
+	e->threads[e->nr++] = *t;
+	/* What began when the recording was being ended is in it. */
+	if (t->since_ns > e->time_ns)
+		e->time_ns = t->since_ns;
+	return 0;
+}
+
+static int read_table(const struct schedprog *p, struct ending *e)
+{
+	int fd = bpf_map__fd(p->skel->maps.threads), err = 0;
+	uint64_t key, *last = NULL, next;
+
+	while (!err && !bpf_map_get_next_key(fd, last, &next)) {
+		struct sched_thread t;
+
+		key = next;
+		last = &key;
+		if (!bpf_map_lookup_elem(fd, &key, &t))
+			err = keep(e, &t);
+	}
+	return err;
+}
+
+static void add_wait(struct sched_record *r, const struct sched_thread *t)
+{
+	bool is_runnable = t->state == 'R';
+
+	r->off_ns = r->time_ns - t->since_ns;
+	r->kernel_stack = t->kernel_stack;
+	r->user_stack = t->user_stack;
+	if (is_runnable) {
+		r->runnable_ns = r->off_ns;
+	} else if (t->wake_ns) {
+		r->runnable_ns = t->wake_ns > t->since_ns ? r->time_ns - t->wake_ns : r->off_ns;
+		r->waker_kernel_stack = t->waker_kernel_stack;
+		r->waker_user_stack = t->waker_user_stack;
+		r->waker_tid = t->waker_tid;
+		r->waker_pid = t->waker_pid;
+		r->waker_cpu = t->waker_cpu;
+		r->waker_context = t->waker_context;
+	}
+}
+
+static void hand_out(const struct schedprog *p, const struct ending *e,
+		     const struct sched_thread *t, schedprog_fn fn, void *ctx)
+{
+	struct sched_record r = {
+		.size_bytes = sizeof(r), .time_ns = e->time_ns, .tid = t->tid, .pid = t->pid,
+		.on_ns = t->on_ns, .skipped_ns = t->skipped_ns, .skipped = t->skipped,
+		.interrupted_ns = t->interrupted_ns, .from_cpu = t->cpu,
+		.waker_cpu = SCHED_NO_CPU, .state = t->state ? t->state : 'R',
+		.flags = (uint16_t)(t->flags | SCHED_END),
+	};
+
+	if (t->is_alive) {
+		r.user_ns = t->end_user_ns - t->user_ns;
+		r.system_ns = t->end_system_ns - t->system_ns;
+	}
+	if (t->has_cpu) {
+		r.on_ns += e->time_ns - t->since_ns;
+		r.interrupted_ns += p->cpus[t->cpu].interrupts_ns - t->interrupts_ns;
+		r.state = 'R';
+	} else {
+		add_wait(&r, t);
+	}
+	fn(ctx, t->cpu, &r);
+}
+
+int schedprog_end(struct schedprog *p, schedprog_fn fn, void *ctx)
+{
+	struct ending e = { 0 };
+	int err;
+
+	schedprog_disable(p);
+	e.time_ns = p->disabled_ns;
+	p->skel->bss->control.ending = 1;
+	e.have_seen_all = !schedprog_iterate(p);
+	p->skel->bss->control.ending = 0;
+	err = read_table(p, &e);
+	for (size_t i = 0; !err && i < e.nr; i++) {
+		const struct sched_thread *t = &e.threads[i];
+
+		/* Gone, and the kernel left out the run in which it went. */
+		if (e.have_seen_all && !t->is_alive)
+			continue;
+		if (t->outside || t->cpu >= p->nr_cpus)
+			continue;
+		if (p->opts.target->some_cpus && !p->cpus[t->cpu].is_chosen)
+			continue;
+		hand_out(p, &e, t, fn, ctx);
+	}
+	free(e.threads);
+	return err;
+}
