@@ -21,6 +21,7 @@ void trace_close(struct trace *t)
 		free(t->cells[i].lens);
 		free(t->cells[i].bytes);
 	}
+	trace_part_release(t);
 	free(t->blocks);
 	free(t->name);
 	free(t);
@@ -111,6 +112,13 @@ static void count_records(struct trace *t)
 
 		if (b->type == BLOCK_RECORDS && e && !e->part_of)
 			t->events[b->event]->nr_records += b->nr_records;
+	}
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		struct trace_event *e = t->events[trace_event_at(t, i)->id];
+		const struct trace_event *whole = e->part_of ? trace_part_whole(t, e) : NULL;
+
+		if (whole)
+			e->nr_records = whole->nr_records;
 	}
 }
 

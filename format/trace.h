@@ -107,7 +107,8 @@ struct trace_event {
 	uint32_t part_of;	/* id of the whole, if it is a part, or 0 */
 	const char *part_if;	/* see struct event_desc, or NULL */
 	const char *const *part_from;	/* by field, or NULL */
-	uint64_t nr_records;	/* in headers or index; 0 on a pipe */
+	/* In headers or index, of a part those of its whole; 0 on a pipe. */
+	uint64_t nr_records;
 };
 
 /* Ids from a file may be anything: each of these accepts any id. */
@@ -214,7 +215,8 @@ struct trace_bytes {
 /*
  * One record block.  Valid until the next trace_next().  Others may make one of columns
  * in memory, which the functions below then hand out: `columns` has one array for each
- * field, and `texts`, where a field is a FIELD_BYTES, its text.
+ * field, and `texts`, where a field is a FIELD_BYTES, its text.  Or it is a part's, by
+ * trace_part_batch().
  */
 struct trace_batch {
 	const struct trace_event *event;
@@ -223,6 +225,7 @@ struct trace_batch {
 	struct trace *trace;
 	const uint64_t *const *columns;		/* NULL: a block of the trace */
 	const struct trace_bytes *texts;	/* may be NULL if no field is a FIELD_BYTES */
+	struct trace_batch *whole;		/* of a part; else NULL */
 };
 
 /* 1: a batch; 0: the end; -errno with d set: reading itself failed. */
@@ -241,6 +244,20 @@ int trace_column_bytes(struct trace_batch *batch, uint32_t field,
 		       const uint32_t **lens, const uint8_t **bytes);
 /* Counts the batch as damaged and its records as missing. */
 void trace_damaged(struct trace_batch *batch);
+
+/*
+ * The batch of a part in one of its whole, which is borrowed: the same rows, of which
+ * those are the part's whose condition is not 0.  Columns are those of the whole, or
+ * computed on first use.  Valid as long as the whole's, and until the next call for the
+ * trace.  first_ns and last_ns are wide if the part has times of its own; safe_ns is about
+ * the whole's times.  -EBADMSG: it is no part of that.
+ */
+int trace_part_batch(struct trace_batch *whole, const struct trace_event *e,
+		     struct trace_batch *out);
+/* The condition by row; *values is NULL if every row is one.  -EBADMSG: damaged. */
+int trace_part_condition(struct trace_batch *batch, const uint64_t **values);
+/* Differences that would have been negative, in all rows computed so far. */
+uint64_t trace_part_negative(const struct trace *t);
 /* Starts over with the first record block; -ESPIPE on a pipe. */
 int trace_rewind(struct trace *t);
 

@@ -139,6 +139,10 @@ void trace_damaged(struct trace_batch *batch)
 {
 	if (batch->columns)
 		return;
+	if (batch->whole) {
+		trace_damaged(batch->whole);
+		return;
+	}
 	trace_blocks_damaged(batch->trace, batch->trace->block);
 }
 
@@ -156,6 +160,8 @@ const uint64_t *trace_column(struct trace_batch *batch, uint32_t field)
 		return NULL;
 	if (batch->columns)
 		return batch->columns[field];
+	if (batch->whole)
+		return trace_part_column(batch, field);
 	cell = &t->cells[field];
 	if (cell->state == CELL_EMPTY) {
 		cell->state = CELL_DAMAGED;
@@ -183,6 +189,8 @@ bool trace_column_constant(struct trace_batch *batch, uint32_t field, uint64_t *
 	if (field >= batch->event->nr_fields || batch->event->fields[field].type == FIELD_BYTES ||
 	    batch->columns)
 		return false;
+	if (batch->whole)
+		return trace_column_constant(batch->whole, trace_part_field(batch, field), value);
 	return table_is_constant(&t->table, column_of(t, field), value);
 }
 
@@ -224,6 +232,9 @@ int trace_column_bytes(struct trace_batch *batch, uint32_t field,
 		*bytes = batch->texts[field].bytes;
 		return 0;
 	}
+	if (batch->whole)
+		return trace_column_bytes(batch->whole, trace_part_field(batch, field), lens,
+					  bytes);
 	cell = &batch->trace->cells[field];
 	if (cell->state == CELL_EMPTY) {
 		err = read_bytes(batch, field, cell);

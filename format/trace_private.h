@@ -108,6 +108,24 @@ struct trace_cell {		/* one decoded column of the current batch */
 	enum { CELL_EMPTY, CELL_NUMBERS, CELL_BYTES, CELL_DAMAGED } state;
 };
 
+/* A column of differences of the current batch of a part. */
+struct trace_difference {
+	struct trace_part_source source;
+	uint64_t *values;
+	size_t cap;
+	bool is_made;
+};
+
+/* The current batch of a part. */
+struct trace_part {
+	struct trace_part_source sources[TABLE_MAX_COLUMNS];	/* by field */
+	struct trace_part_source condition;
+	bool has_condition;
+	struct trace_difference differences[TABLE_MAX_COLUMNS];
+	size_t nr_differences;		/* of this batch */
+	uint64_t nr_negative;
+};
+
 struct trace {
 	char *name;
 	struct trace_source source;
@@ -152,6 +170,7 @@ struct trace {
 	struct trace_cell cells[TABLE_MAX_COLUMNS];
 	size_t cell_numbers;		/* sum of their cap */
 	size_t cell_text_bytes;
+	struct trace_part part;
 };
 
 /* --- trace_blocks.c ----------------------------------------------------------- */
@@ -181,5 +200,13 @@ uint64_t trace_dict_limit(const struct trace *t);
 /* --- trace_events.c ----------------------------------------------------------- */
 
 int trace_events_load(struct trace *t, const struct table *table);
+
+/* --- trace_parts.c ------------------------------------------------------------ */
+
+/* A column of a batch of a part, that is not a FIELD_BYTES; NULL: damaged. */
+const uint64_t *trace_part_column(struct trace_batch *batch, uint32_t field);
+/* The field of the whole that a field is, or TRACE_PART_PLAIN if it is computed. */
+uint32_t trace_part_field(const struct trace_batch *batch, uint32_t field);
+void trace_part_release(struct trace *t);
 
 #endif

@@ -1,41 +1,32 @@
 #include "report/query.h"
 
-#include "report/query_filter.h"
-#include "report/query_quality.h"
-#include "report/query_spans.h"
-#include "report/query_time.h"
+#include "report/query_parts.h"
+#include "report/query_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-struct query {
-	struct trace *trace;
-	struct query_filter *filter;
-	struct query_spans *spans;	/* made of raw records; NULL: none */
-	struct query_time time;
-	bool started;			/* start_ns is known */
-	uint64_t start_ns;
-	uint64_t first_ns, last_ns;	/* asked for, inclusive */
-	bool read;			/* record blocks were read before */
-	bool reads_on;			/* past last_ns */
-	query_event_fn keeps;		/* or NULL */
-	uint64_t records, frames, unresolved, truncated_stacks;
-};
-
 static bool keeps(const struct query *q, const struct trace_event *e)
 {
-	return q->keeps && q->keeps(e);
+	return q->keeps && !e->part_of && q->keeps(e);
 }
 
-/* Which blocks are read. */
-static bool wants_block(void *ctx, const struct trace_event *e)
+/* Whether records of the event are handed out, or become part of a span. */
+static bool wants_records(void *ctx, const struct trace_event *e)
+{
+	struct query *q = ctx;
+
+	return query_filter_event(q->filter, e) || keeps(q, e) ||
+	       (q->spans && query_spans_needs(q->spans, e));
+}
+
+bool query_wants_block(void *ctx, const struct trace_event *e)
 {
 	struct query *q = ctx;
 
 	if (q->spans && query_spans_makes(q->spans, e))
 		return false;
-	return query_filter_event(q->filter, e) || keeps(q, e) ||
-	       (q->spans && query_spans_needs(q->spans, e));
+	return wants_records(q, e) || query_parts_needs(q->trace, e, wants_records, q);
 }
 
 /*
@@ -171,6 +162,11 @@ void query_read_on(struct query *q)
 	q->reads_on = true;
 }
 
+void query_give_all(struct query *q)
+{
+	q->gives_all = true;
+}
+
 void query_keep(struct query *q, query_event_fn is_kept)
 {
 	q->keeps = is_kept;
@@ -184,11 +180,18 @@ static uint64_t reads_until(const struct query *q)
 
 static int next_batch(struct query *q, struct trace_batch *batch, struct diag *d)
 {
+	unsigned int reach = query_parts_reach(q->trace, wants_records, q);
 	/* A span that ends in time may have started long before. */
 	struct trace_want want = {
-		.first_ns = q->spans || q->keeps ? 0 : q->first_ns,
-		.last_ns = q->keeps ? UINT64_MAX : reads_until(q),
-		.event = wants_block, .ctx = q,
+		.first_ns = q->spans || q->keeps || reach & QUERY_PARTS_LATER ? 0 : q->first_ns,
+		/*
+		 * A part that is before the rest of its record, as the slice before a wait,
+		 * may be in any later block: the wait has no limit, and the last record of
+		 * a thread is written when recording ends.  So all that follows is read,
+		 * but of most blocks only the columns that tell the part's time.
+		 */
+		.last_ns = q->keeps || reach & QUERY_PARTS_EARLIER ? UINT64_MAX : reads_until(q),
+		.event = query_wants_block, .ctx = q,
 	};
 	int got;
 
@@ -254,7 +257,7 @@ static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn
 	}
 	if (err)
 		return diag_set(d, err, "out of memory");
-	if (!rows.nr)
+	if (!rows.nr && !q->gives_all)
 		return 0;
 	b.rows = rows.rows;
 	b.nr = rows.nr;
@@ -273,26 +276,67 @@ struct pass {
 	struct diag *d;
 };
 
-static int give_spans(void *ctx, struct trace_batch *batch)
+/* Spans that were made, or a part. */
+static int give_other(void *ctx, struct trace_batch *batch)
 {
 	struct pass *p = ctx;
 
 	return give_batch(p->q, batch, p->fn, p->ctx, p->d);
 }
 
-/* Spans go first: what the block promises holds for them, too. */
-static int add_to_spans(struct pass *p, struct trace_batch *batch)
+static bool gives_records(void *ctx, const struct trace_event *e)
+{
+	struct query *q = ctx;
+
+	return query_filter_event(q->filter, e) || keeps(q, e);
+}
+
+static bool spans_need(void *ctx, const struct trace_event *e)
+{
+	struct query *q = ctx;
+
+	return query_spans_needs(q->spans, e);
+}
+
+static int add_part_to_spans(void *ctx, struct trace_batch *part)
+{
+	const struct pass *p = ctx;
+	const struct query_span range = asked_for(p->q);
+
+	return query_spans_add(p->q->spans, part, &range, false, p->d);
+}
+
+/* What the block promises is true after its parts only. */
+static int add_to_spans(struct pass *p, struct trace_batch *batch, bool promises)
 {
 	const struct query_span range = asked_for(p->q);
-	bool is_wanted = query_filter_event(p->q->filter, batch->event) ||
-			 keeps(p->q, batch->event);
 	int err = 0;
 
 	if (!p->q->spans)
 		return 0;
 	if (trace_is_stream(p->q->trace))
 		err = query_spans_resolve(p->q->spans, p->q->trace, false, p->d);
-	return err ? err : query_spans_add(p->q->spans, batch, &range, !is_wanted, p->d);
+	if (!err)
+		err = query_parts_each(batch, spans_need, p->q, false, add_part_to_spans, p);
+	return err ? err : query_spans_add(p->q->spans, batch, &range, promises, p->d);
+}
+
+/*
+ * A block, and what there is in it.  Spans go first, parts last: the last of them tells
+ * what the block promises, which holds for all.
+ */
+static int give_all(struct pass *p, struct trace_batch *batch)
+{
+	uint64_t safe_ns = batch->safe_ns;
+	bool has_parts = query_parts_needs(p->q->trace, batch->event, gives_records, p->q);
+	int err = add_to_spans(p, batch, !has_parts && !gives_records(p->q, batch->event));
+
+	if (err || !has_parts)
+		return err ? err : give_batch(p->q, batch, p->fn, p->ctx, p->d);
+	batch->safe_ns = 0;
+	err = give_batch(p->q, batch, p->fn, p->ctx, p->d);
+	batch->safe_ns = safe_ns;
+	return err ? err : query_parts_each(batch, gives_records, p->q, true, give_other, p);
 }
 
 static int finish_pass(struct pass *p)
@@ -320,104 +364,13 @@ int query_each_batch(struct query *q, query_batch_fn fn, void *ctx, struct diag 
 	}
 	q->read = true;
 	q->records = 0;
-	if (q->spans && query_spans_begin(q->spans, give_spans, &pass))
+	q->cut_spans = q->cut_ns = 0;
+	q->negative_before = trace_part_negative(q->trace);
+	if (q->spans && query_spans_begin(q->spans, give_other, &pass))
 		return diag_set(d, -ENOMEM, "out of memory");
-	while (!err && (got = next_batch(q, &batch, d)) > 0) {
-		err = add_to_spans(&pass, &batch);
-		if (!err)
-			err = give_batch(q, &batch, fn, ctx, d);
-	}
+	while (!err && (got = next_batch(q, &batch, d)) > 0)
+		err = give_all(&pass, &batch);
 	if (err || got < 0)
 		return err ? err : got;
 	return finish_pass(&pass);
-}
-
-void query_count_frames(struct query *q, uint64_t frames, uint64_t unresolved)
-{
-	q->frames += frames;
-	q->unresolved += unresolved;
-}
-
-void query_count_truncated(struct query *q, uint64_t stacks)
-{
-	q->truncated_stacks += stacks;
-}
-
-static bool loss_counts(struct query *q, const struct trace_loss *l)
-{
-	const struct trace_event *e = trace_event_by_id(q->trace, l->event);
-
-	if (l->last_ns < q->first_ns || l->first_ns > q->last_ns)
-		return false;
-	return query_filter_cpu(q->filter, l->cpu) && (!e || wants_block(q, e));
-}
-
-/* Whether all events that are asked for have a field with the role. */
-static bool all_have(struct query *q, enum field_role role)
-{
-	for (size_t i = 0; i < trace_nr_events(q->trace); i++) {
-		const struct trace_event *e = trace_event_at(q->trace, i);
-
-		if (query_filter_event(q->filter, e) && e->by_role[role] < 0)
-			return false;
-	}
-	return true;
-}
-
-/* Causes that are not known yet are losses. */
-static uint64_t *counter(struct query_quality *out, uint32_t cause)
-{
-	switch (cause) {
-	case LOSS_SIDEBAND:
-		return &out->lost_notes;
-	case LOSS_NO_START:
-		return &out->no_start;
-	case LOSS_NO_END:
-		return &out->no_end;
-	default:
-		return &out->lost;
-	}
-}
-
-static void count_spans(struct query *q, struct query_quality *out)
-{
-	struct query_spans_counts counts;
-
-	query_spans_get_counts(q->spans, &counts);
-	out->no_start = counts.no_start;
-	out->no_end = counts.no_end;
-	out->lost = counts.lost;
-}
-
-void query_get_quality(struct query *q, struct query_quality *out)
-{
-	const struct trace_loss *losses;
-	size_t nr;
-
-	*out = (struct query_quality) {
-		.records = q->records,
-		/* A span may have a weight, too: the time that is its own. */
-		.is_sampled = all_have(q, ROLE_WEIGHT) &&
-			      !(trace_nr_events(q->trace) && all_have(q, ROLE_DURATION)),
-		.is_tallied = all_have(q, ROLE_COUNT) && trace_nr_events(q->trace),
-		.frames = q->frames, .unresolved = q->unresolved,
-		.truncated_stacks = q->truncated_stacks,
-	};
-	if (q->spans)
-		count_spans(q, out);
-	trace_get_health(q->trace, &out->health);
-	losses = trace_losses(q->trace, &nr);
-	for (size_t i = 0; i < nr; i++) {
-		if (!loss_counts(q, &losses[i]))
-			continue;
-		*counter(out, losses[i].cause) += losses[i].count;
-	}
-}
-
-bool query_quality_line(struct query *q, char *to, size_t size_bytes)
-{
-	struct query_quality quality;
-
-	query_get_quality(q, &quality);
-	return query_quality_print(&quality, to, size_bytes);
 }

@@ -26,6 +26,9 @@ struct query_opts {
 };
 
 /*
+ * An event that is a part of another one is there where its name is asked for; without a
+ * list of events, and where `*` asks for all of them, its whole stands for it.
+ *
  * Events may also be spans, `A..B@key[,key] as NAME`, in the words of kymo record, made of
  * the raw records of A and B in the file: their records and those that were paired when
  * recording are alike.
@@ -54,6 +57,9 @@ void query_read_on(struct query *q);
  */
 typedef bool (*query_event_fn)(const struct trace_event *e);
 void query_keep(struct query *q, query_event_fn is_kept);
+
+/* Batches of events that were asked for are handed out even if none of their rows passed. */
+void query_give_all(struct query *q);
 
 /*
  * The records of one block that passed the filters.  rows[i] is the index of a
@@ -88,7 +94,10 @@ struct query_record {
 
 typedef int (*query_record_fn)(void *ctx, const struct query_record *r);
 
-/* Single records of all events in time order, in bounded memory. */
+/*
+ * Single records of all events in time order, in bounded memory.  Those of parts come in
+ * the order of the times of their wholes.
+ */
 int query_each_record(struct query *q, query_record_fn fn, void *ctx, struct diag *d);
 
 /* Sums for the line that every view ends with. */
@@ -105,6 +114,9 @@ struct query_quality {
 	 */
 	uint64_t frames, unresolved;
 	uint64_t truncated_stacks;
+	/* Counted by the view: spans that began before the time range, and what it cut off. */
+	uint64_t cut_spans, cut_ns;
+	uint64_t negative;		/* numbers of parts that would have been below 0 */
 	struct trace_health health;
 };
 
@@ -112,6 +124,7 @@ void query_get_quality(struct query *q, struct query_quality *out);
 /* For views; added to what was counted before. */
 void query_count_frames(struct query *q, uint64_t frames, uint64_t unresolved);
 void query_count_truncated(struct query *q, uint64_t stacks);
+void query_count_cut(struct query *q, uint64_t spans, uint64_t cut_ns);
 /*
  * One line without newline: "214,003 samples, 0 lost (0.00 %), 0.10 % of frames
  * without a name", and what is damaged.  Returns true when the file was cut or

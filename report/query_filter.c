@@ -66,11 +66,25 @@ void query_filter_free(struct query_filter *f)
 	free(f);
 }
 
+/* Whether a name is meant that does not merely stand for all events. */
+static bool names_event(const struct query_filter *f, const struct trace_event *e)
+{
+	for (size_t i = 0; i < f->events.nr; i++) {
+		const char *pattern = f->events.names[i];
+
+		if (pattern[strspn(pattern, "*")] && !fnmatch(pattern, e->name, 0))
+			return true;
+	}
+	return false;
+}
+
 bool query_filter_event(struct query_filter *f, const struct trace_event *e)
 {
 	for (size_t i = 0; i < f->nr_added; i++)
 		if (f->added[i] == e)
 			return true;
+	if (e->part_of)
+		return names_event(f, e);
 	return (f->events.nr || !f->only_added) && query_list_match(&f->events, e->name);
 }
 
@@ -290,6 +304,13 @@ static bool sieve_cpu(const struct sieve *s, uint64_t cpu, const void *arg)
 	return query_filter_cpu(s->f, cpu);
 }
 
+static bool sieve_nonzero(const struct sieve *s, uint64_t value, const void *arg)
+{
+	(void)s;
+	(void)arg;
+	return value;
+}
+
 static bool sieve_time(const struct sieve *s, uint64_t ns, const void *arg)
 {
 	const uint64_t *range = arg;
@@ -298,25 +319,12 @@ static bool sieve_time(const struct sieve *s, uint64_t ns, const void *arg)
 	return ns >= range[0] && ns <= range[1];
 }
 
-/* A missing field reads as 0, as a missing column does. */
-static inline __attribute__((always_inline)) int
-sieve_column(struct sieve *s, int field, sieve_fn passes, const void *arg)
+static inline __attribute__((always_inline)) void
+sieve_values(struct sieve *s, const uint64_t *values, sieve_fn passes, const void *arg)
 {
 	uint32_t *rows = s->f->rows;
-	const uint64_t *values;
-	uint64_t constant = 0;
 	size_t nr = 0;
 
-	if (!s->nr)
-		return 0;
-	if (field < 0 || trace_column_constant(s->b, (uint32_t)field, &constant)) {
-		if (!passes(s, constant, arg))
-			s->nr = 0;
-		return 0;
-	}
-	values = trace_column(s->b, (uint32_t)field);
-	if (!values)
-		return -EBADMSG;
 	/* Writes without a branch: what passes alternates in no order. */
 	if (s->all) {
 		for (size_t i = 0; i < s->nr; i++) {
@@ -333,7 +341,41 @@ sieve_column(struct sieve *s, int field, sieve_fn passes, const void *arg)
 	}
 	s->all = s->all && nr == s->nr;
 	s->nr = nr;
+}
+
+/* A missing field reads as 0, as a missing column does. */
+static inline __attribute__((always_inline)) int
+sieve_column(struct sieve *s, int field, sieve_fn passes, const void *arg)
+{
+	const uint64_t *values;
+	uint64_t constant = 0;
+
+	if (!s->nr)
+		return 0;
+	if (field < 0 || trace_column_constant(s->b, (uint32_t)field, &constant)) {
+		if (!passes(s, constant, arg))
+			s->nr = 0;
+		return 0;
+	}
+	values = trace_column(s->b, (uint32_t)field);
+	if (!values)
+		return -EBADMSG;
+	sieve_values(s, values, passes, arg);
 	return 0;
+}
+
+/* The rows of a part among those of its whole. */
+static int sieve_part(struct sieve *s)
+{
+	const uint64_t *values;
+	int err;
+
+	if (!s->nr || !s->b->whole)
+		return 0;
+	err = trace_part_condition(s->b, &values);
+	if (!err && values)
+		sieve_values(s, values, sieve_nonzero, NULL);
+	return err;
 }
 
 /* A record without a task may still say whose it is, as a tally by comm does. */
@@ -400,14 +442,16 @@ int query_filter_rows(struct query_filter *f, struct trace_batch *b,
 	struct sieve s = { .f = f, .b = b, .all = true, .nr = b->nr };
 	int err = reserve_rows(f, b->nr);
 
+	if (!err && (b->first_ns < span->first_ns || b->last_ns > span->last_ns))
+		err = sieve_column(&s, by_role[ROLE_TIME], sieve_time, range);
+	if (!err)
+		err = sieve_part(&s);
 	if (!err && filters_tasks(f))
 		err = sieve_whose(&s);
 	if (!err && f->cpus.nr && !tells_cpu(b->event))
 		s.nr = 0;
 	if (!err && f->cpus.nr)
 		err = sieve_column(&s, cpu_field(b->event), sieve_cpu, NULL);
-	if (!err && (b->first_ns < span->first_ns || b->last_ns > span->last_ns))
-		err = sieve_column(&s, by_role[ROLE_TIME], sieve_time, range);
 	if (!err && f->expr && s.nr)
 		err = sieve_expr(&s, span->start_ns);
 	if (err)

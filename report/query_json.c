@@ -25,6 +25,11 @@ void query_json_quality(struct query *q, struct output *o)
 		      quality.unresolved, quality.truncated_stacks);
 	output_format(o, ", \"no_start\": %" PRIu64 ", \"no_end\": %" PRIu64, quality.no_start,
 		      quality.no_end);
+	if (quality.cut_spans)
+		output_format(o, ", \"cut_spans\": %" PRIu64 ", \"cut_ns\": %" PRIu64,
+			      quality.cut_spans, quality.cut_ns);
+	if (quality.negative)
+		output_format(o, ", \"negative\": %" PRIu64, quality.negative);
 	output_format(o, ", \"cut\": %s, \"damaged_blocks\": %" PRIu64
 		      ", \"damaged_bytes\": %" PRIu64 ", \"missing_blocks\": %" PRIu64
 		      ", \"missing_samples\": %" PRIu64 "}", h->cut ? "true" : "false",

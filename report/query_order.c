@@ -15,6 +15,7 @@ struct block {
 	const struct trace_event *event;
 	size_t nr_runs;			/* still in the heap */
 	size_t nr_values, width;
+	size_t key;			/* the value that gives the order */
 	int time, cpu, task, stack;	/* field of the role, or -1 */
 	uint8_t *bytes;			/* of the FIELD_BYTES, each behind the one before */
 	size_t nr_bytes;
@@ -23,7 +24,7 @@ struct block {
 
 /* Records of one block with ascending times. */
 struct run {
-	uint64_t time_ns;		/* of the record at `at` */
+	uint64_t time_ns;		/* of the record at `at`: its key */
 	const uint64_t *at, *end;
 	uint64_t seq;			/* of equal times, the earlier run goes first */
 	struct block *block;
@@ -148,7 +149,7 @@ static int give_run(struct query_order *o, bool limited, uint64_t limit_ns)
 	int err = 0;
 
 	while (!err) {
-		r.time_ns = run.time_ns;
+		r.time_ns = run.at[b->time];
 		r.cpu = role(run.at, b->cpu);
 		r.task = role(run.at, b->task);
 		r.stack = role(run.at, b->stack);
@@ -157,7 +158,7 @@ static int give_run(struct query_order *o, bool limited, uint64_t limit_ns)
 		run.at += b->width;
 		if (run.at == run.end)
 			break;
-		run.time_ns = run.at[b->time];
+		run.time_ns = run.at[b->key];
 		if ((limited && run.time_ns >= limit_ns) || (next && !before(&run, next)))
 			break;
 	}
@@ -233,10 +234,25 @@ static int copy_column(struct block *block, struct query_batch *b, uint32_t fiel
 	return 0;
 }
 
+/* The times of the whole, behind the fields of its part. */
+static int copy_key(struct block *block, struct query_batch *b)
+{
+	struct trace_batch *whole = b->batch->whole;
+	const uint64_t *from = trace_column(whole, (uint32_t)whole->event->by_role[ROLE_TIME]);
+	uint64_t *to = block->values + block->key;
+
+	if (!from)
+		return -EBADMSG;
+	for (size_t i = 0; i < b->nr; i++, to += block->width)
+		*to = from[b->rows ? b->rows[i] : i];
+	return 0;
+}
+
 static int copy_block(struct block **out, struct query_batch *b)
 {
 	const struct trace_event *e = b->event;
-	size_t width = e->nr_fields;
+	bool is_part = b->batch->whole;
+	size_t width = e->nr_fields + is_part;
 	struct block *block;
 	int err = 0;
 
@@ -249,9 +265,12 @@ static int copy_block(struct block **out, struct query_batch *b)
 		.event = e, .width = width, .nr_values = b->nr * width,
 		.time = e->by_role[ROLE_TIME], .cpu = e->by_role[ROLE_CPU],
 		.task = e->by_role[ROLE_TASK], .stack = e->by_role[ROLE_STACK],
+		.key = is_part ? e->nr_fields : (size_t)e->by_role[ROLE_TIME],
 	};
-	for (uint32_t field = 0; field < width && !err; field++)
+	for (uint32_t field = 0; field < e->nr_fields && !err; field++)
 		err = copy_column(block, b, field);
+	if (!err && is_part)
+		err = copy_key(block, b);
 	if (err) {
 		free_block(block);
 		return err;
@@ -269,13 +288,13 @@ static int push_runs(struct query_order *o, struct block *block)
 	o->waiting_values += waiting(block);
 	while (at < end && !err) {
 		struct run run = {
-			.time_ns = at[block->time], .at = at, .seq = o->next_seq++,
+			.time_ns = at[block->key], .at = at, .seq = o->next_seq++,
 			.block = block,
 		};
 		uint64_t last = run.time_ns;
 
-		for (at += block->width; at < end && at[block->time] >= last; at += block->width)
-			last = at[block->time];
+		for (at += block->width; at < end && at[block->key] >= last; at += block->width)
+			last = at[block->key];
 		run.end = at;
 		err = push(o, &run);
 		if (!err)

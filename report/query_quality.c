@@ -104,6 +104,13 @@ bool query_quality_print(const struct query_quality *q, char *to, size_t size_by
 	if (q->truncated_stacks)
 		put(&l, ", %s of stacks cut short",
 		    percent(share, q->truncated_stacks, q->records));
+	if (q->cut_spans)
+		put(&l, ", %s span%s cut at the start of the time range (%s before it left out)",
+		    number_grouped(number, q->cut_spans), plural(q->cut_spans),
+		    number_ns(share, q->cut_ns));
+	if (q->negative)
+		put(&l, ", %s negative time%s taken as 0", number_grouped(number, q->negative),
+		    plural(q->negative));
 	if (q->lost_notes)
 		put(&l, ", %s notes about tasks or mappings lost",
 		    number_grouped(number, q->lost_notes));
