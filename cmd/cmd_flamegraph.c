@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "cmd/flamediff_run.h"
 #include "cmd/parse.h"
 #include "cmd/query_options.h"
 #include "report/flamegraph.h"
@@ -17,6 +18,7 @@ struct flamegraph_command {
 	bool folded, mark_kernel, mark_jit, by_chosen;
 	const char *svg_only;		/* an option given that folded text has no use for */
 	const char *folded_only;
+	struct flamediff_run diff;
 };
 
 /* --- options ---------------------------------------------------------------- */
@@ -146,6 +148,22 @@ static int set_reverse(void *opts, const char *arg)
 	return 0;
 }
 
+static int set_diff(void *opts, const char *arg)
+{
+	((struct flamegraph_command *)opts)->diff.base = arg;
+	return 0;
+}
+
+static int set_normalize(void *opts, const char *arg)
+{
+	return flamediff_run_set_normalize(&((struct flamegraph_command *)opts)->diff, arg);
+}
+
+static int set_width_of(void *opts, const char *arg)
+{
+	return flamediff_run_set_width_of(&((struct flamegraph_command *)opts)->diff, arg);
+}
+
 static int set_kernel(void *opts, const char *arg)
 {
 	struct flamegraph_command *c = opts;
@@ -182,6 +200,11 @@ static const struct option_row rows[] = {
 	{ 0, "inverted", NULL, "the same", set_icicle },
 	{ 0, "reverse", NULL, "merge stacks from the innermost frame on, without a level above",
 	  set_reverse },
+	{ 0, "diff", "BASE", "what changed since this trace: orange has grown, blue has shrunk",
+	  set_diff },
+	{ 0, "normalize", "HOW", "bring both to one scale by time (default), total or none",
+	  set_normalize },
+	{ 0, "width-of", "WHICH", "widths are those of new (default) or of base", set_width_of },
 	{ 0, "folded", NULL, "write folded stacks, as stackcollapse-perf.pl does, not a picture",
 	  set_folded },
 	{ 0, "kernel", NULL, "with --folded: mark kernel functions with _[k]", set_kernel },
@@ -195,8 +218,10 @@ static void *opts_new(void)
 {
 	struct flamegraph_command *c = calloc(1, sizeof(*c));
 
-	if (c)
+	if (c) {
 		flamegraph_opts_init(&c->graph);
+		flamediff_run_init(&c->diff);
+	}
 	return c;
 }
 
@@ -221,7 +246,7 @@ static int check_options(struct flamegraph_command *c)
 	if (c->graph.reverse && !c->by_chosen)
 		c->graph.sum.by = STACKSUM_BY_NONE;
 	c->graph.sum.all_events = c->view.query.events != NULL;
-	return EXIT_OK;
+	return flamediff_run_check(&c->diff, &c->view, c->folded);
 }
 
 static int write_graph(void *ctx, struct query *q, struct output *o, struct diag *d)
@@ -233,6 +258,9 @@ static int write_graph(void *ctx, struct query *q, struct output *o, struct diag
 	struct stacksum_left_out left_out;
 	int err;
 
+	if (c->diff.base)
+		return flamediff_run_write(&c->diff, &c->view, q, &c->graph,
+					   c->folded ? &folded : NULL, o, d);
 	if (c->folded)
 		err = folded_write(q, &folded, o, &left_out, d);
 	else
@@ -256,8 +284,10 @@ static int run(int nr_args, char **args, void *opts)
 
 	if (!status)
 		status = check_options(c);
-	return status ? status : query_options_write(&c->view, c->output, write_graph, c,
-						     query_options_finish);
+	if (!status)
+		status = query_options_write(&c->view, c->output, write_graph, c,
+					     query_options_finish);
+	return status == EXIT_OK && c->diff.base_damaged ? EXIT_DAMAGED : status;
 }
 
 const struct command cmd_flamegraph = {

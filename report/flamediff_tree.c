@@ -1,0 +1,237 @@
+#include "report/flamediff_tree.h"
+
+#include "format/bytebuf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_NODES 1024
+
+/* A frame of the line added last: where its name ends, and its node. */
+struct level {
+	size_t end;
+	uint32_t node;
+};
+
+struct flamediff_tree {
+	struct flamediff_tree_opts opts;
+	struct textpool *names;
+	struct flamediff_node *nodes;
+	size_t nr, cap;
+	uint32_t *slots;	/* node by (parent, name), 0: free; twice the room for nodes */
+	struct bytebuf last;	/* the line added last */
+	struct level *levels;	/* of its frames, the outermost first */
+	size_t nr_levels, cap_levels;
+};
+
+/* --- nodes ----------------------------------------------------------------- */
+
+static uint64_t hash_of(uint32_t parent, uint32_t name)
+{
+	uint64_t x = ((uint64_t)parent << 32 | name) * 0x9e3779b97f4a7c15u;
+
+	x ^= x >> 29;
+	x *= 0xd6e8feb86659fd93u;
+	return x ^ x >> 32;
+}
+
+/* Where the node is, or belongs. */
+static uint32_t *find_slot(struct flamediff_tree *t, uint32_t parent, uint32_t name)
+{
+	for (uint64_t at = hash_of(parent, name);; at++) {
+		uint32_t *slot = &t->slots[at & (t->cap * 2 - 1)];
+		const struct flamediff_node *n = &t->nodes[*slot];
+
+		if (!*slot || (n->parent == parent && n->name == name))
+			return slot;
+	}
+}
+
+static int grow(struct flamediff_tree *t)
+{
+	size_t cap = t->cap ? t->cap * 2 : FIRST_NODES;
+	struct flamediff_node *nodes;
+	uint32_t *slots;
+
+	if (cap > UINT32_MAX / 2)
+		return -ENOMEM;
+	nodes = realloc(t->nodes, cap * sizeof(*nodes));
+	if (!nodes)
+		return -ENOMEM;
+	t->nodes = nodes;
+	slots = calloc(cap * 2, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	free(t->slots);
+	t->slots = slots;
+	t->cap = cap;
+	for (size_t i = 1; i < t->nr; i++)
+		*find_slot(t, nodes[i].parent, nodes[i].name) = (uint32_t)i;
+	return 0;
+}
+
+/* The child of that name, made when there is none; 0 when memory ran out. */
+static uint32_t child(struct flamediff_tree *t, uint32_t parent, const char *name, size_t len)
+{
+	uint32_t id = textpool_put(t->names, name, len), *slot;
+
+	if (!id || (t->nr == t->cap && grow(t)))
+		return 0;
+	slot = find_slot(t, parent, id);
+	if (!*slot) {
+		*slot = (uint32_t)t->nr;
+		t->nodes[t->nr++] = (struct flamediff_node) {
+			.parent = parent, .name = id, .depth = t->nodes[parent].depth + 1 };
+	}
+	return *slot;
+}
+
+static size_t frame_end(const char *stack, size_t at, size_t len)
+{
+	const char *end = memchr(stack + at, ';', len - at);
+
+	return end ? (size_t)(end - stack) : len;
+}
+
+/* --- outermost frames next to the root ------------------------------------- */
+
+/* How many frames the line shares with the last one, from the outermost on. */
+static size_t levels_in_common(const struct flamediff_tree *t, const char *stack, size_t len)
+{
+	const char *last = (const char *)t->last.data;
+	size_t most = len < t->last.len ? len : t->last.len, same = 0, nr = 0;
+
+	while (same < most && last[same] == stack[same])
+		same++;
+	while (nr < t->nr_levels && t->levels[nr].end <= same &&
+	       (t->levels[nr].end == len || stack[t->levels[nr].end] == ';'))
+		nr++;
+	return nr;
+}
+
+static int push_level(struct flamediff_tree *t, size_t end, uint32_t node)
+{
+	size_t cap = t->cap_levels ? t->cap_levels * 2 : 128;
+	struct level *levels;
+
+	if (t->nr_levels == t->cap_levels) {
+		levels = realloc(t->levels, cap * sizeof(*levels));
+		if (!levels)
+			return -ENOMEM;
+		t->levels = levels;
+		t->cap_levels = cap;
+	}
+	t->levels[t->nr_levels++] = (struct level) { end, node };
+	return 0;
+}
+
+static int descend(struct flamediff_tree *t, const char *stack, size_t len, uint32_t *out)
+{
+	size_t at, end;
+	uint32_t node = 0;
+
+	t->nr_levels = levels_in_common(t, stack, len);
+	at = t->nr_levels ? t->levels[t->nr_levels - 1].end + 1 : 0;
+	if (t->nr_levels)
+		node = t->levels[t->nr_levels - 1].node;
+	for (; at <= len; at = end + 1) {
+		end = frame_end(stack, at, len);
+		node = child(t, node, stack + at, end - at);
+		if (!node || push_level(t, end, node))
+			return -ENOMEM;
+	}
+	bytebuf_clear(&t->last);
+	bytebuf_put(&t->last, stack, len);
+	*out = node;
+	return t->last.err;
+}
+
+/* --- innermost frames next to the root ------------------------------------- */
+
+static int climb(struct flamediff_tree *t, const char *stack, size_t len, uint32_t *out)
+{
+	size_t first = 0, begin, end = len;
+	uint32_t node = 0;
+
+	if (t->opts.groups) {
+		first = frame_end(stack, 0, len);
+		node = child(t, 0, stack, first);
+		if (!node)
+			return -ENOMEM;
+		first++;
+	}
+	while (first <= len) {
+		for (begin = end; begin > first && stack[begin - 1] != ';'; begin--)
+			;
+		node = child(t, node, stack + begin, end - begin);
+		if (!node)
+			return -ENOMEM;
+		if (begin == first)
+			break;
+		end = begin - 1;
+	}
+	*out = node;
+	return 0;
+}
+
+/* --- all ------------------------------------------------------------------- */
+
+int flamediff_tree_add(struct flamediff_tree *t, enum flamediff_side side, const char *stack,
+		       size_t len_bytes, uint64_t count)
+{
+	uint32_t node;
+	int err;
+
+	err = t->opts.reverse ? climb(t, stack, len_bytes, &node)
+			      : descend(t, stack, len_bytes, &node);
+	if (!err)
+		t->nodes[node].self[side] += count;
+	return err;
+}
+
+const struct flamediff_node *flamediff_tree_nodes(struct flamediff_tree *t, size_t *nr)
+{
+	for (size_t i = 0; i < t->nr; i++)
+		memcpy(t->nodes[i].total, t->nodes[i].self, sizeof(t->nodes[i].total));
+	for (size_t i = t->nr - 1; i > 0; i--)
+		for (int side = 0; side < FLAMEDIFF_SIDES; side++)
+			t->nodes[t->nodes[i].parent].total[side] += t->nodes[i].total[side];
+	*nr = t->nr;
+	return t->nodes;
+}
+
+const struct textpool *flamediff_tree_names(const struct flamediff_tree *t)
+{
+	return t->names;
+}
+
+int flamediff_tree_new(struct flamediff_tree **out, const struct flamediff_tree_opts *opts)
+{
+	struct flamediff_tree *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->opts = *opts;
+	bytebuf_init(&t->last);
+	if (textpool_new(&t->names) || grow(t)) {
+		flamediff_tree_free(t);
+		return -ENOMEM;
+	}
+	t->nodes[0] = (struct flamediff_node) { .parent = 0 };
+	t->nr = 1;
+	*out = t;
+	return 0;
+}
+
+void flamediff_tree_free(struct flamediff_tree *t)
+{
+	if (!t)
+		return;
+	textpool_free(t->names);
+	bytebuf_release(&t->last);
+	free(t->nodes);
+	free(t->slots);
+	free(t->levels);
+	free(t);
+}
