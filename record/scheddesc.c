@@ -1,5 +1,7 @@
 #include "record/scheddesc.h"
 
+#include <string.h>
+
 /* One row a field: the part's (or the whole's) description, and what it is got from. */
 struct row {
 	struct field_desc field;
@@ -11,6 +13,8 @@ struct row {
 #define REASONS								\
 	"=0=NONE 1=OTHER 2=DISK 3=NETWORK 4=LOCK 5=FUTEX 6=SLEEP 7=PIPE "	\
 	"8=PAGE-FAULT 9=POLL 10=CHILD 11=WORK 12=UNKNOWN"
+
+#define CONTEXTS "=0=TASK 1=SOFTIRQ 2=IRQ 3=NMI"
 
 #define TIME(name, role) { name, FIELD_UNSIGNED, role, 0, 0, "ns", NULL }
 #define NUMBER(name, role) { name, FIELD_UNSIGNED, role, 0, 0, "", NULL }
@@ -35,8 +39,7 @@ static const struct field_desc whole[SCHED_NR_COLUMNS] = {
 	[SCHED_COLUMN_IDLE] = NUMBER("idle", ROLE_IDLE),
 	[SCHED_COLUMN_WAKER] = TASK("waker", ROLE_WAKER),
 	[SCHED_COLUMN_WAKER_CPU] = NUMBER("waker_cpu", ROLE_WAKER_CPU),
-	[SCHED_COLUMN_CONTEXT] = NAMED("waker_context", ROLE_WAKER_CONTEXT,
-				       "=0=TASK 1=SOFTIRQ 2=IRQ 3=NMI"),
+	[SCHED_COLUMN_CONTEXT] = NAMED("waker_context", ROLE_WAKER_CONTEXT, CONTEXTS),
 	[SCHED_COLUMN_EDGE] = NAMED("edge", ROLE_EDGE, "|1=START 2=END 4=EXIT"),
 	[SCHED_COLUMN_SKIPPED] = TIME("skipped", ROLE_SKIPPED),
 	[SCHED_COLUMN_STACK] = STACK("stack", ROLE_STACK),
@@ -47,8 +50,8 @@ static const struct field_desc whole[SCHED_NR_COLUMNS] = {
 #define OF_THE_WAIT								\
 	{ LETTER("state", ROLE_STATE), "state" },				\
 	{ NAMED("reason", ROLE_REASON, REASONS), "reason" },			\
-	{ NUMBER("idle", ROLE_IDLE), "idle" },					\
 	{ TASK("waker", ROLE_WAKER), "waker" },					\
+	{ NAMED("waker_context", ROLE_WAKER_CONTEXT, CONTEXTS), "waker_context" }, \
 	{ NAMED("edge", ROLE_EDGE, "|1=START 2=END 4=EXIT"), "edge" },		\
 	{ STACK("stack", ROLE_STACK), "stack" },				\
 	{ STACK("waker_stack", ROLE_WAKER_STACK), "waker_stack" }
@@ -62,6 +65,7 @@ static const struct row offcpu[] = {
 	AT_ITS_END,
 	{ TIME("duration", ROLE_DURATION), "offcpu" },
 	{ TIME("runq", ROLE_RUNNABLE), "runq" },
+	{ NUMBER("idle", ROLE_IDLE), "idle" },
 	OF_THE_WAIT,
 };
 
@@ -70,9 +74,11 @@ static const struct row blocked[] = {
 	{ NUMBER("cpu", ROLE_CPU), "from_cpu" },
 	{ TASK("task", ROLE_TASK), "task" },
 	{ TIME("duration", ROLE_DURATION), "offcpu-runq" },
+	{ NUMBER("idle", ROLE_IDLE), "idle" },
 	OF_THE_WAIT,
 };
 
+/* Whatever it had waited for before, for a CPU it waits in earnest: never idle. */
 static const struct row runq[] = {
 	AT_ITS_END,
 	{ TIME("duration", ROLE_DURATION), "runq" },
@@ -100,22 +106,24 @@ static const struct row wakeup[] = {
 	{ TASK("target", ROLE_TARGET), "task" },
 	{ NAMED("reason", ROLE_REASON, REASONS), "reason" },
 	{ NUMBER("idle", ROLE_IDLE), "idle" },
-	{ NAMED("context", ROLE_WAKER_CONTEXT, "=0=TASK 1=SOFTIRQ 2=IRQ 3=NMI"), "waker_context" },
+	{ NAMED("context", ROLE_WAKER_CONTEXT, CONTEXTS), "waker_context" },
 	{ STACK("stack", ROLE_STACK), "waker_stack" },
 };
 
-#define PART(rows, name, condition) { name, condition, rows, sizeof(rows) / sizeof(*(rows)) }
+#define PART(rows, name, condition, summary)					\
+	{ name, condition, summary, rows, sizeof(rows) / sizeof(*(rows)) }
 
 static const struct part {
-	const char *name, *condition;
+	const char *name, *condition, *summary;
 	const struct row *rows;
 	size_t nr;
 } parts[] = {
-	PART(offcpu, "offcpu", "offcpu"),
-	PART(blocked, "blocked", "offcpu-runq"),
-	PART(runq, "runq", "runq"),
-	PART(oncpu, "oncpu", "oncpu"),
-	PART(wakeup, "wakeup", "waker"),
+	PART(offcpu, "offcpu", "offcpu", "part of sched: a time off a CPU, and where it began"),
+	PART(blocked, "blocked", "offcpu-runq",
+	     "part of sched: the time in which the thread could not have run"),
+	PART(runq, "runq", "runq", "part of sched: the time in which it waited for a CPU"),
+	PART(oncpu, "oncpu", "oncpu", "part of sched: the time on a CPU before it"),
+	PART(wakeup, "wakeup", "waker", "part of sched: who ended the wait, and from where"),
 };
 
 #define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -128,6 +136,31 @@ const struct event_desc *scheddesc_whole(bool stacks)
 	};
 
 	return &descs[stacks];
+}
+
+static const struct part *find_part(const char *name)
+{
+	for (size_t i = 0; i < NR_PARTS; i++)
+		if (!strcmp(parts[i].name, name))
+			return &parts[i];
+	return NULL;
+}
+
+const char *scheddesc_name(const char *name)
+{
+	const struct part *part = find_part(name);
+
+	if (!strcmp(name, scheddesc_whole(true)->name))
+		return scheddesc_whole(true)->name;
+	return part ? part->name : NULL;
+}
+
+const char *scheddesc_summary(const char *name)
+{
+	const struct part *part = find_part(name);
+
+	return part ? part->summary : "each time a thread gets a CPU: how long it was off it, "
+	       "blocked on what, waiting for a CPU, who woke it, and how long it had run before";
 }
 
 const struct event_desc *scheddesc_part(bool stacks, size_t i)

@@ -44,6 +44,10 @@ enum sched_reason {
 
 /* The whole: its first description, without or with stacks.  Static memory. */
 const struct event_desc *scheddesc_whole(bool stacks);
+/* The name as one of these has it, else NULL. */
+const char *scheddesc_name(const char *name);
+/* What the event, or that part, is about: one line. */
+const char *scheddesc_summary(const char *name);
 /* Its parts one by one, NULL past the last. */
 const struct event_desc *scheddesc_part(bool stacks, size_t i);
 
