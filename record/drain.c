@@ -64,6 +64,10 @@ static void take_probes(struct drain *dr, uint64_t until_ns)
 {
 	if (dr->opts.graph)
 		ftgraph_run(dr->opts.graph, until_ns);
+	if (dr->opts.sched) {
+		sched_run(dr->opts.sched, until_ns);
+		sched_forget(dr->opts.sched);
+	}
 	if (!dr->probes)
 		return;
 	probedrain_run(dr->probes, until_ns);
@@ -82,6 +86,8 @@ static void take_note(struct drain *dr, const struct note *n)
 		stacks_kernel_changed(dr->stacks);
 		if (dr->opts.graph)
 			ftgraph_kernel_changed(dr->opts.graph);
+		if (dr->opts.sched)
+			sched_kernel_changed(dr->opts.sched);
 		if (dr->probes)
 			probedrain_kernel_changed(dr->probes);
 		return;
@@ -200,6 +206,10 @@ static int take_round(struct drain *dr, uint64_t until_ns, struct diag *d)
 		probedrain_refuse(dr->probes, dr->losses, dr->output_busy);
 	if (dr->opts.graph)
 		ftgraph_refuse(dr->opts.graph, dr->output_busy);
+	if (dr->opts.sched) {
+		sched_refuse(dr->opts.sched, dr->output_busy);
+		sched_take_stacks(dr->opts.sched);
+	}
 	err = sideband_drain(dr->opts.sideband);
 	if (err)
 		return diag_set(d, err, "cannot read the side band: %s", strerror(-err));
@@ -253,8 +263,16 @@ int drain_flush(struct drain *dr, uint64_t now_ns)
 	losses_write(dr->losses, dr->opts.writer, now_ns);
 	if (dr->opts.graph)
 		ftgraph_write_losses(dr->opts.graph, now_ns);
+	if (dr->opts.sched)
+		sched_write_losses(dr->opts.sched, now_ns);
 	tasks_reap(dr->tasks, now_ns > LINGER_NS ? now_ns - LINGER_NS : 0);
 	return writer_flush(dr->opts.writer, safe_ns);
+}
+
+static bool are_rings_empty(const struct drain *dr)
+{
+	return (!dr->probes || probedrain_is_done(dr->probes)) &&
+	       (!dr->opts.sched || sched_is_done(dr->opts.sched));
 }
 
 /*
@@ -267,8 +285,7 @@ int drain_finish(struct drain *dr)
 
 	if (!err)
 		err = take_round(dr, hostinfo_now_ns(), NULL);
-	for (int i = 0; !err && i < LAST_TRIES && dr->probes &&
-	     !probedrain_is_done(dr->probes); i++) {
+	for (int i = 0; !err && i < LAST_TRIES && !are_rings_empty(dr); i++) {
 		poll(NULL, 0, LAST_TRY_MS);
 		err = take_round(dr, hostinfo_now_ns(), NULL);
 	}
@@ -276,6 +293,8 @@ int drain_finish(struct drain *dr)
 		probedrain_run_tallies(dr->probes, hostinfo_now_ns(), true);
 		losses_close_spans(dr->losses);
 	}
+	if (dr->opts.sched)
+		sched_end(dr->opts.sched);
 	tasks_finish(dr->tasks);
 	if (dr->opts.graph)
 		ftgraph_end(dr->opts.graph);
@@ -314,6 +333,10 @@ void drain_get_counts(const struct drain *dr, struct drain_counts *counts)
 		counts->lost += ftgraph_lost(dr->opts.graph);
 		counts->no_start += ftgraph_no_start(dr->opts.graph);
 		counts->no_end += ftgraph_no_end(dr->opts.graph);
+	}
+	if (dr->opts.sched) {
+		counts->records += sched_records(dr->opts.sched);
+		counts->lost += sched_lost(dr->opts.sched);
 	}
 	stacks_count(dr->stacks, &counts->frames, &counts->unresolved_frames);
 }
@@ -376,6 +399,16 @@ static int announce_graph(struct drain *dr)
 	return ftgraph_begin(dr->opts.graph, &to);
 }
 
+static int announce_sched(struct drain *dr)
+{
+	const struct sched_drain to = {
+		.writer = dr->opts.writer, .tasks = dr->tasks, .stacks = dr->stacks,
+		.kernel = dr->kernel, .symbolizer = dr->symbolizer,
+	};
+
+	return sched_begin(dr->opts.sched, &to);
+}
+
 static int announce_all(struct drain *dr)
 {
 	int err;
@@ -389,6 +422,8 @@ static int announce_all(struct drain *dr)
 			 dr->opts.nr_events);
 	if (!err && dr->opts.graph)
 		err = announce_graph(dr);
+	if (!err && dr->opts.sched)
+		err = announce_sched(dr);
 	return err || !dr->opts.probing ? err : announce_probes(dr);
 }
 

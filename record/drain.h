@@ -14,6 +14,7 @@
 #include "record/ftgraph.h"
 #include "record/probing.h"
 #include "record/sampler.h"
+#include "record/sched.h"
 #include "record/sideband.h"
 #include "record/spool.h"
 
@@ -32,6 +33,7 @@ struct drain_opts {
 	size_t nr_events;
 	struct probing *probing;	/* or NULL */
 	struct ftgraph *graph;		/* or NULL */
+	struct sched *sched;		/* or NULL */
 };
 
 int drain_open(struct drain **out, const struct drain_opts *opts, struct diag *d);

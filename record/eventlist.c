@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/scheddesc.h"
+
 static bool choose(enum session_choice own, enum session_choice general, bool usual)
 {
 	if (own == SESSION_DEFAULT)
@@ -65,6 +67,63 @@ static int add_probe(struct eventlist *l, const struct session_opts *o,
 	return 0;
 }
 
+/* Every thread's time is to add up: what is left out of it would be missing in each sum. */
+static int check_sched(const struct session_event *e, const struct probe_spec *spec,
+		       struct diag *d)
+{
+	const char *name = spec->what;
+
+	if (spec->fields)
+		return diag_set(d, -EINVAL, "event '%s' has the fields that it has: it takes no list "
+				"of fields (see: kymo list -v sched)", name);
+	if (e->filter)
+		return diag_set(d, -EINVAL, "event '%s' takes no --filter, or the times of a thread "
+				"would not add up: filter when you look at it, or record less with "
+				"-p, -t, -C, -G or --min", name);
+	if (e->max_ns || e->tally)
+		return diag_set(d, -EINVAL, "event '%s' takes no %s: every wait of at least --min is "
+				"a record", name, e->tally ? "--tally" : "--max");
+	if (e->min_ns && strcmp(name, scheddesc_whole(true)->name) && strcmp(name, "offcpu"))
+		return diag_set(d, -EINVAL, "--min looks at the whole time off a CPU, not at '%s': "
+				"-e sched --min TIME records it, '%s' is filtered when you look at it",
+				name, name);
+	return 0;
+}
+
+/* Several parts are one recording; what is said twice is a mistake. */
+static int add_sched(struct eventlist *l, const struct session_opts *o,
+		     const struct session_event *e, const struct probe_spec *spec, struct diag *d)
+{
+	bool is_whole = !strcmp(spec->what, scheddesc_whole(true)->name);
+	struct eventlist_sched *s = &l->sched;
+	int err = check_sched(e, spec, d);
+
+	if (err)
+		return err;
+	if (s->wanted && (is_whole || !s->part || !strcmp(s->part, spec->what)))
+		return diag_set(d, -EINVAL, "event 'sched' is asked for twice, the second time by "
+				"'%s': leave that out, it is recorded with all of its parts",
+				spec->text);
+	if (s->wanted && s->min_ns != e->min_ns)
+		return diag_set(d, -EINVAL, "'%s' and '%s' are parts of the same records, which have "
+				"one --min: say it once, -e sched --min TIME", s->part, spec->text);
+	s->kernel_stack |= choose(e->kernel_stack, o->kernel_stack, true);
+	s->user_stack |= choose(e->user_stack, o->user_stack, true);
+	s->min_ns = e->min_ns;
+	s->part = is_whole ? NULL : scheddesc_name(spec->what);
+	s->wanted = true;
+	return 0;
+}
+
+static int add_spec(struct eventlist *l, const struct session_opts *o,
+		    const struct session_event *e, struct probe_spec *spec, struct diag *d)
+{
+	if (strcmp(spec->kind, "sample"))
+		return add_probe(l, o, e, spec, d);
+	return scheddesc_name(spec->what) ? add_sched(l, o, e, spec, d) :
+					    add_sampled(l, o, e, spec, d);
+}
+
 static int add_event(struct eventlist *l, const struct session_opts *o,
 		     const struct session_event *e, struct diag *d)
 {
@@ -75,8 +134,7 @@ static int add_event(struct eventlist *l, const struct session_opts *o,
 	if (err)
 		return err;
 	for (size_t i = 0; i < nr && !err; i++)
-		err = strcmp(specs[i].kind, "sample") ? add_probe(l, o, e, &specs[i], d) :
-							add_sampled(l, o, e, &specs[i], d);
+		err = add_spec(l, o, e, &specs[i], d);
 	probespec_free(specs, nr);
 	return err;
 }

@@ -36,11 +36,14 @@ int sched_begin(struct sched *s, const struct sched_drain *to);
 /* The ids in the file: that of the whole. */
 uint32_t sched_event(const struct sched *s);
 const char *sched_note(const struct sched *s);		/* for the user, or NULL */
+const char *sched_method(const struct sched *s);	/* which way was taken, for the file */
 int sched_enable(struct sched *s, struct diag *d);
 /* The last records, of threads that wait or run now, follow by sched_end(). */
 void sched_disable(struct sched *s);
 /* Whether records are counted as lost, not kept: the output is too slow. */
 void sched_refuse(struct sched *s, bool refuse);
+/* Now and then: keeps what stands behind the fingerprints of records to come. */
+void sched_take_stacks(struct sched *s);
 /* All records up to that time that have come. */
 void sched_run(struct sched *s, uint64_t until_ns);
 /* Tasks or mappings are about to change. */
@@ -50,6 +53,8 @@ void sched_kernel_changed(struct sched *s);
 void sched_end(struct sched *s);
 bool sched_is_done(const struct sched *s);
 unsigned int sched_fill_percent(const struct sched *s);
+/* Readable when it is time to drain, or -1: then the caller looks now and then. */
+int sched_fd(const struct sched *s);
 uint64_t sched_records(const struct sched *s);
 /* Writes what was lost since the last call. */
 void sched_write_losses(struct sched *s, uint64_t now_ns);

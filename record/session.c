@@ -46,6 +46,7 @@ struct session {
 	struct eventlist events;
 	struct probing *probing;	/* NULL: only samples */
 	struct ftgraph *graph;		/* NULL: no --graph */
+	struct sched *sched;		/* NULL: no -e sched */
 	uint64_t interval_ns;		/* between two looks at the rings */
 	uint64_t longest_ns;		/* of those, with probes */
 	struct pollfd *fds;
@@ -66,7 +67,7 @@ static int collect_fds(struct session *s, struct diag *d)
 	size_t nr = nr_sampler + nr_sideband, i;
 	int *fds = calloc(nr + 1, sizeof(*fds));
 
-	s->fds = calloc(nr + 3, sizeof(*s->fds));
+	s->fds = calloc(nr + 4, sizeof(*s->fds));
 	if (!fds || !s->fds) {
 		free(fds);
 		return diag_set(d, -ENOMEM, "out of memory");
@@ -80,7 +81,10 @@ static int collect_fds(struct session *s, struct diag *d)
 	s->fds[nr + 2] = (struct pollfd){
 		.fd = s->probing ? proberings_fd(probing_rings(s->probing)) : -1, .events = POLLIN,
 	};
-	s->nr_fds = nr + 3;
+	s->fds[nr + 3] = (struct pollfd){
+		.fd = s->sched ? sched_fd(s->sched) : -1, .events = POLLIN,
+	};
+	s->nr_fds = nr + 4;
 	free(fds);
 	return 0;
 }
@@ -96,6 +100,22 @@ static uint64_t longest_interval_ns(const struct probes *probes)
 	return ns;
 }
 
+/* What tells BPF programs whom to record. */
+static int get_maps(struct session *s, const char *event, struct sampler_maps *maps,
+		    struct diag *d)
+{
+	int err = sampler_get_maps(s->sampler, maps);
+
+	if (err == -ENODATA && (!s->target.all || s->target.cgroup_fd >= 0))
+		return diag_set(d, err, "'%s': without the kernel's types (%s) processes cannot be "
+				"followed: record the whole machine (-a), with --filter 'pid == ...'",
+				event, KERNELBTF_PATH);
+	if (err && err != -ENODATA)
+		return diag_set(d, -EPERM, "'%s' needs BPF, which cannot be loaded here (%s)",
+				event, sampler_no_bpf(s->sampler));
+	return 0;
+}
+
 static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 		       struct diag *d)
 {
@@ -109,14 +129,9 @@ static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 
 	if (!s->events.nr_probes)
 		return 0;
-	err = sampler_get_maps(s->sampler, &maps);
-	if (err == -ENODATA && (!s->target.all || s->target.cgroup_fd >= 0))
-		return diag_set(d, err, "'%s': without the kernel's types (%s) processes cannot be "
-				"followed: record the whole machine (-a), with --filter 'pid == ...'",
-				s->events.probes[0].text, KERNELBTF_PATH);
-	if (err && err != -ENODATA)
-		return diag_set(d, -EPERM, "'%s' needs BPF, which cannot be loaded here (%s)",
-				s->events.probes[0].text, sampler_no_bpf(s->sampler));
+	err = get_maps(s, s->events.probes[0].text, &maps, d);
+	if (err)
+		return err;
 	po.traced_fd = maps.traced_fd;
 	po.traced_tids_fd = maps.traced_tids_fd;
 	po.cgroup_fd = maps.cgroup_fd;
@@ -124,6 +139,34 @@ static int open_probes(struct session *s, session_attach_fn progress, void *ctx,
 	if (!err)
 		s->interval_ns = s->longest_ns = longest_interval_ns(probing_probes(s->probing));
 	return err;
+}
+
+static int open_sched(struct session *s, struct diag *d)
+{
+	struct schedprog_opts so = {
+		.target = &s->target, .kernel_stack = s->events.sched.kernel_stack,
+		.user_stack = s->events.sched.user_stack, .min_ns = s->events.sched.min_ns,
+		.cpu_bytes = s->opts.buffer_bytes, .use = s->opts.use,
+	};
+	struct sampler_maps maps;
+	int err = 0;
+
+	if (!s->events.sched.wanted)
+		return 0;
+	if (access(KERNELBTF_PATH, F_OK) < 0)
+		err = diag_set(d, -ENODATA, "'sched' needs the kernel's types (%s), which this kernel "
+			       "does not have: -e sched:sched_switch records without them",
+			       KERNELBTF_PATH);
+	if (!err)
+		err = get_maps(s, "sched", &maps, d);
+	if (err)
+		return err;
+	so.traced_fd = maps.traced_fd;
+	so.traced_tids_fd = maps.traced_tids_fd;
+	so.cgroup_fd = maps.cgroup_fd;
+	if (!s->longest_ns)
+		s->interval_ns = s->longest_ns = PROBES_INTERVAL_MS * UINT64_C(1000000);
+	return sched_open(&s->sched, &so, d);
 }
 
 static int open_graph(struct session *s, struct diag *d)
@@ -157,6 +200,8 @@ static int open_sources(struct session *s, session_attach_fn progress, void *ctx
 			    sampler_transport(s->sampler) == SAMPLER_PERF_MMAP, d);
 	if (!err)
 		err = open_probes(s, progress, ctx, d);
+	if (!err)
+		err = open_sched(s, d);
 	return err || !s->opts.graph ? err : open_graph(s, d);
 }
 
@@ -175,7 +220,7 @@ static int open_output(struct session *s, struct diag *d)
 	struct drain_opts opts = {
 		.sampler = s->sampler, .sideband = s->sideband, .target = &s->target,
 		.events = s->events.sampled, .nr_events = s->events.nr_sampled,
-		.probing = s->probing, .graph = s->graph,
+		.probing = s->probing, .graph = s->graph, .sched = s->sched,
 	};
 	int err;
 
@@ -235,6 +280,7 @@ const char *session_note(struct session *s, size_t i)
 		s->events.nr_sampled ? sampler_note(s->sampler) : NULL, drain_note(s->drain),
 		s->probing ? probing_note(s->probing) : NULL,
 		s->probing ? probing_irq_note(s->probing) : NULL,
+		s->sched ? sched_note(s->sched) : NULL,
 	};
 
 	for (size_t n = 0; n < sizeof(notes) / sizeof(*notes); n++)
@@ -311,6 +357,8 @@ static int enable(struct session *s, struct diag *d)
 	drain_begin(s->drain, hostinfo_now_ns());
 	if (s->probing)
 		probing_enable(s->probing, true);
+	if (!err && s->sched)
+		err = sched_enable(s->sched, d);
 	return err ? err : sampler_enable(s->sampler, d);
 }
 
@@ -318,7 +366,7 @@ int session_start(struct session *s, struct diag *d)
 {
 	const struct session_described described = {
 		.opts = &s->opts, .target = &s->target, .sampler = s->sampler,
-		.events = &s->events, .probing = s->probing,
+		.events = &s->events, .probing = s->probing, .sched = s->sched,
 	};
 	int err = sideband_enable(s->sideband, d);
 
@@ -342,10 +390,15 @@ int session_start(struct session *s, struct diag *d)
 static void choose_interval(struct session *s)
 {
 	const uint64_t min_ns = PROBES_MIN_INTERVAL_MS * UINT64_C(1000000);
+	unsigned int percent = 0;
 
-	if (!s->probing)
+	if (!s->probing && !s->sched)
 		return;
-	if (proberings_fill_percent(probing_rings(s->probing)) >= PROBES_BUSY_PERCENT)
+	if (s->probing)
+		percent = proberings_fill_percent(probing_rings(s->probing));
+	if (s->sched && sched_fill_percent(s->sched) > percent)
+		percent = sched_fill_percent(s->sched);
+	if (percent >= PROBES_BUSY_PERCENT)
 		s->interval_ns = s->interval_ns / 2 > min_ns ? s->interval_ns / 2 : min_ns;
 	else
 		s->interval_ns = s->interval_ns * 5 / 4 < s->longest_ns ?
@@ -398,6 +451,8 @@ static int finish(struct session *s, struct session_summary *sum, int err)
 	sampler_disable(s->sampler);
 	if (s->probing)
 		probing_enable(s->probing, false);
+	if (s->sched)
+		sched_disable(s->sched);
 	if (s->graph)
 		ftgraph_disable(s->graph);
 	/* From here on there is time: what is left is encoded in line, and not refused. */
@@ -451,6 +506,7 @@ void session_close(struct session *s)
 		close(s->opts.output_fd);
 	probing_close(s->probing);
 	ftgraph_close(s->graph);
+	sched_close(s->sched);
 	eventlist_release(&s->events);
 	sideband_close(s->sideband);
 	sampler_close(s->sampler);

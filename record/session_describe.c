@@ -52,6 +52,17 @@ static void describe_probes(struct writer *w, struct probing *probing)
 	}
 }
 
+static void describe_sched(struct writer *w, const struct session_described *s)
+{
+	char text[128], least[48] = "";
+
+	if (s->events->sched.min_ns)
+		snprintf(least, sizeof(least), ", waits of at least %" PRIu64 " ns",
+			 s->events->sched.min_ns);
+	snprintf(text, sizeof(text), "%s%s", sched_method(s->sched), least);
+	writer_host(w, "sched", CLASS_NONE, text);
+}
+
 void session_describe(struct writer *w, const struct session_described *s)
 {
 	char key[SAMPLED_NAME_BYTES + 16], text[64];
@@ -71,5 +82,7 @@ void session_describe(struct writer *w, const struct session_described *s)
 	}
 	if (s->probing)
 		describe_probes(w, s->probing);
+	if (s->sched)
+		describe_sched(w, s);
 	hostinfo_write_clock(w);
 }

@@ -9,6 +9,7 @@
 #include "record/eventlist.h"
 #include "record/probing.h"
 #include "record/sampler.h"
+#include "record/sched.h"
 #include "record/session.h"
 #include "record/target.h"
 
@@ -18,7 +19,8 @@ struct session_described {
 	const struct target *target;
 	struct sampler *sampler;
 	const struct eventlist *events;
-	struct probing *probing;	/* NULL: only samples */
+	struct probing *probing;	/* NULL: no probes */
+	struct sched *sched;		/* NULL: no -e sched */
 };
 
 /* Whatever fails is what writer_close() says. */
