@@ -1,6 +1,7 @@
 #include "report/info.h"
 
 #include "format/block.h"
+#include "report/query_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ const char *info_type_name(unsigned int type)
 	static const char *const words[] = {
 		[FIELD_UNSIGNED] = "unsigned", [FIELD_SIGNED] = "signed",
 		[FIELD_STRING] = "string", [FIELD_BYTES] = "bytes", [FIELD_TASK] = "task",
-		[FIELD_STACK] = "stack", [FIELD_FLOAT] = "float",
+		[FIELD_STACK] = "stack", [FIELD_FLOAT] = "float", [FIELD_FRAME] = "frame",
 	};
 
 	return WORD(words, type);
@@ -63,6 +64,11 @@ const char *info_role_name(unsigned int role)
 		[ROLE_SUM] = "sum", [ROLE_BUCKET] = "bucket", [ROLE_STATE] = "state",
 		[ROLE_LEAST] = "least", [ROLE_MOST] = "greatest", [ROLE_FIRST] = "first of a key",
 		[ROLE_INTERVAL] = "interval", [ROLE_RESULT] = "result", [ROLE_DEPTH] = "depth",
+		[ROLE_SLICE] = "slice", [ROLE_RUNNABLE] = "runnable", [ROLE_SKIPPED] = "skipped",
+		[ROLE_USER_TIME] = "user time", [ROLE_SYSTEM_TIME] = "system time",
+		[ROLE_INTERRUPTED] = "interrupted", [ROLE_FROM_CPU] = "from cpu",
+		[ROLE_REASON] = "reason", [ROLE_IDLE] = "idle", [ROLE_WAKER_CPU] = "waker cpu",
+		[ROLE_EDGE] = "edge",
 	};
 
 	return WORD(words, role);
@@ -87,15 +93,44 @@ static int reserve_events(struct info *info)
 	return 0;
 }
 
+static void add_records(struct info *info, const struct trace_event *e, uint64_t nr)
+{
+	for (size_t i = 0; i < info->nr_events_cap; i++)
+		if (trace_event_at(info->trace, i) == e)
+			info->records[i] += nr;
+}
+
+static bool wants_all(void *ctx, const struct trace_event *e)
+{
+	(void)ctx;
+	(void)e;
+	return true;
+}
+
+static int count_part(void *ctx, struct trace_batch *part)
+{
+	const uint64_t *values;
+	uint64_t nr = 0;
+
+	if (trace_part_condition(part, &values)) {
+		trace_damaged(part);
+		return 0;
+	}
+	for (size_t i = 0; i < part->nr && values; i++)
+		nr += values[i] != 0;
+	add_records(ctx, part->event, values ? nr : part->nr);
+	return 0;
+}
+
 static int count_batch(void *ctx, struct query_batch *b)
 {
 	struct info *info = ctx;
 	int err = reserve_events(info);
 
-	for (size_t i = 0; i < info->nr_events_cap && !err; i++)
-		if (trace_event_at(info->trace, i) == b->event)
-			info->records[i] += b->nr;
-	return err;
+	if (err)
+		return err;
+	add_records(info, b->event, b->nr);
+	return query_parts_each(b->batch, wants_all, NULL, false, count_part, info);
 }
 
 static int compare_u32(const void *va, const void *vb)

@@ -60,7 +60,15 @@ static void put_events(struct output *o, const struct info *info)
 
 		output_text(o, i ? ",\n  {\"name\": " : "\n  {\"name\": ");
 		query_json_text(o, e->name);
-		output_format(o, ", \"records\": %" PRIu64 ", \"fields\": [", info->records[i]);
+		output_format(o, ", \"records\": %" PRIu64, info->records[i]);
+		if (e->part_of) {
+			const struct trace_event *whole =
+				trace_event_by_id(info->trace, e->part_of);
+
+			output_text(o, ", \"part_of\": ");
+			query_json_text(o, whole ? whole->name : "");
+		}
+		output_text(o, ", \"fields\": [");
 		put_fields(o, e);
 		output_text(o, "]}");
 		output_settle(o);

@@ -68,6 +68,46 @@ static void put_clock(struct output *o, const struct info *info)
 	put_row(o, "duration", number_ns(number, info->last_ns - info->first_ns));
 }
 
+static void put_fields(struct output *o, const struct trace_event *e)
+{
+	for (uint32_t f = 0; f < e->nr_fields; f++) {
+		const struct field_desc *field = &e->fields[f];
+
+		output_text(o, "  ");
+		put_label(o, field->name);
+		output_text(o, info_type_name(field->type));
+		if (*field->unit) {
+			output_text(o, ", ");
+			put_text(o, field->unit);
+		}
+		if (field->role)
+			output_format(o, ", the %s", info_role_name(field->role));
+		output_text(o, "\n");
+	}
+}
+
+/* What can be asked for by name, but is not stored again. */
+static void put_parts(struct output *o, const struct info *info, const struct trace_event *whole)
+{
+	char number[NUMBER_BYTES];
+
+	for (size_t i = 0; i < info->nr_events; i++) {
+		const struct trace_event *e = trace_event_at(info->trace, i);
+
+		if (e->part_of != whole->id)
+			continue;
+		output_text(o, "  ");
+		put_label(o, e->name);
+		output_format(o, "%s records in those of ", number_grouped(number, info->records[i]));
+		put_text(o, whole->name);
+		for (uint32_t f = 0; f < e->nr_fields; f++) {
+			output_text(o, f ? ", " : ": ");
+			put_text(o, e->fields[f].name);
+		}
+		output_text(o, "\n");
+	}
+}
+
 static void put_events(struct output *o, const struct info *info)
 {
 	char number[NUMBER_BYTES];
@@ -76,22 +116,13 @@ static void put_events(struct output *o, const struct info *info)
 	for (size_t i = 0; i < info->nr_events; i++) {
 		const struct trace_event *e = trace_event_at(info->trace, i);
 
+		if (e->part_of)
+			continue;
 		put_label(o, e->name);
 		output_format(o, "%s records\n", number_grouped(number, info->records[i]));
-		for (uint32_t f = 0; f < e->nr_fields; f++) {
-			const struct field_desc *field = &e->fields[f];
-
-			output_text(o, "  ");
-			put_label(o, field->name);
-			output_text(o, info_type_name(field->type));
-			if (*field->unit) {
-				output_text(o, ", ");
-				put_text(o, field->unit);
-			}
-			if (field->role)
-				output_format(o, ", the %s", info_role_name(field->role));
-			output_text(o, "\n");
-		}
+		put_fields(o, e);
+		put_parts(o, info, e);
+		output_settle(o);
 	}
 }
 

@@ -242,7 +242,10 @@ static struct expr_value get(void *ctx, uint32_t var)
 	case SOURCE_NUMBER:
 		return (struct expr_value) { .number = value };
 	case SOURCE_TIME:
-		return (struct expr_value) { .number = value - x->start_ns };
+		/* A part may be before the first record. */
+		return (struct expr_value) {
+			.number = value > x->start_ns ? value - x->start_ns : 0
+		};
 	case SOURCE_BUCKET:
 		return (struct expr_value) {
 			.number = (uint64_t)buckets_signed_middle((int32_t)value)

@@ -45,6 +45,21 @@ unsigned int query_parts_reach(const struct trace *t, query_parts_wants_fn wants
 	return reach;
 }
 
+int64_t query_parts_rows(struct trace_batch *b, uint32_t *rows)
+{
+	const uint64_t *values;
+	int err = trace_part_condition(b, &values);
+	size_t nr = 0;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < b->nr; i++) {
+		rows[nr] = (uint32_t)i;
+		nr += !values || values[i];
+	}
+	return (int64_t)nr;
+}
+
 int query_parts_each(struct trace_batch *whole, query_parts_wants_fn wants, void *wants_ctx,
 		     bool promises, query_parts_fn fn, void *ctx)
 {

@@ -24,6 +24,12 @@ enum query_parts_reach {
 /* How far records of parts that are wanted may be from those of their wholes: bits. */
 unsigned int query_parts_reach(const struct trace *t, query_parts_wants_fn wants, void *ctx);
 
+/*
+ * The rows of a batch of a part that are its records, into `rows`, which has room for all.
+ * Returns how many, or -EBADMSG.
+ */
+int64_t query_parts_rows(struct trace_batch *b, uint32_t *rows);
+
 /* 0 to go on. */
 typedef int (*query_parts_fn)(void *ctx, struct trace_batch *b);
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/query_order.h"
+#include "report/query_parts.h"
 #include "report/query_spans_private.h"
 
 #define MAX_VALUES 256
@@ -54,6 +55,7 @@ void query_spans_free(struct query_spans *s)
 	query_spanspec_release(&s->specs);
 	bytebuf_release(&s->scratch);
 	free(s->texts.hashes);
+	free(s->rows);
 	free(s->columns);
 	free(s->values);
 	free(s->list);
@@ -284,6 +286,29 @@ static const struct span *find_early(const struct query_spans *s, const struct t
 	return NULL;
 }
 
+/* Only some records of a whole have the part. */
+static int choose_rows(struct query_spans *s, struct query_batch *raw)
+{
+	int64_t nr;
+
+	if (!raw->batch->whole)
+		return 0;
+	if (raw->nr > s->rows_cap) {
+		uint32_t *rows = realloc(s->rows, raw->nr * sizeof(*rows));
+
+		if (!rows)
+			return -ENOMEM;
+		s->rows = rows;
+		s->rows_cap = raw->nr;
+	}
+	nr = query_parts_rows(raw->batch, s->rows);
+	if (nr < 0)
+		trace_damaged(raw->batch);
+	raw->nr = nr < 0 ? 0 : (size_t)nr;
+	raw->rows = s->rows;
+	return 0;
+}
+
 int query_spans_add(struct query_spans *s, struct trace_batch *b,
 		    const struct query_span *range, bool promises, struct diag *d)
 {
@@ -297,10 +322,13 @@ int query_spans_add(struct query_spans *s, struct trace_batch *b,
 				"of the other event: write it to a file first", early->spec->text,
 				b->event->name);
 	s->range = *range;
-	if (query_spans_needs(s, b->event))
-		err = query_order_add(s->order, &raw);
-	else
+	if (query_spans_needs(s, b->event)) {
+		err = choose_rows(s, &raw);
+		if (!err)
+			err = query_order_add(s->order, &raw);
+	} else {
 		err = query_order_advance(s->order, safe_ns);
+	}
 	if (!err)
 		err = flush(s, promises ? safe_ns : 0);
 	return err < 0 ? diag_set(d, err, "out of memory") : err;

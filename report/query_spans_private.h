@@ -83,6 +83,8 @@ struct query_spans {
 	struct span_texts texts;
 	struct query_order *order;
 	struct bytebuf scratch;
+	uint32_t *rows;			/* of a part in its whole */
+	size_t rows_cap;
 	uint64_t *values;		/* of a start; as many as there can be fields */
 	const uint64_t **columns;	/* of a record that conditions ask for, likewise */
 	struct query_span range;

@@ -15,11 +15,12 @@ def _value(kind, cell):
     return int(cell) if kind == "1" else cell
 
 
-def read(path):
-    """{event: [{field: number or text, "comm": text}]}"""
+def read(path, parts=False):
+    """{event: [{field: number or text, "comm": text}]}, those of parts if asked for"""
     names, fields, comms = {}, collections.defaultdict(list), {}
     records = collections.defaultdict(list)
-    printed = subprocess.run(READER + [path], capture_output=True, check=True).stdout.decode()
+    command = READER + ["--parts"] * parts + [path]
+    printed = subprocess.run(command, capture_output=True, check=True).stdout.decode()
     lines = [line.split("\t") for line in printed.split("\n")]
     for word, *cells in lines:
         if word == "event":
