@@ -272,14 +272,15 @@ static int set_verbose(void *opts, const char *arg)
 static const struct option_row rows[] = {
 	{ 'F', "freq", "HZ", "sample HZ times a second of CPU time (default: 99)", set_frequency },
 	{ 'c', "count", "N", "sample every N events instead (cpu-clock: N ns)", set_period },
-	{ 'e', "event", "EVENT", "what to record: cpu (default), page-faults, sched:sched_switch, "
-	  "'kprobe:vfs_read(count)', ... (see: kymo list)", set_events },
+	{ 'e', "event", "EVENT", "what to record: cpu (default), sched, page-faults, "
+	  "sched:sched_switch, 'kprobe:vfs_read(count)', ... (see: kymo list)", set_events },
 	{ 0, "filter", "EXPR", "of the event before: only where EXPR holds (see kymo-filter(5))",
 	  set_filter },
 	{ 0, "graph", "FUNCTIONS", "every call in the kernel of and below these functions, with durations "
 	  "(names, globs, commas)", set_graph },
 	{ 0, "depth", "N", "of --graph: no deeper than N calls", set_depth },
-	{ 0, "min", "TIME", "of the span before: only those that took at least TIME (5ms)", set_min },
+	{ 0, "min", "TIME", "of the span before: only those that took at least TIME (5ms); of sched: "
+	  "waits", set_min },
 	{ 0, "max", "TIME", "of the span before: only those that took at most TIME", set_max },
 	{ 0, "tally", "SPEC", "of the event before: no records, but sums in the kernel: "
 	  "'by=comm; hist=duration; every=1s'", set_tally },
@@ -291,7 +292,7 @@ static const struct option_row rows[] = {
 	{ 'o', "output", "FILE", "write FILE instead of trace.kymo; - is standard output", set_output },
 	{ 'D', "delay", "MS", "start recording MS milliseconds after the start", set_delay },
 	{ 0, "duration", "SECONDS", "stop after SECONDS (1.5, 500ms, 2m)", set_duration },
-	{ 'g', "call-graph", NULL, "take stacks (default of samples); of the event before, or of all",
+	{ 'g', "call-graph", NULL, "take stacks (default of samples and sched); of the event before, or of all",
 	  set_stacks_on },
 	{ 0, "no-stack", NULL, "take no stacks, likewise", set_stacks_off },
 	{ 0, "user-stack", "HOW", "user stacks: fp (frame pointers, default) or no", set_user_stack },

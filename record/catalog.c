@@ -3,8 +3,44 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "record/kernelbtf.h"
 #include "record/sampled.h"
+#include "record/scheddesc.h"
+
+/* "time, cpu, task, ..." */
+static const char *field_names(const struct event_desc *desc, char *to, size_t size)
+{
+	size_t len = 0;
+
+	*to = '\0';
+	for (uint32_t i = 0; i < desc->nr_fields && len < size; i++)
+		len += (size_t)snprintf(to + len, size - len, "%s%s", i ? ", " : "",
+					desc->fields[i].name);
+	return to;
+}
+
+static int list_sched(const char *glob, probe_list_fn fn, void *ctx)
+{
+	const struct event_desc *desc = scheddesc_whole(true);
+	int ret = 0;
+
+	for (size_t i = 0; !ret && desc; desc = scheddesc_part(true, i++)) {
+		char fields[512];
+		struct probe_listing l = {
+			.name = desc->name, .summary = scheddesc_summary(desc->name),
+			.fields = field_names(desc, fields, sizeof(fields)),
+		};
+
+		if (fnmatch(glob, desc->name, 0))
+			continue;
+		if (access(KERNELBTF_PATH, F_OK) < 0)
+			l.missing = "this kernel does not tell its types (" KERNELBTF_PATH ")";
+		ret = fn(ctx, &l);
+	}
+	return ret;
+}
 
 static int list_sampled(const char *glob, probe_list_fn fn, void *ctx)
 {
@@ -62,6 +98,8 @@ int catalog_list(const char *glob, bool verbose, probe_list_fn fn, void *ctx, st
 	if (k)
 		return k->list(k, colon + 1, verbose, fn, ctx, d);
 	ret = list_sampled(glob, tell, &to);
+	if (!ret)
+		ret = list_sched(glob, tell, &to);
 	k = probe_find_kind("span", strlen("span"));
 	if (!ret && k)
 		ret = k->list(k, glob, verbose, tell, &to, d);
@@ -94,7 +132,13 @@ bool catalog_kind(size_t i, struct catalog_kind *out)
 		list_sampled("*", count, out);
 		return true;
 	}
-	k = probe_kind_at(i - 1);
+	if (i == 1) {
+		out->name = "sched";
+		out->summary = "what threads do: on a CPU, blocked on what, waiting for a CPU";
+		list_sched("*", count, out);
+		return true;
+	}
+	k = probe_kind_at(i - 2);
 	if (!k)
 		return false;
 	out->name = k->name;

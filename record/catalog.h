@@ -1,6 +1,6 @@
 /*
- * What can be recorded on this machine: events that are sampled, and what each kind
- * of probe offers.
+ * What can be recorded on this machine: events that are sampled, the scheduler's story,
+ * and what each kind of probe offers.
  */
 #ifndef RECORD_CATALOG_H
 #define RECORD_CATALOG_H

@@ -9,6 +9,7 @@
 
 #include "record/nearnames.h"
 #include "record/perfevent.h"
+#include "record/scheddesc.h"
 
 #define CACHE_MISSES(cache, op)						\
 	(PERF_COUNT_HW_CACHE_##cache | PERF_COUNT_HW_CACHE_OP_##op << 8 |	\
@@ -132,6 +133,7 @@ static bool take_name(struct sampled *s, const char *name)
 
 static int complain_unknown(const char *name, struct diag *d)
 {
+	const struct event_desc *desc = scheddesc_whole(true);
 	struct nearnames n;
 	char near[256];
 
@@ -139,6 +141,8 @@ static int complain_unknown(const char *name, struct diag *d)
 	nearnames_try(&n, CPU_NAME);
 	for (size_t i = 0; i < NR_ROWS; i++)
 		nearnames_try(&n, table[i].name);
+	for (size_t i = 0; desc; desc = scheddesc_part(true, i++))
+		nearnames_try(&n, desc->name);
 	nearnames_text(&n, near, sizeof(near));
 	return diag_set(d, -ENOENT, "unknown event '%s'%s; see: kymo list", name, near);
 }

@@ -47,6 +47,7 @@ struct session {
 	struct probing *probing;	/* NULL: only samples */
 	struct ftgraph *graph;		/* NULL: no --graph */
 	struct sched *sched;		/* NULL: no -e sched */
+	char sched_note[128];
 	uint64_t interval_ns;		/* between two looks at the rings */
 	uint64_t longest_ns;		/* of those, with probes */
 	struct pollfd *fds;
@@ -161,6 +162,10 @@ static int open_sched(struct session *s, struct diag *d)
 		err = get_maps(s, "sched", &maps, d);
 	if (err)
 		return err;
+	if (s->events.sched.part)
+		snprintf(s->sched_note, sizeof(s->sched_note),
+			 "'%s' is a part of 'sched', which is recorded with all of its parts",
+			 s->events.sched.part);
 	so.traced_fd = maps.traced_fd;
 	so.traced_tids_fd = maps.traced_tids_fd;
 	so.cgroup_fd = maps.cgroup_fd;
@@ -280,6 +285,7 @@ const char *session_note(struct session *s, size_t i)
 		s->events.nr_sampled ? sampler_note(s->sampler) : NULL, drain_note(s->drain),
 		s->probing ? probing_note(s->probing) : NULL,
 		s->probing ? probing_irq_note(s->probing) : NULL,
+		s->sched_note[0] ? s->sched_note : NULL,
 		s->sched ? sched_note(s->sched) : NULL,
 	};
 
