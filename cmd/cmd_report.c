@@ -6,6 +6,8 @@
 
 #include "cmd/parse.h"
 #include "cmd/query_options.h"
+#include "report/latency.h"
+#include "report/latency_print.h"
 #include "report/output.h"
 #include "report/profile.h"
 #include "report/profile_print.h"
@@ -18,10 +20,10 @@ struct report_opts {
 	struct view_opts view;		/* first, see cmd/query_options.h */
 	const char *keys, *of;
 	enum { CHILDREN_AUTO, CHILDREN_ON, CHILDREN_OFF } children;
-	bool samples, tree, has_limit;
+	bool samples, tree, has_limit, latency;
 	const char *direction;		/* "caller", "callee" or NULL */
 	double percent_limit;
-	uint64_t max_rows;
+	uint64_t max_rows, max_stack;
 	enum format format;
 };
 
@@ -45,6 +47,7 @@ REPORT_SET(children, o->children = CHILDREN_ON)
 REPORT_SET(no_children, o->children = CHILDREN_OFF)
 REPORT_SET(samples, o->samples = true)
 REPORT_SET(graph, o->tree = true)
+REPORT_SET(latency, o->latency = true)
 REPORT_SET(json, o->format = FORMAT_JSON)
 REPORT_SET(csv, o->format = FORMAT_CSV)
 REPORT_SET(stdio, o->format = FORMAT_TEXT)
@@ -84,7 +87,16 @@ static int set_max_rows(void *opts, const char *arg)
 	return parse_number(arg, 1, UINT64_MAX, &o->max_rows, "number of rows");
 }
 
+static int set_max_stack(void *opts, const char *arg)
+{
+	struct report_opts *o = opts;
+
+	return parse_number(arg, 1, 127, &o->max_stack, "number of frames");
+}
+
 static const struct option_row rows[] = {
+	{ 0, "latency", NULL, "wall clock by what it went to: on a CPU, waiting for one, blocked; "
+	  "with -e, of spans", set_latency },
 	{ 0, "by", "KEYS", "group by these: comm, pid, tid, uid, cpu, module, symbol, cgroup, event, "
 	  "state, any field", set_keys },
 	{ 's', "sort", "KEYS", "the same", set_keys },
@@ -99,6 +111,7 @@ static const struct option_row rows[] = {
 	{ 0, "percent-limit", "PCT", "leave out what has less (of trees: 0.5)", set_percent_limit },
 	{ 0, "max-rows", "N", "at most N rows of a table", set_max_rows },
 	{ 0, "limit", "N", "the same", set_max_rows },
+	{ 0, "max-stack", "N", "with --latency: at most N frames of a stack (4)", set_max_stack },
 	{ 0, "stdio", NULL, "text (the default)", set_stdio },
 	{ 0, "json", NULL, "JSON", set_json },
 	{ 0, "csv", NULL, "CSV, without call trees", set_csv },
@@ -167,6 +180,106 @@ static int finish(const struct report_opts *o, struct query *q)
 	return query_options_finish(q);
 }
 
+/* --- latency ------------------------------------------------------------------- */
+
+static int check_latency(const struct report_opts *o)
+{
+	const char *option = NULL;
+
+	if (o->latency && o->tree)
+		option = "-g";
+	else if (o->latency && o->of)
+		option = "--of";
+	else if (o->latency && o->children != CHILDREN_AUTO)
+		option = "--children";
+	if (option)
+		command_complain("%s is not for --latency, which shows stacks of its own", option);
+	else if (!o->latency && o->max_stack)
+		command_complain("--max-stack is for --latency");
+	return option || (!o->latency && o->max_stack) ? EXIT_USAGE : EXIT_OK;
+}
+
+/* What -e names are spans, unless all of it tells where threads waited. */
+static bool wants_spans(const struct report_opts *o, struct query *q)
+{
+	struct trace *t = query_trace(q);
+
+	if (!o->view.query.events)
+		return false;
+	for (size_t i = 0; i < trace_nr_events(t); i++) {
+		const struct trace_event *e = trace_event_at(t, i);
+
+		if (query_wants_event(q, e) && !latency_story_is(e))
+			return true;
+	}
+	return trace_is_stream(t);
+}
+
+static int print_latency(const struct report_opts *o, struct query *q, struct latency *l,
+			 struct diag *d)
+{
+	const struct latency_print p = {
+		.latency = l, .query = q, .max_rows = o->max_rows, .max_frames = o->max_stack,
+		.percent_limit = o->percent_limit, .has_limit = o->has_limit,
+	};
+	struct output *out;
+	int err = output_open(&out, NULL, d), close_err;
+
+	if (err)
+		return err;
+	if (o->format == FORMAT_JSON)
+		err = latency_json(&p, out);
+	else if (o->format == FORMAT_CSV)
+		err = latency_csv(&p, out);
+	else
+		err = latency_text(&p, out);
+	if (err)
+		diag_set(d, err, "out of memory");
+	close_err = output_close(out, d);
+	return err ? err : close_err;
+}
+
+/* "none" is one row for all, and a thread is told from others by its name, too. */
+static int latency_keys_of(struct profile_keys *keys, const char *text, struct diag *d)
+{
+	keys->nr = 0;
+	if (!text || !strcmp(text, "none"))
+		return 0;
+	return profile_keys_parse(keys, strcmp(text, "thread") ? text : "comm,tid", d);
+}
+
+static int run_latency(struct report_opts *o)
+{
+	struct latency_opts opts = { .picked = o->view.query.cpus || o->view.query.filter };
+	struct profile_keys keys;
+	struct latency *l = NULL;
+	struct diag d = { "" };
+	struct query *q;
+	int err, status;
+
+	if (latency_keys_of(&keys, o->keys, &d)) {
+		command_complain("%s", d.text);
+		return EXIT_USAGE;
+	}
+	status = query_options_open(&q, &o->view);
+	if (status)
+		return status;
+	opts.keys = o->keys ? &keys : NULL;
+	opts.spans = wants_spans(o, q);
+	err = latency_new(&l, q, &opts, &d);
+	if (!err)
+		err = print_latency(o, q, l, &d);
+	if (err) {
+		command_complain("%s", d.text);
+		status = err == -EINVAL ? EXIT_USAGE : EXIT_FAIL;
+	} else {
+		status = finish(o, q);
+	}
+	latency_free(l);
+	query_close(q);
+	return status;
+}
+
 static int run(int nr_args, char **args, void *opts)
 {
 	struct report_opts *o = opts;
@@ -176,6 +289,10 @@ static int run(int nr_args, char **args, void *opts)
 	struct query *q;
 	int err, status = query_options_no_args(nr_args, args);
 
+	if (!status)
+		status = check_latency(o);
+	if (!status && o->latency)
+		return run_latency(o);
 	if (!status && profile_keys_parse(&keys, o->keys, &d)) {
 		command_complain("%s", d.text);
 		status = EXIT_USAGE;

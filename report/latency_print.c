@@ -1,0 +1,64 @@
+#include "report/latency_print.h"
+
+#include "report/number.h"
+
+static const struct {
+	const char *name;
+	double part;
+} parts[LATENCY_PRINT_PARTS] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 } };
+
+const char *latency_print_part_name(size_t i)
+{
+	return parts[i].name;
+}
+
+bool latency_print_numbers(const struct histogram *h, struct latency_print_numbers *out, int *err)
+{
+	double asked[LATENCY_PRINT_PARTS];
+
+	if (!h || !h->count)
+		return false;
+	for (size_t i = 0; i < LATENCY_PRINT_PARTS; i++)
+		asked[i] = parts[i].part;
+	out->count = h->count;
+	out->most = h->most;
+	*err = histogram_percentiles(h, asked, LATENCY_PRINT_PARTS, out->parts);
+	return !*err;
+}
+
+const char *latency_print_column(enum latency_column column)
+{
+	static const char *const names[LATENCY_NR_COLUMNS] = {
+		[LATENCY_ON_USER] = "user", [LATENCY_ON_KERNEL] = "kernel",
+		[LATENCY_ON_CPU] = "on_cpu", [LATENCY_INTERRUPTED] = "interrupted",
+		[LATENCY_RUNQ] = "runq", [LATENCY_OFF_SKIPPED] = "skipped",
+		[LATENCY_UNEXPLAINED] = "unexplained",
+	};
+
+	return names[column];
+}
+
+size_t latency_print_nr_rows(const struct latency_print *p)
+{
+	const struct latency_row *total = latency_total(p->latency), *rows;
+	size_t nr, shown = 0;
+
+	rows = latency_rows(p->latency, &nr);
+	if (p->max_rows && nr > p->max_rows)
+		nr = p->max_rows;
+	if (!p->has_limit)
+		return nr;
+	while (shown < nr && number_percent(rows[shown].wall_ns - rows[shown].idle_ns,
+					    total->wall_ns) >= p->percent_limit)
+		shown++;
+	return shown;
+}
+
+const char *latency_print_comm(const struct latency_print *p, const struct latency_row *row)
+{
+	struct trace *t = query_trace(p->query);
+	const struct trace_task *task = trace_task(t, row->task);
+	const char *comm = task ? trace_text(t, task->comm) : "";
+
+	return *comm ? comm : "[unknown]";
+}

@@ -1,0 +1,466 @@
+/*
+ * Spans, each laid over the story of its thread.  Both are gone through in the order of
+ * time.  What a thread did up to the end of a span is told by its next record, so a span
+ * waits for that.
+ */
+#include "report/latency_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/latency_waits.h"
+#include "report/query_order.h"
+
+#define MAX_PENDING (1u << 17)
+
+/* Columns of the records that are put into order. */
+enum { STORY_TIME, STORY_THREAD, STORY_RUNQ, STORY_BLOCKED, STORY_ON, STORY_IRQ, STORY_SKIPPED,
+       STORY_STACK, STORY_WAKER_STACK, STORY_NR };
+enum { SPAN_TIME, SPAN_THREAD, SPAN_DURATION, SPAN_NR };
+
+struct pending {
+	uint64_t start_ns, end_ns;
+	uint32_t group, next;		/* next of its thread or of the free ones, + 1 */
+};
+
+/* What a span is made of. */
+struct split {
+	uint64_t ns[LATENCY_NR_COLUMNS];
+	uint64_t blocked_ns[LATENCY_STORY_REASONS][2];	/* by reason and idleness */
+	uint8_t reasons[2 * LATENCY_STORY_REASONS];	/* those in use */
+	size_t nr_reasons;
+};
+
+struct spans {
+	struct latency *l;
+	struct query_order *order;
+	struct trace_event story, span;	/* what is put into order */
+	uint64_t *values;		/* of a batch, by column */
+	size_t cap;
+	struct latency_waits waits;
+	struct pending *pending;
+	uint32_t nr_pending, free;
+	struct split split;
+	uint64_t nr_spans;
+};
+
+/* --- one span ---------------------------------------------------------------------------- */
+
+static int add_blocked(struct spans *s, uint32_t group, const struct latency_piece *p)
+{
+	struct split *to = &s->split;
+	uint64_t *sum = &to->blocked_ns[p->reason][p->idle];
+
+	if (!p->blocked_ns)
+		return 0;
+	if (!*sum)
+		to->reasons[to->nr_reasons++] = (uint8_t)(p->reason << 1 | p->idle);
+	*sum += p->blocked_ns;
+	return latency_add_wait(s->l, group, p, p->blocked_ns);
+}
+
+/* Splits what lies between the two times, from its end to its start. */
+static int split(struct spans *s, const struct latency_thread *t, const struct pending *span)
+{
+	uint32_t number = t->newest;
+	const struct latency_kept *kept = latency_waits_get(&s->waits, number);
+	uint64_t *ns = s->split.ns, end_ns = span->end_ns;
+	int err = 0;
+
+	for (; kept && end_ns > span->start_ns && !err;
+	     number = kept->before, kept = latency_waits_get(&s->waits, number)) {
+		struct latency_piece p = kept->piece;
+		uint64_t from_ns = p.time_ns - latency_piece_ns(&p);
+
+		if (p.time_ns < end_ns) {
+			uint64_t at_ns = p.time_ns > span->start_ns ? p.time_ns : span->start_ns;
+
+			ns[LATENCY_UNEXPLAINED] += end_ns - at_ns;
+			end_ns = at_ns;
+		}
+		if (!latency_piece_cut(&p, span->start_ns, end_ns))
+			continue;
+		ns[LATENCY_ON_CPU] += p.on_ns - p.irq_ns;
+		ns[LATENCY_INTERRUPTED] += p.irq_ns;
+		ns[LATENCY_RUNQ] += p.runq_ns;
+		ns[LATENCY_OFF_SKIPPED] += p.skipped_ns;
+		err = add_blocked(s, span->group, &p);
+		end_ns = from_ns > span->start_ns ? from_ns : span->start_ns;
+	}
+	if (end_ns > span->start_ns) {
+		ns[LATENCY_UNEXPLAINED] += end_ns - span->start_ns;
+		s->l->remarks.nr_forgotten += number != 0;
+	}
+	return err;
+}
+
+/* What a span had of a column is one value; spans that had nothing have none. */
+static int add_values(struct spans *s, uint32_t group)
+{
+	struct latency_row *row = &s->l->rows[group];
+	const struct split *from = &s->split;
+	int err = 0;
+
+	if (from->ns[LATENCY_ON_CPU])
+		err = latency_add_value(s->l, &row->values[LATENCY_OF_ON_CPU],
+					from->ns[LATENCY_ON_CPU]);
+	if (!err && from->ns[LATENCY_INTERRUPTED])
+		err = latency_add_value(s->l, &row->values[LATENCY_OF_INTERRUPTED],
+					from->ns[LATENCY_INTERRUPTED]);
+	if (!err && from->ns[LATENCY_RUNQ])
+		err = latency_add_value(s->l, &row->values[LATENCY_OF_RUNQ],
+					from->ns[LATENCY_RUNQ]);
+	for (size_t i = 0; i < from->nr_reasons && !err; i++) {
+		uint8_t reason = from->reasons[i] >> 1;
+		bool idle = from->reasons[i] & 1;
+
+		err = latency_add_wait_value(s->l, group, reason, idle,
+					     from->blocked_ns[reason][idle]);
+	}
+	return err;
+}
+
+static void clear_split(struct split *to)
+{
+	for (size_t i = 0; i < to->nr_reasons; i++)
+		to->blocked_ns[to->reasons[i] >> 1][to->reasons[i] & 1] = 0;
+	to->nr_reasons = 0;
+	memset(to->ns, 0, sizeof(to->ns));
+}
+
+static int add_split(struct spans *s, uint32_t thread, const struct pending *span)
+{
+	struct latency_row *row = &s->l->rows[span->group];
+	int err = 0;
+
+	if (!latency_add_wall(s->l, row, span->end_ns - span->start_ns))
+		return 0;
+	clear_split(&s->split);
+	if (thread)
+		err = split(s, &s->l->threads[thread], span);
+	else
+		s->split.ns[LATENCY_UNEXPLAINED] = span->end_ns - span->start_ns;
+	for (size_t i = 0; i < LATENCY_NR_COLUMNS; i++)
+		row->ns[i] += s->split.ns[i];
+	return err ? err : add_values(s, span->group);
+}
+
+/* --- the order of time --------------------------------------------------------------------- */
+
+static int settle(struct spans *s, uint32_t thread)
+{
+	struct latency_thread *t = &s->l->threads[thread];
+	int err = 0;
+
+	while (t->pending && !err) {
+		uint32_t at = t->pending;
+		struct pending *p = &s->pending[at - 1];
+
+		err = add_split(s, thread, p);
+		t->pending = p->next;
+		p->next = s->free;
+		s->free = at;
+	}
+	return err;
+}
+
+static int pass_story(struct spans *s, const uint64_t *v)
+{
+	uint32_t thread = (uint32_t)v[STORY_THREAD];
+	struct latency_thread *t = &s->l->threads[thread];
+	const struct latency_piece p = {
+		.time_ns = v[STORY_TIME], .runq_ns = v[STORY_RUNQ],
+		.blocked_ns = v[STORY_BLOCKED], .on_ns = v[STORY_ON], .irq_ns = v[STORY_IRQ],
+		.skipped_ns = v[STORY_SKIPPED], .stack = (uint32_t)v[STORY_STACK],
+		.waker = (uint32_t)(v[STORY_STACK] >> 32),
+		.waker_stack = (uint32_t)v[STORY_WAKER_STACK],
+		.reason = (uint8_t)(v[STORY_THREAD] >> 32),
+		.context = (uint8_t)(v[STORY_THREAD] >> 40),
+		.idle = v[STORY_THREAD] >> 48 & 1,
+	};
+
+	if (!thread)
+		return 0;
+	t->newest = latency_waits_add(&s->waits, &p, t->newest);
+	t->last_ns = p.time_ns > t->last_ns ? p.time_ns : t->last_ns;
+	return settle(s, thread);
+}
+
+/* 0: there is no room. */
+static uint32_t take_pending(struct spans *s)
+{
+	uint32_t at = s->free;
+
+	if (at) {
+		s->free = s->pending[at - 1].next;
+		return at;
+	}
+	return s->nr_pending < MAX_PENDING ? ++s->nr_pending : 0;
+}
+
+/*
+ * Too many spans in one slice: that the thread is on the CPU is certain enough, but not how
+ * often it was interrupted.
+ */
+static int split_early(struct spans *s, uint32_t thread, struct pending *span)
+{
+	const struct latency_thread *t = &s->l->threads[thread];
+	struct latency_row *row = &s->l->rows[span->group];
+	uint64_t known_ns = t->last_ns > span->start_ns ? t->last_ns : span->start_ns;
+
+	s->l->remarks.nr_early++;
+	if (t->newest && latency_add_wall(s->l, row, span->end_ns - known_ns)) {
+		row->ns[LATENCY_ON_CPU] += span->end_ns - known_ns;
+		span->end_ns = known_ns;
+	}
+	return add_split(s, thread, span);
+}
+
+static int pass_span(struct spans *s, const uint64_t *v)
+{
+	uint32_t thread = (uint32_t)v[SPAN_THREAD], group = (uint32_t)(v[SPAN_THREAD] >> 32), at;
+	struct pending span = {
+		.start_ns = v[SPAN_TIME] - v[SPAN_DURATION], .end_ns = v[SPAN_TIME],
+		.group = group,
+	};
+	struct latency_row *row;
+	int err = latency_meet(s->l, thread, group, 0);
+
+	if (err)
+		return err;
+	row = &s->l->rows[group];
+	s->nr_spans++;
+	row->nr_spans++;
+	err = latency_add_value(s->l, &row->values[LATENCY_OF_SPANS], v[SPAN_DURATION]);
+	if (err)
+		return err;
+	if (span.start_ns < s->l->first_ns) {
+		span.start_ns = s->l->first_ns;
+		s->l->remarks.nr_cut++;
+	}
+	s->l->remarks.nr_no_task += !thread;
+	if (!thread || s->l->threads[thread].last_ns >= span.end_ns)
+		return add_split(s, thread, &span);
+	at = take_pending(s);
+	if (!at)
+		return split_early(s, thread, &span);
+	span.next = s->l->threads[thread].pending;
+	s->pending[at - 1] = span;
+	s->l->threads[thread].pending = at;
+	return 0;
+}
+
+static int pass(void *ctx, const struct query_record *r)
+{
+	struct spans *s = ctx;
+
+	return r->event == &s->story ? pass_story(s, r->values) : pass_span(s, r->values);
+}
+
+/* --- batches ------------------------------------------------------------------------------- */
+
+/* The field with the durations of an event of spans, or -1. */
+static int duration_of(const struct trace_event *e)
+{
+	int field = e->by_role[ROLE_DURATION];
+
+	if (latency_story_is(e) || field < 0 || e->by_role[ROLE_TIME] < 0 ||
+	    strcmp(e->fields[field].unit, "ns") ||
+	    (e->fields[field].type != FIELD_UNSIGNED && e->fields[field].type != FIELD_SIGNED))
+		return -1;
+	return field;
+}
+
+static int put_in_order(struct spans *s, const struct query_batch *b,
+			const struct trace_event *as)
+{
+	const uint64_t *columns[STORY_NR];
+	struct trace_batch batch = {
+		.event = as, .nr = b->nr, .first_ns = b->batch->first_ns,
+		.last_ns = b->batch->last_ns, .safe_ns = b->batch->safe_ns,
+		.trace = b->batch->trace, .columns = columns,
+	};
+	struct query_batch made = { .batch = &batch, .event = as, .nr = b->nr };
+
+	for (uint32_t i = 0; i < as->nr_fields; i++)
+		columns[i] = s->values + i * s->cap;
+	return query_order_add(s->order, &made);
+}
+
+static int add_stories(struct spans *s, const struct query_batch *b)
+{
+	struct latency_piece p;
+	uint64_t *to = s->values;
+
+	for (size_t i = 0; i < b->nr; i++, to++) {
+		uint32_t thread;
+
+		latency_story_get(&s->l->story, &s->l->names, i, &p);
+		thread = latency_thread_of(s->l, p.task);
+		if (thread == UINT32_MAX)
+			return -ENOMEM;
+		to[STORY_TIME * s->cap] = p.time_ns;
+		to[STORY_THREAD * s->cap] = thread | (uint64_t)p.reason << 32 |
+					    (uint64_t)p.context << 40 | (uint64_t)p.idle << 48;
+		to[STORY_RUNQ * s->cap] = p.runq_ns;
+		to[STORY_BLOCKED * s->cap] = p.blocked_ns;
+		to[STORY_ON * s->cap] = p.on_ns;
+		to[STORY_IRQ * s->cap] = p.irq_ns;
+		to[STORY_SKIPPED * s->cap] = p.skipped_ns;
+		to[STORY_STACK * s->cap] = p.stack | (uint64_t)p.waker << 32;
+		to[STORY_WAKER_STACK * s->cap] = p.waker_stack;
+	}
+	s->l->nr_stories += b->nr;
+	return put_in_order(s, b, &s->story);
+}
+
+static int add_spans(struct spans *s, struct query_batch *b)
+{
+	const struct trace_event *e = b->event;
+	int task = e->by_role[ROLE_TASK];
+	struct column times, tasks, durations;
+	uint64_t *to = s->values;
+	int err = latency_groups_of(s->l, b);
+
+	if (!err)
+		err = column_open(&times, b, e->by_role[ROLE_TIME], 0);
+	if (!err)
+		err = column_open(&durations, b, duration_of(e), 0);
+	if (!err)
+		err = column_open(&tasks, b, task >= 0 && e->fields[task].type == FIELD_TASK ?
+				  task : -1, 0);
+	if (err)
+		return err;
+	for (size_t i = 0; i < b->nr; i++, to++) {
+		size_t row = b->rows ? b->rows[i] : i;
+		uint64_t time_ns = column_at(&times, row), ns = column_at(&durations, row);
+		uint64_t id = column_at(&tasks, row);
+		uint32_t thread = latency_thread_of(s->l, id <= UINT32_MAX ? (uint32_t)id : 0);
+
+		if (thread == UINT32_MAX)
+			return -ENOMEM;
+		s->l->remarks.nr_impossible += ns > time_ns;
+		to[SPAN_TIME * s->cap] = time_ns;
+		to[SPAN_THREAD * s->cap] = thread | (uint64_t)s->l->group_of[i] << 32;
+		to[SPAN_DURATION * s->cap] = ns < time_ns ? ns : time_ns;
+	}
+	return put_in_order(s, b, &s->span);
+}
+
+static int reserve(struct spans *s, size_t nr)
+{
+	uint64_t *grown;
+
+	if (nr <= s->cap)
+		return 0;
+	grown = realloc(s->values, nr * STORY_NR * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	s->values = grown;
+	s->cap = nr;
+	return 0;
+}
+
+static int add_batch(void *ctx, struct query_batch *b)
+{
+	struct spans *s = ctx;
+	bool is_story = latency_story_is(b->event);
+	int err;
+
+	if (!is_story && duration_of(b->event) < 0)
+		return 0;
+	/* On a pipe the time range is known from the first record on. */
+	query_range(s->l->query, &s->l->first_ns, &s->l->last_ns);
+	err = reserve(s, b->nr);
+	if (!err && is_story)
+		err = latency_story_open(&s->l->story, b);
+	if (!err)
+		err = is_story ? add_stories(s, b) : add_spans(s, b);
+	if (err != -EBADMSG)
+		return err;
+	trace_damaged(b->batch);
+	return 0;
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static const struct field_desc numbers[STORY_NR] = {
+	{ .type = FIELD_UNSIGNED }, { .type = FIELD_UNSIGNED }, { .type = FIELD_UNSIGNED },
+	{ .type = FIELD_UNSIGNED }, { .type = FIELD_UNSIGNED }, { .type = FIELD_UNSIGNED },
+	{ .type = FIELD_UNSIGNED }, { .type = FIELD_UNSIGNED }, { .type = FIELD_UNSIGNED },
+};
+
+static void make_event(struct trace_event *e, uint32_t nr_fields)
+{
+	*e = (struct trace_event) { .name = "", .nr_fields = nr_fields, .fields = numbers };
+	for (size_t i = 0; i < ROLE_MAX; i++)
+		e->by_role[i] = -1;
+	e->by_role[ROLE_TIME] = 0;
+}
+
+/* Whether there are events of spans at all, and those have what rows are of. */
+static int check_events(const struct spans *s, struct diag *d)
+{
+	const struct latency *l = s->l;
+	const struct trace_event *last = NULL;
+	size_t nr = 0;
+
+	for (size_t i = 0; i < trace_nr_events(l->trace); i++) {
+		const struct trace_event *e = trace_event_at(l->trace, i);
+
+		if (!query_wants_event(l->query, e) || latency_story_is(e))
+			continue;
+		last = e;
+		nr += duration_of(e) >= 0;
+		if (duration_of(e) >= 0 && !groups_has_keys(l->opts.keys, e))
+			return diag_set(d, -EINVAL, "event '%.80s' has not all of the fields to "
+					"group by", e->name);
+	}
+	if (nr)
+		return 0;
+	return diag_set(d, -EINVAL, "event '%.80s' has no durations: choose spans with -e, as "
+			"syscall:read or A..B@KEY", last ? last->name : "");
+}
+
+static int read_spans(struct spans *s, struct diag *d)
+{
+	struct latency *l = s->l;
+	bool is_stream = trace_is_stream(l->trace);
+	int err = is_stream ? 0 : check_events(s, d);
+
+	query_keep(l->query, latency_story_is);
+	if (!err)
+		err = query_each_batch(l->query, add_batch, s, d);
+	if (!err)
+		err = query_order_finish(s->order);
+	for (uint32_t i = 1; i < l->nr_threads && !err; i++)
+		err = settle(s, i);
+	if (err == -ENOENT || (!err && is_stream))
+		err = check_events(s, d);
+	return err;
+}
+
+int latency_spans(struct latency *l, struct diag *d)
+{
+	struct spans *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->l = l;
+	make_event(&s->story, STORY_NR);
+	make_event(&s->span, SPAN_NR);
+	s->pending = malloc(MAX_PENDING * sizeof(*s->pending));
+	err = s->pending ? query_order_new(&s->order, pass, s) : -ENOMEM;
+	if (!err)
+		err = latency_waits_init(&s->waits);
+	if (!err)
+		err = read_spans(s, d);
+	query_order_free(s->order);
+	latency_waits_release(&s->waits);
+	free(s->pending);
+	free(s->values);
+	free(s);
+	return err;
+}

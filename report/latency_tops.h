@@ -1,0 +1,37 @@
+/*
+ * Where threads waited, and who woke them: time by wait (any number), stack and waker, in
+ * bounded memory.  When it is full, what has least is let go, and its time is told.
+ */
+#ifndef REPORT_LATENCY_TOPS_H
+#define REPORT_LATENCY_TOPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* At most so many are kept: 12 MiB, and while it is sorted half as much again. */
+#define LATENCY_TOPS_SLOTS (1u << 18)
+
+struct latency_top {
+	uint32_t wait, stack, waker_stack;
+	uint32_t waker;			/* string: its comm; 0: unknown */
+	uint32_t context, count;	/* count 0: free */
+	uint64_t ns;
+};
+
+struct latency_tops {
+	struct latency_top *slots;	/* after latency_tops_sort(): nr of them, by wait */
+	uint32_t nr_slots, nr;
+	uint64_t dropped_ns;		/* of all that were let go */
+	uint64_t nr_dropped;
+};
+
+void latency_tops_release(struct latency_tops *t);
+/* Adds count and time to those of what is equal.  0 or -ENOMEM. */
+int latency_tops_add(struct latency_tops *t, const struct latency_top *what);
+/* Once, at the end. */
+void latency_tops_sort(struct latency_tops *t);
+/* Those of a wait, afterwards. */
+const struct latency_top *latency_tops_of(const struct latency_tops *t, uint32_t wait,
+					  size_t *nr);
+
+#endif

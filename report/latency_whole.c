@@ -1,0 +1,150 @@
+/*
+ * The whole lives of threads: sums in the order of the file, for what a record tells does
+ * not depend on other records.
+ */
+#include "report/latency_private.h"
+
+#include <errno.h>
+
+static int add_values(struct latency *l, struct latency_row *row, const struct latency_piece *p)
+{
+	int err = 0;
+
+	if (p->on_ns)
+		err = latency_add_value(l, &row->values[LATENCY_OF_ON_CPU], p->on_ns);
+	if (!err && p->irq_ns)
+		err = latency_add_value(l, &row->values[LATENCY_OF_INTERRUPTED], p->irq_ns);
+	if (!err && p->runq_ns)
+		err = latency_add_value(l, &row->values[LATENCY_OF_RUNQ], p->runq_ns);
+	return err;
+}
+
+/* Distributions are of whole waits, also of those that the time range cuts. */
+static int add_piece(struct latency *l, uint32_t group, const struct latency_piece *whole,
+		     const struct latency_piece *p)
+{
+	struct latency_row *row = latency_row_of(l, group);
+	struct latency_piece seen = *whole;
+	int err;
+
+	if (!row)
+		return -ENOMEM;
+	if (!latency_add_wall(l, row, latency_piece_ns(p)))
+		return 0;
+	row->ns[LATENCY_ON_CPU] += p->on_ns - p->irq_ns;
+	row->ns[LATENCY_INTERRUPTED] += p->irq_ns;
+	row->ns[LATENCY_RUNQ] += p->runq_ns;
+	row->ns[LATENCY_OFF_SKIPPED] += p->skipped_ns;
+	row->user_ticks += (double)p->user_ticks_ns;
+	row->system_ticks += (double)p->system_ticks_ns;
+	seen.on_ns = p->on_ns ? whole->on_ns : 0;
+	seen.irq_ns = p->irq_ns ? whole->irq_ns : 0;
+	seen.runq_ns = p->runq_ns ? whole->runq_ns : 0;
+	err = add_values(l, row, &seen);
+	if (!err && p->blocked_ns)
+		err = latency_add_wait(l, group, p, p->blocked_ns);
+	if (!err && p->blocked_ns)
+		err = latency_add_wait_value(l, group, p->reason, p->idle, whole->blocked_ns);
+	return err;
+}
+
+static int add_life(struct latency *l, uint32_t group, const struct latency_piece *p,
+		    uint64_t ns)
+{
+	uint32_t thread = latency_thread_of(l, p->task);
+	struct latency_thread *t;
+
+	if (thread == UINT32_MAX)
+		return -ENOMEM;
+	t = &l->threads[thread];
+	if (p->time_ns > t->last_ns)
+		t->last_ns = p->time_ns;
+	if (p->time_ns - ns < t->first_ns)
+		t->first_ns = p->time_ns - ns;
+	t->told_ns += ns;
+	return latency_meet(l, thread, group, p->task);
+}
+
+static int add_rows(struct latency *l, const struct query_batch *b)
+{
+	struct latency_piece whole, p;
+	int err = 0;
+
+	for (size_t i = 0; i < b->nr && !err; i++) {
+		latency_story_get(&l->story, &l->names, b->rows ? b->rows[i] : i, &whole);
+		p = whole;
+		if (l->is_sliced && !latency_piece_cut(&p, l->first_ns, l->last_ns))
+			continue;
+		l->remarks.nr_cut += latency_piece_ns(&p) < latency_piece_ns(&whole);
+		err = add_life(l, l->group_of[i], &p, latency_piece_ns(&p));
+		if (!err)
+			err = add_piece(l, l->group_of[i], &whole, &p);
+	}
+	return err;
+}
+
+static int add_batch(void *ctx, struct query_batch *b)
+{
+	struct latency *l = ctx;
+	int err;
+
+	if (!latency_story_is(b->event))
+		return 0;
+	/* On a pipe the time range is known from the first record on. */
+	if (!l->nr_stories)
+		query_range(l->query, &l->first_ns, &l->last_ns);
+	l->is_sliced = l->first_ns || l->last_ns != UINT64_MAX;
+	l->nr_stories += b->nr;
+	err = latency_story_open(&l->story, b);
+	if (!err)
+		err = latency_groups_of(l, b);
+	if (err == -EBADMSG) {
+		trace_damaged(b->batch);
+		return 0;
+	}
+	return err ? err : add_rows(l, b);
+}
+
+/* What is missing between the records of a thread was lost, or lies in damaged blocks. */
+static void add_gaps(struct latency *l)
+{
+	for (uint32_t i = 1; i < l->nr_threads; i++) {
+		const struct latency_thread *t = &l->threads[i];
+		uint64_t life_ns = t->last_ns - t->first_ns;
+		struct latency_row *row;
+
+		if (!t->row)
+			continue;
+		row = &l->rows[t->row - 1];
+		if (t->told_ns > life_ns)
+			l->remarks.overlap_ns += t->told_ns - life_ns;
+		else if (latency_add_wall(l, row, life_ns - t->told_ns))
+			row->ns[LATENCY_UNEXPLAINED] += life_ns - t->told_ns;
+	}
+}
+
+static int check_keys(const struct latency *l, struct diag *d)
+{
+	for (size_t i = 0; i < trace_nr_events(l->trace); i++) {
+		const struct trace_event *e = trace_event_at(l->trace, i);
+
+		if (!query_wants_event(l->query, e) || !latency_story_is(e))
+			continue;
+		if (!groups_has_keys(l->opts.keys, e))
+			return diag_set(d, -EINVAL, "'%.80s', which tells where threads waited, "
+					"has not all of the fields to group by", e->name);
+	}
+	return 0;
+}
+
+int latency_whole(struct latency *l, struct diag *d)
+{
+	int err = check_keys(l, d);
+
+	query_read_on(l->query);
+	if (!err)
+		err = query_each_batch(l->query, add_batch, l, d);
+	if (!err && !l->opts.picked)
+		add_gaps(l);
+	return err == -ENOENT ? check_keys(l, d) : err;
+}
