@@ -10,12 +10,13 @@
 #include "cmd/query_options.h"
 #include "report/flamegraph.h"
 #include "report/folded.h"
+#include "report/stacknotes.h"
 
 struct flamegraph_command {
 	struct view_opts view;
 	struct flamegraph_opts graph;
 	const char *output;
-	bool folded, mark_kernel, mark_jit, by_chosen;
+	bool folded, mark_kernel, mark_jit, delimited;
 	const char *svg_only;		/* an option given that folded text has no use for */
 	const char *folded_only;
 	struct flamediff_run diff;
@@ -38,21 +39,43 @@ static int set_folded(void *opts, const char *arg)
 
 static int set_by(void *opts, const char *arg)
 {
-	static const char *const names[] = {
-		[STACKSUM_BY_NONE] = "none", [STACKSUM_BY_COMM] = "comm",
-		[STACKSUM_BY_PID] = "pid", [STACKSUM_BY_TID] = "tid",
-	};
+	((struct flamegraph_command *)opts)->graph.sum.by = arg;
+	return 0;
+}
+
+static int set_idle(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct flamegraph_command *)opts)->graph.sum.idle = true;
+	return 0;
+}
+
+static int set_wall(void *opts, const char *arg)
+{
+	(void)arg;
+	((struct flamegraph_command *)opts)->graph.sum.wall = true;
+	return 0;
+}
+
+static int set_hops(void *opts, const char *arg)
+{
+	struct flamegraph_command *c = opts;
+	uint64_t v = 0;
+	int status = parse_number(arg, 0, CHAIN_MAX_HOPS, &v, "a number of wakeups");
+
+	if (!status)
+		c->graph.sum.hops = (uint32_t)v;
+	return status;
+}
+
+static int set_delimited(void *opts, const char *arg)
+{
 	struct flamegraph_command *c = opts;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(arg, names[i]))
-			continue;
-		c->graph.sum.by = (enum stacksum_by)i;
-		c->by_chosen = true;
-		return 0;
-	}
-	command_complain("cannot group by '%s' (comm, pid, tid or none)", arg);
-	return EXIT_USAGE;
+	(void)arg;
+	c->delimited = true;
+	c->folded_only = "--delimited";
+	return 0;
 }
 
 static int set_weight(void *opts, const char *arg)
@@ -186,10 +209,15 @@ static int set_jit(void *opts, const char *arg)
 
 static const struct option_row rows[] = {
 	{ 'o', "output", "FILE", "write FILE instead of standard output", set_output },
-	{ 0, "by", "WHAT", "level above the frames: comm (default), pid, tid or none", set_by },
+	{ 0, "by", "LIST", "levels below the frames: comm (default), pid, tid, cpu, cgroup, event, "
+	  "a field, none", set_by },
 	{ 0, "weight", NULL, "sum weights (such as periods) instead of counting samples",
 	  set_weight },
 	{ 0, "of", "FIELD", "sum this field (of spans the duration, of samples how many)", set_of },
+	{ 0, "hops", "N", "on top of each wait who ended it, and who had woken that one: N wakeups",
+	  set_hops },
+	{ 0, "wall", NULL, "all time of threads: on a CPU, waiting for one, blocked", set_wall },
+	{ 0, "idle", NULL, "show threads that merely wait for work, too", set_idle },
 	{ 0, "title", "TEXT", "the headline", set_title },
 	{ 0, "subtitle", "TEXT", "the line below it", set_subtitle },
 	{ 0, "width", "PX", "width of the picture (default: 1200)", set_width },
@@ -209,6 +237,8 @@ static const struct option_row rows[] = {
 	  set_folded },
 	{ 0, "kernel", NULL, "with --folded: mark kernel functions with _[k]", set_kernel },
 	{ 0, "jit", NULL, "with --folded: mark JIT code with _[j]", set_jit },
+	{ 'd', "delimited", NULL, "with --folded: a - between the program's part and the kernel's",
+	  set_delimited },
 	{ 0 },
 };
 
@@ -243,10 +273,38 @@ static int check_options(struct flamegraph_command *c)
 		command_complain("will not write a picture to a terminal (use -o flamegraph.svg)");
 		return EXIT_USAGE;
 	}
-	if (c->graph.reverse && !c->by_chosen)
-		c->graph.sum.by = STACKSUM_BY_NONE;
+	if (c->graph.sum.hops && (c->graph.reverse || c->graph.sum.wall)) {
+		command_complain("--hops has no meaning with %s",
+				 c->graph.reverse ? "--reverse" : "--wall");
+		return EXIT_USAGE;
+	}
+	if (c->graph.sum.wall && (c->graph.sum.of || c->graph.sum.weighted)) {
+		command_complain("--wall sums up time: no --of, no --weight");
+		return EXIT_USAGE;
+	}
+	if (c->graph.reverse && !c->graph.sum.by)
+		c->graph.sum.by = "none";
 	c->graph.sum.all_events = c->view.query.events != NULL;
 	return flamediff_run_check(&c->diff, &c->view, c->folded);
+}
+
+static void tell_left_out(const struct flamegraph_command *c,
+			  const struct stacksum_left_out *left_out)
+{
+	char note[STACKNOTES_BYTES];
+
+	if (left_out->events && c->view.query.events)
+		command_complain("%u event%s left out: no sum can be made with what is drawn",
+				 left_out->events, left_out->events == 1 ? "" : "s");
+	else if (left_out->events)
+		command_complain("%u other event%s with stacks left out (choose with -e)",
+				 left_out->events, left_out->events == 1 ? "" : "s");
+	if (left_out->negative)
+		command_complain("%" PRIu64 " negative value%s left out", left_out->negative,
+				 left_out->negative == 1 ? "" : "s");
+	for (int i = 0; i < STACKNOTES_NR; i++)
+		if (*stacknotes_put(left_out, (enum stacknotes_kind)i, note))
+			command_complain("%s", note);
 }
 
 static int write_graph(void *ctx, struct query *q, struct output *o, struct diag *d)
@@ -254,6 +312,7 @@ static int write_graph(void *ctx, struct query *q, struct output *o, struct diag
 	struct flamegraph_command *c = ctx;
 	const struct folded_opts folded = {
 		.sum = c->graph.sum, .mark_kernel = c->mark_kernel, .mark_jit = c->mark_jit,
+		.delimited = c->delimited,
 	};
 	struct stacksum_left_out left_out;
 	int err;
@@ -265,15 +324,8 @@ static int write_graph(void *ctx, struct query *q, struct output *o, struct diag
 		err = folded_write(q, &folded, o, &left_out, d);
 	else
 		err = flamegraph_write(q, &c->graph, o, &left_out, d);
-	if (!err && left_out.events && c->view.query.events)
-		command_complain("%u event%s left out: no sum can be made with what is drawn",
-				 left_out.events, left_out.events == 1 ? "" : "s");
-	else if (!err && left_out.events)
-		command_complain("%u other event%s with stacks left out (choose with -e)",
-				 left_out.events, left_out.events == 1 ? "" : "s");
-	if (!err && left_out.negative)
-		command_complain("%" PRIu64 " negative value%s left out", left_out.negative,
-				 left_out.negative == 1 ? "" : "s");
+	if (!err)
+		tell_left_out(c, &left_out);
 	return err;
 }
 

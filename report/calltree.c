@@ -23,9 +23,8 @@ struct slot {
 };
 
 struct calltree {
-	const struct trace *trace;
-	calltree_name_fn frame_name;
-	void *ctx;
+	struct calltree_opts opts;
+	const struct trace *trace;	/* of the opts */
 	struct calltree_node *nodes;
 	size_t nr, cap;
 	struct slot *slots;
@@ -37,19 +36,33 @@ struct calltree {
 	size_t nr_path, cap_path;
 };
 
-static uint64_t hash_of(uint32_t parent, uint32_t name)
-{
-	uint64_t x = ((uint64_t)parent << 32 | name) * 0x9e3779b97f4a7c15u;
+/* What tells one child of a node from another. */
+struct step {
+	uint32_t name;
+	uint8_t kind, hop;
+};
 
+static uint64_t hash_of(uint32_t parent, const struct step *step)
+{
+	uint64_t x = (uint64_t)parent << 32 | step->name;
+
+	x = (x ^ (uint64_t)(step->kind << 4 | step->hop) << 24) * 0x9e3779b97f4a7c15u;
 	x ^= x >> 29;
 	x *= 0xd6e8feb86659fd93u;
 	return x ^ x >> 32;
 }
 
-/* The slot of the node, or the free one where it belongs, marked for it. */
-static struct slot *find(const struct calltree *t, uint32_t parent, uint32_t name, bool *found)
+static bool is_child(const struct calltree_node *n, uint32_t parent, const struct step *step)
 {
-	uint64_t hash = hash_of(parent, name);
+	return n->parent == parent && n->name == step->name && n->kind == step->kind &&
+	       n->hop == step->hop;
+}
+
+/* The slot of the node, or the free one where it belongs, marked for it. */
+static struct slot *find(const struct calltree *t, uint32_t parent, const struct step *step,
+			 bool *found)
+{
+	uint64_t hash = hash_of(parent, step);
 	uint32_t mark = t->generation << MARK_HASH_BITS | (uint32_t)(hash >> (64 - MARK_HASH_BITS));
 
 	for (size_t at = hash;; at++) {
@@ -60,8 +73,7 @@ static struct slot *find(const struct calltree *t, uint32_t parent, uint32_t nam
 			*found = false;
 			return s;
 		}
-		*found = s->mark == mark && t->nodes[s->node].parent == parent &&
-			 t->nodes[s->node].name == name;
+		*found = s->mark == mark && is_child(&t->nodes[s->node], parent, step);
 		if (*found)
 			return s;
 	}
@@ -84,27 +96,48 @@ static int grow(struct calltree *t)
 	t->slots = slots;
 	t->nr_slots = cap * 2;
 	t->cap = cap;
-	for (size_t i = 1; i < t->nr; i++)
-		find(t, nodes[i].parent, nodes[i].name, &found)->node = (uint32_t)i;
+	for (size_t i = 1; i < t->nr; i++) {
+		const struct step step = { nodes[i].name, nodes[i].kind, nodes[i].hop };
+
+		find(t, nodes[i].parent, &step, &found)->node = (uint32_t)i;
+	}
 	return 0;
 }
 
 /* The child of that name, made when there is none; 0 when memory ran out. */
-static uint32_t child(struct calltree *t, uint32_t parent, uint32_t name)
+static uint32_t child(struct calltree *t, uint32_t parent, const struct step *step)
 {
 	struct slot *s;
 	bool found;
 
-	if (t->nr == t->cap && grow(t))
+	if (!step->name || (t->nr == t->cap && grow(t)))
 		return 0;
-	s = find(t, parent, name, &found);
+	s = find(t, parent, step, &found);
 	if (found)
 		return s->node;
 	s->node = (uint32_t)t->nr;
 	t->nodes[t->nr] = (struct calltree_node) {
-		.parent = parent, .name = name, .depth = t->nodes[parent].depth + 1,
+		.parent = parent, .name = step->name, .kind = step->kind, .hop = step->hop,
+		.depth = (uint16_t)(t->nodes[parent].depth + 1),
 	};
 	return (uint32_t)t->nr++;
+}
+
+/* Goes on to the child; frames that are too deep count for those they stand on. */
+static int go_on(struct calltree *t, uint32_t group, uint32_t *node, enum calltree_kind kind,
+		 uint32_t id, uint32_t hop)
+{
+	struct step step = { .kind = (uint8_t)kind, .hop = (uint8_t)hop };
+	uint32_t next;
+
+	if (t->nodes[*node].depth >= CALLTREE_MAX_DEPTH)
+		return 0;
+	step.name = t->opts.name(t->opts.ctx, group, kind, id);
+	next = child(t, *node, &step);
+	if (!next)
+		return -ENOMEM;
+	*node = next;
+	return 0;
 }
 
 static int push_path(struct calltree *t, uint32_t stack)
@@ -123,11 +156,31 @@ static int push_path(struct calltree *t, uint32_t stack)
 	return 0;
 }
 
+static bool is_kernel(const struct calltree *t, uint32_t frame)
+{
+	const struct trace_frame *f = trace_frame(t->trace, frame);
+	const struct trace_module *m = f ? trace_module(t->trace, f->module) : NULL;
+
+	return m && (m->kind == MODULE_KERNEL || m->kind == MODULE_KERNEL_MODULE ||
+		     m->kind == MODULE_BPF);
+}
+
+/* Whether the kernel begins with the frame. */
+static bool is_border(const struct calltree *t, uint32_t outer_stack, uint32_t frame)
+{
+	const struct trace_stack *outer;
+
+	if (!t->opts.borders)
+		return false;
+	outer = trace_stack(t->trace, outer_stack);
+	return outer && is_kernel(t, frame) && !is_kernel(t, outer->frame);
+}
+
 /* Up the trie to a stack that is known in this round, then down again. */
 static int descend(struct calltree *t, const struct stacksum_entry *e, uint32_t *out)
 {
 	const struct trace_stack *s;
-	uint32_t stack = e->stack, node = 0, name;
+	uint32_t stack = e->stack, node = 0;
 
 	t->nr_path = 0;
 	for (; (s = trace_stack(t->trace, stack)); stack = s->parent) {
@@ -143,37 +196,90 @@ static int descend(struct calltree *t, const struct stacksum_entry *e, uint32_t 
 	while (t->nr_path > 0) {
 		stack = t->path[--t->nr_path];
 		s = trace_stack(t->trace, stack);
-		if (t->nodes[node].depth < CALLTREE_MAX_DEPTH) {
-			name = t->frame_name(t->ctx, e->group, s->frame);
-			node = name ? child(t, node, name) : 0;
-			if (!node)
-				return -ENOMEM;
-		}
+		if (is_border(t, s->parent, s->frame) &&
+		    go_on(t, e->group, &node, CALLTREE_BORDER, 0, 0))
+			return -ENOMEM;
+		if (go_on(t, e->group, &node, CALLTREE_FRAME, s->frame, 0))
+			return -ENOMEM;
 		t->memos[stack] = (struct memo) { t->round, node };
 	}
 	*out = node;
 	return 0;
 }
 
+/* One waker: its stack from the innermost frame on. */
+static int add_hop(struct calltree *t, uint32_t group, const struct chain_link *link,
+		   uint32_t hop, uint32_t *node)
+{
+	const struct trace_stack *s;
+	uint32_t stack = link->stack;
+
+	if (go_on(t, group, node, CALLTREE_SEPARATOR, 0, hop))
+		return -ENOMEM;
+	for (; (s = trace_stack(t->trace, stack)); stack = s->parent) {
+		if (go_on(t, group, node, CALLTREE_FRAME, s->frame, hop))
+			return -ENOMEM;
+		if (is_border(t, s->parent, s->frame) &&
+		    go_on(t, group, node, CALLTREE_BORDER, 0, hop))
+			return -ENOMEM;
+	}
+	return go_on(t, group, node, CALLTREE_WAKER, link->name, hop);
+}
+
+/* Entries come sorted: the one before often has the same waker on the same stack. */
+struct last_hop {
+	uint32_t from, stack, name, to;
+};
+
+static int ascend(struct calltree *t, const struct stacksum_entry *e, struct last_hop *last,
+		  uint32_t *node)
+{
+	const struct chain_link *link = chain_at(t->opts.chains, e->chain);
+	uint32_t from = *node;
+
+	for (uint32_t hop = 1; link; link = chain_at(t->opts.chains, link->next), hop++) {
+		if (hop == 1 && last->to && last->from == from && last->stack == link->stack &&
+		    last->name == link->name) {
+			*node = last->to;
+			continue;
+		}
+		if (add_hop(t, e->group, link, hop, node))
+			return -ENOMEM;
+		if (hop == 1)
+			*last = (struct last_hop) { from, link->stack, link->name, *node };
+	}
+	return 0;
+}
+
 int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, size_t nr)
 {
+	struct last_hop last = { .to = 0 };
 	uint32_t node;
 
 	tree->round++;
 	for (size_t i = 0; i < nr; i++) {
 		if (descend(tree, &entries[i], &node))
 			return -ENOMEM;
+		if (entries[i].chain && ascend(tree, &entries[i], &last, &node))
+			return -ENOMEM;
 		tree->nodes[node].self += entries[i].count;
+		tree->nodes[node].self_records += entries[i].records;
 	}
 	return 0;
 }
 
 const struct calltree_node *calltree_nodes(struct calltree *tree, size_t *nr)
 {
-	for (size_t i = 0; i < tree->nr; i++)
+	for (size_t i = 0; i < tree->nr; i++) {
 		tree->nodes[i].total = tree->nodes[i].self;
-	for (size_t i = tree->nr - 1; i > 0; i--)
-		tree->nodes[tree->nodes[i].parent].total += tree->nodes[i].total;
+		tree->nodes[i].records = tree->nodes[i].self_records;
+	}
+	for (size_t i = tree->nr - 1; i > 0; i--) {
+		struct calltree_node *parent = &tree->nodes[tree->nodes[i].parent];
+
+		parent->total += tree->nodes[i].total;
+		parent->records += tree->nodes[i].records;
+	}
 	*nr = tree->nr;
 	return tree->nodes;
 }
@@ -188,17 +294,15 @@ void calltree_clear(struct calltree *tree)
 	tree->nr = 1;
 }
 
-int calltree_new(struct calltree **out, const struct trace *t, calltree_name_fn frame_name,
-		 void *ctx)
+int calltree_new(struct calltree **out, const struct calltree_opts *opts)
 {
 	struct calltree *tree = calloc(1, sizeof(*tree));
 
 	if (!tree)
 		return -ENOMEM;
-	tree->trace = t;
-	tree->frame_name = frame_name;
-	tree->ctx = ctx;
-	tree->nr_stacks = trace_nr_stacks(t);
+	tree->opts = *opts;
+	tree->trace = opts->trace;
+	tree->nr_stacks = trace_nr_stacks(opts->trace);
 	tree->memos = calloc((size_t)tree->nr_stacks + 1, sizeof(*tree->memos));
 	if (!tree->memos || grow(tree)) {
 		calltree_free(tree);

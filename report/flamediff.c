@@ -94,7 +94,7 @@ int flamediff_write(const struct flamediff_opts *opts, const struct flamegraph_o
 {
 	const struct folded_opts folded = { .sum = graph->sum };
 	const struct flamediff_tree_opts tree = {
-		.reverse = graph->reverse, .groups = graph->sum.by != STACKSUM_BY_NONE };
+		.reverse = graph->reverse, 		.groups = !graph->sum.by || strcmp(graph->sum.by, "none") };
 	struct flamediff_pair p;
 	int err = flamediff_read(&p, opts, &folded, &tree, result, d);
 

@@ -1,17 +1,17 @@
 #include "report/flamegraph.h"
 
 #include "report/flamegraph_svg.h"
+#include "report/number.h"
+#include "report/stacknotes.h"
 #include "report/stackquality.h"
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 void flamegraph_opts_init(struct flamegraph_opts *opts)
 {
 	*opts = (struct flamegraph_opts) {
-		.sum = { .by = STACKSUM_BY_COMM },
 		.width_px = 1200, .frame_px = 16, .min_width = -1,
 	};
 }
@@ -51,14 +51,52 @@ size_t flamegraph_max_boxes(const struct flamegraph_opts *opts)
 	return opts->min_width < 0 ? USUAL_MAX_BOXES : 0;
 }
 
-static const char *default_title(const struct flamegraph_opts *opts, const struct stacksum *sums,
-				 char *to, size_t size_bytes)
+static void put_title(const struct flamegraph_opts *opts, const struct stacksum *sums,
+		      struct bytebuf *to)
 {
-	const char *event = stacksum_event(sums);
+	const char *event = stacksum_event(sums), *measure = stacksum_measure(sums);
 
-	snprintf(to, size_bytes, "%s graph%s%s", opts->icicle ? "Icicle" : "Flame",
-		 event ? ": " : "", event ? event : "");
-	return to;
+	if (opts->title) {
+		bytebuf_text(to, opts->title);
+	} else {
+		bytebuf_text(to, opts->icicle ? "Icicle graph" : "Flame graph");
+		bytebuf_text(to, event ? ": " : "");
+		bytebuf_text(to, event ? event : "");
+		if (event && opts->sum.wall) {
+			bytebuf_text(to, ", all time of threads");
+		} else if (event && measure) {
+			bytebuf_text(to, ", ");
+			bytebuf_text(to, measure);
+		}
+		if (event && opts->sum.hops)
+			bytebuf_text(to, opts->sum.hops == 1 ? ", with who ended it"
+				     : ", with chains of wakeups");
+	}
+	bytebuf_put(to, "", 1);
+}
+
+/* What must be known of the picture goes first: the end of a long line is cut off. */
+static void put_subtitle(struct query *q, const struct flamegraph_opts *opts,
+			 const struct stacksum *sums, struct bytebuf *to)
+{
+	const struct stacksum_left_out left_out = stacksum_left_out(sums);
+	const char *text = opts->subtitle ? opts->subtitle
+					  : trace_host(query_trace(q), "command line");
+	char note[STACKNOTES_BYTES], number[NUMBER_BYTES];
+
+	if (opts->sum.wall) {
+		number_unit(number, stacksum_total(sums), stacksum_unit(sums));
+		bytebuf_text(to, number);
+		bytebuf_text(to, " of the threads' wall clock");
+	}
+	for (int i = 0; i < STACKNOTES_NR; i++) {
+		stacknotes_put(&left_out, (enum stacknotes_kind)i, note);
+		bytebuf_text(to, *note && to->len ? "; " : "");
+		bytebuf_text(to, note);
+	}
+	bytebuf_text(to, text && *text && to->len ? "  \xc2\xb7  " : "");
+	bytebuf_text(to, text ? text : "");
+	bytebuf_put(to, "", 1);
 }
 
 static int draw(struct query *q, const struct flamegraph_opts *opts, struct names *names,
@@ -67,12 +105,13 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 	struct trace *t = query_trace(q);
 	const struct flamelayout_opts layout_opts = {
 		.min_width = flamegraph_min_width(opts, stacksum_total(sums)),
-		.groups = opts->sum.by != STACKSUM_BY_NONE, .reverse = opts->reverse,
+		.reverse = opts->reverse,
 		.max_boxes = flamegraph_max_boxes(opts),
 	};
 	struct query_quality quality;
 	struct flame_layout layout;
-	char title[256], line[512];
+	struct bytebuf title, subtitle;
+	char line[512];
 	int err;
 
 	err = stackquality_count(sums, names, q);
@@ -82,16 +121,22 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 		return err;
 	query_get_quality(q, &quality);
 	query_quality_line(q, line, sizeof(line));
-	flamegraph_svg(&(struct flamegraph_picture) {
-		.opts = opts, .layout = &layout, .sums = sums, .names = names,
-		.total = stacksum_total(sums),
-		.title = opts->title ? opts->title
-				     : default_title(opts, sums, title, sizeof(title)),
-		.subtitle = opts->subtitle ? opts->subtitle : trace_host(t, "command line"),
-		.quality = line, .records = quality.records, .lost = quality.lost,
-	}, o);
+	bytebuf_init(&title);
+	bytebuf_init(&subtitle);
+	put_title(opts, sums, &title);
+	put_subtitle(q, opts, sums, &subtitle);
+	err = title.err ? title.err : subtitle.err;
+	if (!err)
+		flamegraph_svg(&(struct flamegraph_picture) {
+			.opts = opts, .layout = &layout, .sums = sums, .names = names,
+			.total = stacksum_total(sums), .title = (const char *)title.data,
+			.subtitle = (const char *)subtitle.data, .quality = line,
+			.records = quality.records, .lost = quality.lost,
+		}, o);
+	bytebuf_release(&title);
+	bytebuf_release(&subtitle);
 	flamelayout_release(&layout);
-	return names_error(names);
+	return err ? err : names_error(names);
 }
 
 int flamegraph_write(struct query *q, const struct flamegraph_opts *opts, struct output *o,

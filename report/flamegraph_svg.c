@@ -2,6 +2,7 @@
 
 #include "report/digits.h"
 #include "report/escape.h"
+#include "report/flamebox.h"
 #include "report/flamegraph.css.h"
 #include "report/flamegraph.js.h"
 #include "report/number.h"
@@ -17,7 +18,6 @@
 #define DETAILS_Y 72
 #define FRAMES_Y 82		/* where the frames begin */
 #define FOOT_LINE_PX 18
-#define SHADES 8
 /* Counts above it are drawn on a grid: a viewer's numbers have 24 bits. */
 #define MAX_GRID ((uint64_t)1 << 22)
 /* Widths of characters, as parts of the font size. */
@@ -25,35 +25,17 @@
 #define TITLE_CELL_PX 9.4
 #define TEXT_CELL_PX 6.4
 
-/* Colours by kind of code; the style sheet has SHADES of the striped ones. */
-enum palette {
-	PALETTE_ROOT, PALETTE_GROUP, PALETTE_USER, PALETTE_KERNEL, PALETTE_JIT,
-	PALETTE_UNKNOWN, NR_PALETTES,
-};
-
-static const struct {
-	const char *class, *legend;
-	bool shades;
-} palettes[NR_PALETTES] = {
-	[PALETTE_ROOT] = { "r", NULL, false },
-	[PALETTE_GROUP] = { "g", NULL, false },
-	[PALETTE_USER] = { "u", "user", true },
-	[PALETTE_KERNEL] = { "k", "kernel", true },
-	[PALETTE_JIT] = { "j", "JIT", true },
-	[PALETTE_UNKNOWN] = { "n", "without a name", false },
-};
-
 struct drawing {
 	const struct flamegraph_picture *p;
 	struct output *o;
 	struct bytebuf *to;	/* of the output */
 	struct bytebuf name;	/* of the box at hand, without control characters */
-	char class[8];
+	char class[FLAMEBOX_CLASS_BYTES];
 	const char *mark;
 	uint64_t total, grid;
 	uint32_t inner_px, row_px;
 	uint32_t nr_rows;	/* in sight: something in them is a pixel wide */
-	bool used[NR_PALETTES];
+	bool used[FLAMEBOX_NR_PALETTES];
 };
 
 static void put(struct drawing *d, const char *text)
@@ -63,79 +45,16 @@ static void put(struct drawing *d, const char *text)
 
 /* --- names ----------------------------------------------------------------- */
 
-static void name_group(struct drawing *d, uint32_t group)
-{
-	const struct stacksum_group *g = stacksum_group(d->p->sums, group);
-	char ids[48] = "";
-
-	if (*g->comm)
-		escape_terminal(&d->name, g->comm, strlen(g->comm));
-	else
-		bytebuf_put(&d->name, "[unknown]", 9);
-	if (d->p->opts->sum.by == STACKSUM_BY_PID)
-		snprintf(ids, sizeof(ids), " (pid %" PRIu32 ")", g->pid);
-	else if (d->p->opts->sum.by == STACKSUM_BY_TID)
-		snprintf(ids, sizeof(ids), " (pid %" PRIu32 ", tid %" PRIu32 ")", g->pid, g->tid);
-	bytebuf_text(&d->name, ids);
-}
-
-/* Fills d->name and tells the colour. */
-static enum palette name_frame(struct drawing *d, const struct flame_box *box)
-{
-	const struct frame_name *f;
-	const char *text;
-	bool brackets;
-
-	bytebuf_clear(&d->name);
-	if (box->depth == 0) {
-		bytebuf_put(&d->name, "all", 3);
-		return PALETTE_ROOT;
-	}
-	if (box->is_group) {
-		name_group(d, box->name);
-		return PALETTE_GROUP;
-	}
-	f = names_symbol(d->p->names, box->name);
-	text = flamelayout_text(f, &brackets);
-	if (brackets)
-		bytebuf_put(&d->name, "[", 1);
-	escape_terminal(&d->name, text, strlen(text));
-	if (brackets)
-		bytebuf_put(&d->name, "]", 1);
-	if (!f->resolved || f->kind == MODULE_SPECIAL)
-		return PALETTE_UNKNOWN;
-	if (f->kind == MODULE_KERNEL || f->kind == MODULE_KERNEL_MODULE || f->kind == MODULE_BPF)
-		return PALETTE_KERNEL;
-	return f->kind == MODULE_JIT ? PALETTE_JIT : PALETTE_USER;
-}
-
-/* FNV-1a: the same function has the same colour in every picture. */
-static unsigned int shade(const struct bytebuf *name)
-{
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < name->len; i++)
-		hash = (hash ^ name->data[i]) * 16777619u;
-	return (hash ^ hash >> 16) % SHADES;
-}
-
 /* The class of a box in the style sheet; its name is in d->name, its mark in d->mark. */
 static const char *name_box(struct drawing *d, const struct flame_box *box)
 {
 	const struct flamegraph_skin *skin = d->p->skin;
-	enum palette palette;
 
 	d->mark = "";
-	if (skin) {
-		bytebuf_clear(&d->name);
+	bytebuf_clear(&d->name);
+	if (skin)
 		return skin->name(skin->ctx, box, &d->name, &d->mark);
-	}
-	palette = name_frame(d, box);
-	d->used[palette] = true;
-	snprintf(d->class, sizeof(d->class), "%s", palettes[palette].class);
-	if (palettes[palette].shades)
-		snprintf(d->class, sizeof(d->class), "%s%u", palettes[palette].class,
-			 shade(&d->name));
+	d->used[flamebox_name(d->p->sums, d->p->names, box, &d->name, d->class)] = true;
 	return d->class;
 }
 
@@ -158,17 +77,25 @@ static void put_cut(struct drawing *d, const char *text, double cells)
 		put_cut_name(d, cells < 8 ? 8 : (size_t)cells);
 }
 
-static void put_count(struct drawing *d, uint64_t count)
+/* "12.3 ms, 34 times, on average 361 us, 5.00 %" */
+static void put_count(struct drawing *d, const struct flame_box *box)
 {
 	const char *unit = stacksum_unit(d->p->sums);
-	char number[NUMBER_BYTES], share[32];
+	char number[NUMBER_BYTES], text[128];
 
-	if (count == 1 && strcmp(unit, "samples") == 0)
+	if (box->width == 1 && strcmp(unit, "samples") == 0)
 		unit = "sample";
-	number_unit(number, count, unit);
+	number_unit(number, box->width, unit);
 	escape_xml(d->to, number, strlen(number));
-	snprintf(share, sizeof(share), ", %.2f %%", number_percent(count, d->total));
-	put(d, share);
+	if (stacksum_measure(d->p->sums) && box->records) {
+		snprintf(text, sizeof(text), ", %s time%s, on average ",
+			 number_grouped(number, box->records), box->records == 1 ? "" : "s");
+		put(d, text);
+		number_unit(number, box->width / box->records, unit);
+		escape_xml(d->to, number, strlen(number));
+	}
+	snprintf(text, sizeof(text), ", %.2f %%", number_percent(box->width, d->total));
+	put(d, text);
 }
 
 /* --- frames ---------------------------------------------------------------- */
@@ -228,7 +155,7 @@ static void put_box(struct drawing *d, const struct flame_box *box)
 	if (d->p->skin)
 		d->p->skin->tell(d->p->skin->ctx, box, d->to);
 	else
-		put_count(d, box->width);
+		put_count(d, box);
 	put(d, "</title></rect>\n");
 	output_settle(d->o);
 }
@@ -313,14 +240,16 @@ static void put_legend(struct drawing *d, uint32_t y)
 {
 	int x = (int)d->p->opts->width_px - FLAMEGRAPH_MARGIN_PX;
 
-	for (int i = NR_PALETTES - 1; i >= 0; i--) {
-		if (!d->used[i] || !palettes[i].legend)
+	for (int i = FLAMEBOX_NR_PALETTES - 1; i >= 0; i--) {
+		char class[FLAMEBOX_CLASS_BYTES];
+		const char *legend = flamebox_legend((enum flamebox_palette)i, class);
+
+		if (!d->used[i] || !legend)
 			continue;
-		x -= (int)(strlen(palettes[i].legend) * TEXT_CELL_PX) + 28;
-		output_format(d->o, "<rect class=\"%s%s\" x=\"%d\" y=\"%" PRIu32 "\" width=\"11\" "
+		x -= (int)(strlen(legend) * TEXT_CELL_PX) + 28;
+		output_format(d->o, "<rect class=\"%s\" x=\"%d\" y=\"%" PRIu32 "\" width=\"11\" "
 			      "height=\"11\" rx=\"2\"/><text x=\"%d\" y=\"%" PRIu32 "\">%s</text>\n",
-			      palettes[i].class, palettes[i].shades ? "0" : "", x, y - 10, x + 16,
-			      y, palettes[i].legend);
+			      class, x, y - 10, x + 16, y, legend);
 	}
 }
 

@@ -27,17 +27,6 @@ int flamelayout_compare_names(const struct frame_name *a, const struct frame_nam
 	return order ? order : strcmp(a->module, b->module);
 }
 
-int flamelayout_compare_groups(const struct stacksum_group *a, const struct stacksum_group *b)
-{
-	int order = strcmp(a->comm, b->comm);
-
-	if (order)
-		return order;
-	if (a->pid != b->pid)
-		return a->pid < b->pid ? -1 : 1;
-	return a->tid < b->tid ? -1 : a->tid > b->tid;
-}
-
 static int compare_boxes(const void *a, const void *b)
 {
 	const struct flame_box *x = a, *y = b;
@@ -51,9 +40,7 @@ static int compare_boxes(const void *a, const void *b)
 
 struct node {
 	uint32_t parent;	/* index; the root is its own */
-	uint32_t name, depth;
-	bool is_group;
-	uint64_t total;
+	struct flame_box box;	/* without its place */
 };
 
 struct kept {
@@ -62,7 +49,7 @@ struct kept {
 	uint64_t left_out;
 };
 
-static int keep(struct kept *k, const struct node *n)
+static int keep(struct kept *k, uint32_t parent, const struct flame_box *box)
 {
 	size_t cap = k->cap ? k->cap * 2 : 1024;
 	struct node *nodes;
@@ -74,7 +61,7 @@ static int keep(struct kept *k, const struct node *n)
 		k->nodes = nodes;
 		k->cap = cap;
 	}
-	k->nodes[k->nr++] = *n;
+	k->nodes[k->nr++] = (struct node) { parent, *box };
 	return 0;
 }
 
@@ -84,7 +71,7 @@ static int keep_wide(struct kept *k, struct calltree *tree, uint32_t top, uint64
 	size_t nr;
 	const struct calltree_node *nodes = calltree_nodes(tree, &nr);
 	uint32_t *index = malloc(nr * sizeof(*index));
-	uint32_t top_depth = k->nodes[top].depth;
+	uint32_t top_depth = k->nodes[top].box.depth;
 	int err = index ? 0 : -ENOMEM;
 
 	if (index)
@@ -97,44 +84,92 @@ static int keep_wide(struct kept *k, struct calltree *tree, uint32_t top, uint64
 			continue;
 		}
 		index[i] = (uint32_t)k->nr;
-		err = keep(k, &(struct node) {
-			.parent = index[n->parent], .name = n->name, .total = n->total,
-			.depth = n->depth + top_depth });
+		err = keep(k, index[n->parent], &(struct flame_box) {
+			.width = n->total, .records = n->records, .depth = n->depth + top_depth,
+			.name = n->name, .kind = n->kind, .hop = n->hop });
 	}
 	free(index);
 	return err;
 }
 
-static int keep_group(struct kept *k, struct calltree *tree, const struct stacksum_entry *e,
-		      size_t nr, const struct flamelayout_opts *opts)
-{
-	uint32_t top = 0;
-	uint64_t total = 0;
-	size_t nr_nodes;
-	int err;
+/* --- levels of groups ------------------------------------------------------- */
 
-	calltree_clear(tree);
-	err = calltree_add(tree, e, nr);
-	if (err || !opts->groups)
-		return err ? err : keep_wide(k, tree, 0, opts->min_width);
-	for (size_t i = 0; i < nr; i++)
-		total += e[i].count;
-	if (total < opts->min_width) {
-		calltree_nodes(tree, &nr_nodes);
-		k->left_out += nr_nodes;
-		return 0;
+struct grouping {
+	struct kept *kept;
+	struct calltree *tree;
+	const struct stacksum *sums;
+	const struct flamelayout_opts *opts;
+	struct flamelayout_run *runs;
+	size_t nr_runs, nr_levels;
+	uint32_t *tops;		/* by level from 1: the node of the last run, or NONE */
+};
+
+#define NONE UINT32_MAX
+
+/* All runs that stand on the same box of that level as the i-th does. */
+static struct flame_box level_box(const struct grouping *g, size_t i, size_t level)
+{
+	struct flame_box box = flamelayout_level_box(g->sums, &g->runs[i], level);
+
+	box.depth = (uint32_t)level + 1;
+	for (size_t k = i; k < g->nr_runs; k++) {
+		if (k > i && flamelayout_same_levels(g->sums, &g->runs[k - 1], &g->runs[k]) <= level)
+			break;
+		box.width += g->runs[k].total;
+		box.records += g->runs[k].records;
 	}
-	top = (uint32_t)k->nr;
-	err = keep(k, &(struct node) {
-		.name = e->group, .is_group = true, .depth = 1, .total = total });
-	return err ? err : keep_wide(k, tree, top, opts->min_width);
+	return box;
+}
+
+/* The node that the run's stacks stand on, or NONE: it is too narrow. */
+static int keep_levels(struct grouping *g, size_t i, uint32_t *top)
+{
+	size_t same = i ? flamelayout_same_levels(g->sums, &g->runs[i - 1], &g->runs[i]) : 0;
+	int err = 0;
+
+	for (size_t level = same; level < g->nr_levels && !err; level++) {
+		uint32_t parent = level ? g->tops[level - 1] : 0;
+		struct flame_box box;
+
+		g->tops[level] = NONE;
+		if (parent == NONE)
+			continue;
+		box = level_box(g, i, level);
+		if (box.width < g->opts->min_width) {
+			g->kept->left_out++;
+			continue;
+		}
+		g->tops[level] = (uint32_t)g->kept->nr;
+		err = keep(g->kept, parent, &box);
+	}
+	*top = g->nr_levels ? g->tops[g->nr_levels - 1] : 0;
+	return err;
+}
+
+static int keep_run(struct grouping *g, size_t i)
+{
+	const struct flamelayout_run *run = &g->runs[i];
+	size_t nr;
+	const struct stacksum_entry *e = stacksum_entries(g->sums, &nr);
+	uint32_t top;
+	int err = keep_levels(g, i, &top);
+
+	if (err)
+		return err;
+	calltree_clear(g->tree);
+	err = calltree_add(g->tree, &e[run->begin], run->end - run->begin);
+	if (err || top != NONE)
+		return err ? err : keep_wide(g->kept, g->tree, top, g->opts->min_width);
+	calltree_nodes(g->tree, &nr);
+	g->kept->left_out += nr - 1;
+	return 0;
 }
 
 /* --- the order of names ---------------------------------------------------- */
 
 struct ranked {
 	const struct frame_name *frame;
-	const struct stacksum_group *group;
+	const char *waker;
 	uint32_t name;
 };
 
@@ -142,48 +177,52 @@ static int compare_ranked(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
 
-	/* Groups and frames are never siblings. */
-	if (x->group || y->group) {
-		if (!x->group || !y->group)
-			return x->group ? -1 : 1;
-		return flamelayout_compare_groups(x->group, y->group);
-	}
+	/* Wakers and frames are told apart by their kind before. */
+	if (x->waker || y->waker)
+		return x->waker && y->waker ? strcmp(x->waker, y->waker) : x->waker ? -1 : 1;
 	return flamelayout_compare_names(x->frame, y->frame);
 }
 
-/* Ranks of groups by number, then of symbols by id. */
+/* Ranks of wakers by name, then of symbols by id. */
 struct ranks {
 	uint32_t *list;
-	uint32_t nr_groups;
+	uint32_t nr_wakers;
+	const struct chains *chains;
 };
 
-static uint32_t *rank_of(const struct ranks *r, const struct node *n)
+static bool has_name(const struct flame_box *box)
 {
-	return &r->list[n->is_group ? n->name : r->nr_groups + n->name];
+	return !box->is_group && !box->is_part &&
+	       (box->kind == CALLTREE_FRAME || box->kind == CALLTREE_WAKER);
 }
 
-static int rank_names(struct ranks *r, const struct kept *k, struct names *names,
-		      const struct stacksum *sums)
+static uint32_t *rank_of(const struct ranks *r, const struct flame_box *box)
+{
+	return &r->list[box->kind == CALLTREE_WAKER ? box->name : r->nr_wakers + box->name];
+}
+
+static int rank_names(struct ranks *r, const struct kept *k, struct names *names)
 {
 	struct ranked *ranked = malloc(k->nr * sizeof(*ranked));
 	size_t nr_ranked = 0;
 
-	r->nr_groups = stacksum_nr_groups(sums);
-	r->list = calloc((size_t)r->nr_groups + names_nr_symbols(names) + 1, sizeof(*r->list));
+	r->nr_wakers = r->chains ? chain_nr_names(r->chains) + 1 : 0;
+	r->list = calloc((size_t)r->nr_wakers + names_nr_symbols(names) + 1, sizeof(*r->list));
 	if (!r->list || !ranked) {
 		free(ranked);
 		return -ENOMEM;
 	}
 	for (size_t i = 1; i < k->nr; i++) {
-		const struct node *n = &k->nodes[i];
+		const struct flame_box *box = &k->nodes[i].box;
+		bool is_waker = box->kind == CALLTREE_WAKER;
 
-		if (*rank_of(r, n))
+		if (!has_name(box) || *rank_of(r, box))
 			continue;
-		*rank_of(r, n) = 1;
+		*rank_of(r, box) = 1;
 		ranked[nr_ranked++] = (struct ranked) {
-			.group = n->is_group ? stacksum_group(sums, n->name) : NULL,
-			.frame = n->is_group ? NULL : names_symbol(names, n->name),
-			.name = n->is_group ? n->name : r->nr_groups + n->name,
+			.waker = is_waker ? chain_name(r->chains, box->name) : NULL,
+			.frame = is_waker ? NULL : names_symbol(names, box->name),
+			.name = (uint32_t)(rank_of(r, box) - r->list),
 		};
 	}
 	if (nr_ranked)
@@ -197,7 +236,7 @@ static int rank_names(struct ranks *r, const struct kept *k, struct names *names
 /* --- outermost frames next to the root -------------------------------------- */
 
 struct place {
-	uint32_t depth, parent, rank, node;
+	uint32_t depth, parent, kind, rank, node;
 };
 
 static int compare_places(const void *a, const void *b)
@@ -208,6 +247,8 @@ static int compare_places(const void *a, const void *b)
 		return x->depth < y->depth ? -1 : 1;
 	if (x->parent != y->parent)
 		return x->parent < y->parent ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
 	return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
@@ -218,17 +259,27 @@ static void place_boxes(struct flame_layout *out, const struct kept *k,
 	next[0] = 0;
 	for (size_t i = 0; i < k->nr; i++) {
 		const struct node *n = &k->nodes[places[i].node];
-		uint64_t start = next[n->parent];
+		struct flame_box *box = &out->boxes[out->nr++];
 
+		*box = n->box;
+		box->start = next[n->parent];
 		if (places[i].node)
-			next[n->parent] += n->total;
-		next[places[i].node] = start;
-		out->boxes[out->nr++] = (struct flame_box) {
-			.start = start, .width = n->total, .depth = n->depth,
-			.name = n->name, .is_group = n->is_group,
-		};
+			next[n->parent] += box->width;
+		next[places[i].node] = box->start;
 	}
 	out->left_out = k->left_out;
+}
+
+/* Levels of groups are kept in their order. */
+static struct place place_of(const struct kept *k, const struct ranks *ranks, size_t i)
+{
+	const struct node *n = &k->nodes[i];
+
+	return (struct place) {
+		.depth = n->box.depth, .parent = n->parent, .kind = n->box.kind,
+		.rank = !i ? 0 : has_name(&n->box) ? *rank_of(ranks, &n->box) : (uint32_t)i,
+		.node = (uint32_t)i,
+	};
 }
 
 static int lay_out(struct flame_layout *out, const struct kept *k, struct names *names,
@@ -236,20 +287,16 @@ static int lay_out(struct flame_layout *out, const struct kept *k, struct names 
 {
 	struct place *places = malloc(k->nr * sizeof(*places));
 	uint64_t *next = malloc(k->nr * sizeof(*next));
-	struct ranks ranks = { .list = NULL };
+	struct ranks ranks = { .list = NULL, .chains = stacksum_chains(sums) };
 	int err;
 
 	out->boxes = malloc(k->nr * sizeof(*out->boxes));
 	err = places && next && out->boxes ? 0 : -ENOMEM;
 	if (!err)
-		err = rank_names(&ranks, k, names, sums);
+		err = rank_names(&ranks, k, names);
 	if (!err) {
-		for (size_t i = 0; i < k->nr; i++) {
-			const struct node *n = &k->nodes[i];
-
-			places[i] = (struct place) {
-				n->depth, n->parent, i ? *rank_of(&ranks, n) : 0, (uint32_t)i };
-		}
+		for (size_t i = 0; i < k->nr; i++)
+			places[i] = place_of(k, &ranks, i);
 		qsort(places, k->nr, sizeof(*places), compare_places);
 		place_boxes(out, k, places, next);
 	}
@@ -259,29 +306,34 @@ static int lay_out(struct flame_layout *out, const struct kept *k, struct names 
 	return err;
 }
 
-static uint32_t frame_name(void *ctx, uint32_t group, uint32_t frame_id)
+static uint32_t node_name(void *ctx, uint32_t group, enum calltree_kind kind, uint32_t id)
 {
 	(void)group;
-	return names_frame(ctx, frame_id)->symbol_id;
+	if (kind == CALLTREE_FRAME)
+		return names_frame(ctx, id)->symbol_id;
+	return kind == CALLTREE_WAKER ? id : 1;
 }
 
 static int keep_all(struct kept *k, const struct trace *t, struct names *names,
 		    const struct stacksum *sums, const struct flamelayout_opts *opts)
 {
-	struct calltree *tree;
-	size_t nr, end;
-	const struct stacksum_entry *e = stacksum_entries(sums, &nr);
+	struct grouping g = {
+		.kept = k, .sums = sums, .opts = opts, .nr_levels = flamelayout_nr_levels(sums) };
 	int err;
 
-	err = calltree_new(&tree, t, frame_name, names);
+	err = calltree_new(&g.tree, &(struct calltree_opts) {
+		.trace = t, .chains = stacksum_chains(sums), .name = node_name, .ctx = names });
 	if (err)
 		return err;
-	err = keep(k, &(struct node) { .total = stacksum_total(sums) });
-	for (size_t i = 0; i < nr && !err; i = end) {
-		end = stacksum_group_end(sums, i);
-		err = keep_group(k, tree, &e[i], end - i, opts);
-	}
-	calltree_free(tree);
+	g.runs = flamelayout_runs(sums, &g.nr_runs);
+	g.tops = calloc(g.nr_levels + 1, sizeof(*g.tops));
+	err = g.runs && g.tops ? keep(k, 0, &(struct flame_box) {
+		.width = stacksum_total(sums), .records = stacksum_records(sums) }) : -ENOMEM;
+	for (size_t i = 0; i < g.nr_runs && !err; i++)
+		err = keep_run(&g, i);
+	free(g.runs);
+	free(g.tops);
+	calltree_free(g.tree);
 	return err;
 }
 

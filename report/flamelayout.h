@@ -7,6 +7,7 @@
 #ifndef REPORT_FLAMELAYOUT_H
 #define REPORT_FLAMELAYOUT_H
 
+#include "report/calltree.h"
 #include "report/names.h"
 #include "report/stacksum.h"
 
@@ -19,9 +20,19 @@
 
 struct flame_box {
 	uint64_t start, width;
+	uint64_t records;	/* how many make that width; 0: not known */
 	uint32_t depth;		/* 0: the root */
-	uint32_t name;		/* symbol id of names_symbol(), or the group */
-	bool is_group;
+	/*
+	 * Of a group, that or another one that has the same level; of a part, an enum
+	 * stacksum_part; of a waker, a name of the chains; else a symbol id of
+	 * names_symbol().
+	 */
+	uint32_t name;
+	bool is_group;		/* a level of stacksum_levels() */
+	bool is_part;
+	uint8_t level;		/* of a group */
+	uint8_t kind;		/* enum calltree_kind, of what is neither group nor part */
+	uint8_t hop;		/* of which waker it is; 0: none */
 };
 
 struct flame_layout {
@@ -34,7 +45,6 @@ struct flame_layout {
 struct flamelayout_opts {
 	uint64_t min_width;	/* narrower boxes are left out */
 	size_t max_boxes;	/* the widest ones are kept; 0: all */
-	bool groups;		/* a level for the groups of tasks */
 	bool reverse;		/* innermost frames next to the root */
 };
 

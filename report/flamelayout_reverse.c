@@ -11,7 +11,7 @@
 struct item {
 	uint32_t stack;		/* what is left of it */
 	uint32_t name;		/* of the frame taken off last */
-	uint64_t count;
+	uint64_t count, records;
 };
 
 /* Items [begin, end) stand below one box, or below one that was left out. */
@@ -26,7 +26,7 @@ struct range {
 struct run {
 	const struct frame_name *name;
 	size_t begin, end;
-	uint64_t width;
+	uint64_t width, records;
 };
 
 struct turner {
@@ -106,6 +106,7 @@ static size_t find_runs(struct turner *t, size_t begin, size_t end)
 				.name = names_symbol(t->names, item->name), .begin = i };
 		t->runs[nr - 1].end = i + 1;
 		t->runs[nr - 1].width += item->count;
+		t->runs[nr - 1].records += item->records;
 	}
 	return nr;
 }
@@ -168,7 +169,8 @@ static int split(struct turner *t, struct range r)
 			t->out->left_out++;
 		else
 			err = add_box(t, &(struct flame_box) {
-				.start = r.start, .width = run->width, .depth = r.depth + 1,
+				.start = r.start, .width = run->width,
+				.records = run->records, .depth = r.depth + 1,
 				.name = t->items[run->begin].name });
 		r.start += run->width;
 		t->todo[t->nr_todo++] = below;
@@ -185,61 +187,48 @@ static int split_all(struct turner *t)
 	return err;
 }
 
-struct group_run {
-	const struct stacksum_group *group;
-	size_t begin, end;
-	uint32_t number;
-	uint64_t width;
-};
-
-static int compare_group_runs(const void *a, const void *b)
+/* The boxes of the levels that are new with the i-th run; narrow: the last is left out. */
+static int add_levels(struct turner *t, const struct stacksum *sums,
+		      const struct flamelayout_run *runs, size_t nr, size_t i, uint64_t start,
+		      bool *narrow)
 {
-	const struct group_run *x = a, *y = b;
-
-	return flamelayout_compare_groups(x->group, y->group);
-}
-
-/* Items are sorted by group when they come from the sums. */
-static size_t find_groups(const struct stacksum *sums, struct group_run *runs)
-{
-	size_t nr_entries, nr = 0;
-	const struct stacksum_entry *e = stacksum_entries(sums, &nr_entries);
-
-	for (size_t i = 0; i < nr_entries; i++) {
-		if (i == 0 || e[i].group != e[i - 1].group)
-			runs[nr++] = (struct group_run) {
-				.group = stacksum_group(sums, e[i].group),
-				.number = e[i].group, .begin = i };
-		runs[nr - 1].end = i + 1;
-		runs[nr - 1].width += e[i].count;
-	}
-	if (nr)
-		qsort(runs, nr, sizeof(*runs), compare_group_runs);
-	return nr;
-}
-
-static int split_groups(struct turner *t, const struct stacksum *sums)
-{
-	struct group_run *runs = malloc((stacksum_nr_groups(sums) + 1) * sizeof(*runs));
-	uint64_t start = 0;
-	size_t nr;
+	size_t level = i ? flamelayout_same_levels(sums, &runs[i - 1], &runs[i]) : 0;
 	int err = 0;
 
-	if (!runs)
-		return -ENOMEM;
-	nr = find_groups(sums, runs);
-	for (size_t i = 0; i < nr && !err; i++) {
-		const struct group_run *run = &runs[i];
-		struct range below = { run->begin, run->end, start, 1,
-				       run->width < t->opts->min_width };
+	*narrow = runs[i].total < t->opts->min_width;
+	for (; level < flamelayout_nr_levels(sums) && !err; level++) {
+		struct flame_box box = flamelayout_level_box(sums, &runs[i], level);
 
-		if (below.narrow)
+		box.start = start;
+		box.depth = (uint32_t)level + 1;
+		for (size_t k = i; k < nr; k++) {
+			if (k > i && flamelayout_same_levels(sums, &runs[k - 1], &runs[k]) <= level)
+				break;
+			box.width += runs[k].total;
+			box.records += runs[k].records;
+		}
+		if (box.width < t->opts->min_width)
 			t->out->left_out++;
 		else
-			err = add_box(t, &(struct flame_box) {
-				.start = start, .width = run->width, .depth = 1,
-				.name = run->number, .is_group = true });
-		start += run->width;
+			err = add_box(t, &box);
+	}
+	return err;
+}
+
+/* Items are in the order of the entries. */
+static int split_groups(struct turner *t, const struct stacksum *sums)
+{
+	uint64_t start = 0;
+	size_t nr;
+	struct flamelayout_run *runs = flamelayout_runs(sums, &nr);
+	int err = runs ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < nr && !err; i++) {
+		struct range below = { runs[i].begin, runs[i].end, start,
+				       (uint32_t)flamelayout_nr_levels(sums), false };
+
+		err = add_levels(t, sums, runs, nr, i, start, &below.narrow);
+		start += runs[i].total;
 		t->todo[t->nr_todo++] = below;
 	}
 	free(runs);
@@ -260,10 +249,13 @@ int flamelayout_reverse(struct flame_layout *out, const struct trace *trace, str
 	err = t.items && t.todo && t.runs ? measure_stacks(&t) : -ENOMEM;
 	if (!err) {
 		for (size_t i = 0; i < nr; i++)
-			t.items[i] = (struct item) { .stack = e[i].stack, .count = e[i].count };
-		err = add_box(&t, &(struct flame_box) { .width = stacksum_total(sums) });
+			t.items[i] = (struct item) {
+				.stack = e[i].stack, .count = e[i].count,
+				.records = e[i].records };
+		err = add_box(&t, &(struct flame_box) {
+			.width = stacksum_total(sums), .records = stacksum_records(sums) });
 	}
-	if (!err && opts->groups)
+	if (!err && flamelayout_nr_levels(sums))
 		err = split_groups(&t, sums);
 	else if (!err && nr)
 		t.todo[t.nr_todo++] = (struct range) { .end = nr };

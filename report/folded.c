@@ -2,6 +2,7 @@
 
 #include "report/calltree.h"
 #include "report/digits.h"
+#include "report/escape.h"
 #include "report/folded_order.h"
 #include "report/stackquality.h"
 #include "report/textpool.h"
@@ -12,9 +13,9 @@
 
 static const char no_stack[] = "[no stack]";
 
-/* Entries of one group, or all groups of one label. */
+/* Entries of one group and part, or all of one label. */
 struct part {
-	uint32_t label;		/* in the pool */
+	uint32_t label;		/* in the pool: all its levels; "" if there are none */
 	size_t begin, end;	/* entries */
 };
 
@@ -33,6 +34,9 @@ struct folded {
 	struct textpool *pool;
 	uint32_t *frame_name;	/* by frame * 2 + java; 0: not asked yet */
 	uint32_t nr_frames;
+	uint32_t *waker_name;	/* by name of the chains; 0: not asked yet */
+	uint32_t border, separator;
+	uint32_t java_asked, java_known;	/* the group that was asked last */
 	uint32_t *ranks;	/* see folded_order_names() */
 	struct calltree *tree;
 	struct part *parts;	/* by label */
@@ -46,9 +50,21 @@ struct folded {
 
 /* --- names ----------------------------------------------------------------- */
 
-static bool is_java(const struct folded *f, uint32_t group)
+static const char java_comm[] = "java";
+
+static bool is_java(struct folded *f, uint32_t group)
 {
-	return strncmp(stacksum_group(f->sums, group)->comm, "java", 4) == 0;
+	struct bytebuf comm;
+
+	if (f->java_asked == group + 1)
+		return f->java_known;
+	bytebuf_init(&comm);
+	stacklevels_put_comm(stacksum_levels(f->sums), stacksum_groups(f->sums), group, &comm);
+	f->java_known = comm.len >= strlen(java_comm) &&
+			!memcmp(comm.data, java_comm, strlen(java_comm));
+	f->java_asked = group + 1;
+	bytebuf_release(&comm);
+	return f->java_known;
 }
 
 static uint32_t keep_text(struct folded *f)
@@ -56,9 +72,8 @@ static uint32_t keep_text(struct folded *f)
 	return f->path.err ? 0 : textpool_put(f->pool, f->path.data, f->path.len);
 }
 
-static uint32_t frame_name(void *ctx, uint32_t group, uint32_t frame)
+static uint32_t frame_name(struct folded *f, uint32_t group, uint32_t frame)
 {
-	struct folded *f = ctx;
 	bool java = is_java(f, group);
 	uint32_t *name = &f->frame_name[(frame < f->nr_frames ? frame : 0) * 2 + java];
 
@@ -70,47 +85,126 @@ static uint32_t frame_name(void *ctx, uint32_t group, uint32_t frame)
 	return *name;
 }
 
+static uint32_t waker_name(struct folded *f, uint32_t id)
+{
+	const char *text = chain_name(stacksum_chains(f->sums), id);
+
+	if (!f->waker_name[id]) {
+		bytebuf_clear(&f->path);
+		escape_folded(&f->path, text, strlen(text));
+		for (size_t i = 0; !f->path.err && i < f->path.len; i++)
+			if (f->path.data[i] == ' ')
+				f->path.data[i] = '_';
+		f->waker_name[id] = keep_text(f);
+	}
+	return f->waker_name[id];
+}
+
+static uint32_t node_name(void *ctx, uint32_t group, enum calltree_kind kind, uint32_t id)
+{
+	struct folded *f = ctx;
+
+	switch (kind) {
+	case CALLTREE_FRAME:
+		return frame_name(f, group, id);
+	case CALLTREE_WAKER:
+		return waker_name(f, id);
+	case CALLTREE_BORDER:
+		return f->border;
+	case CALLTREE_SEPARATOR:
+		return f->separator;
+	}
+	return 0;
+}
+
+static int name_stack(struct folded *f, uint8_t *seen, uint32_t group, uint32_t stack)
+{
+	uint8_t bit = is_java(f, group) ? 2 : 1;
+	const struct trace_stack *s;
+
+	for (; (s = trace_stack(f->trace, stack)); stack = s->parent) {
+		if (stack >= trace_nr_stacks(f->trace) || (seen[stack] & bit))
+			break;
+		seen[stack] |= bit;
+		if (!frame_name(f, group, s->frame))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Of one chain; those of its beginning that others share are gone through again. */
+static int name_chain(struct folded *f, uint8_t *seen, const struct stacksum_entry *e)
+{
+	const struct chains *chains = stacksum_chains(f->sums);
+	const struct chain_link *link;
+	int err = 0;
+
+	for (uint32_t chain = e->chain; chain && !err; chain = link->next) {
+		link = chain_at(chains, chain);
+		err = name_stack(f, seen, e->group, link->stack);
+		if (!err && !waker_name(f, link->name))
+			err = -ENOMEM;
+	}
+	return err;
+}
+
 /* All names are known before the first line: the order needs them. */
 static int name_frames(struct folded *f)
 {
-	uint32_t nr_stacks = trace_nr_stacks(f->trace);
-	uint8_t *seen = calloc((size_t)nr_stacks + 1, 1);
+	uint8_t *seen = calloc((size_t)trace_nr_stacks(f->trace) + 1, 1);
 	size_t nr;
 	const struct stacksum_entry *e = stacksum_entries(f->sums, &nr);
-	const struct trace_stack *s;
 	int err = seen ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < nr && !err; i++) {
-		uint8_t bit = is_java(f, e[i].group) ? 2 : 1;
-		uint32_t stack = e[i].stack;
-
-		for (; (s = trace_stack(f->trace, stack)) && !err; stack = s->parent) {
-			if (stack >= nr_stacks || (seen[stack] & bit))
-				break;
-			seen[stack] |= bit;
-			if (!frame_name(f, e[i].group, s->frame))
-				err = -ENOMEM;
-		}
+		err = name_stack(f, seen, e[i].group, e[i].stack);
+		if (!err)
+			err = name_chain(f, seen, &e[i]);
 	}
 	free(seen);
 	return err;
 }
 
+/* "comm;cpu_3;blocked" */
+static uint32_t name_part(struct folded *f, const struct stacksum_entry *e)
+{
+	const struct stacklevels *levels = stacksum_levels(f->sums);
+	struct bytebuf *to = &f->path;
+	size_t start;
+
+	bytebuf_clear(to);
+	for (size_t i = 0; i < levels->nr; i++) {
+		if (i)
+			bytebuf_text(to, ";");
+		stacklevels_put(levels, stacksum_groups(f->sums), e->group, i,
+				STACKLEVELS_FOLDED, to);
+	}
+	if (e->part) {
+		if (levels->nr)
+			bytebuf_text(to, ";");
+		start = to->len;
+		bytebuf_text(to, stacksum_part_name((enum stacksum_part)e->part));
+		for (size_t i = start; !to->err && i < to->len; i++)
+			if (to->data[i] == ' ')
+				to->data[i] = '_';
+	}
+	return keep_text(f);
+}
+
 static int name_groups(struct folded *f)
 {
-	size_t nr, end;
+	size_t nr, nr_parts = 0, end;
 	const struct stacksum_entry *e = stacksum_entries(f->sums, &nr);
 
-	f->parts = malloc((stacksum_nr_groups(f->sums) + 1) * sizeof(*f->parts));
+	for (size_t i = 0; i < nr; i = stacksum_group_end(f->sums, i))
+		nr_parts++;
+	f->parts = malloc((nr_parts + 1) * sizeof(*f->parts));
 	if (!f->parts)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr; i = end) {
-		uint32_t label;
+		uint32_t label = name_part(f, &e[i]);
 
 		end = stacksum_group_end(f->sums, i);
-		bytebuf_clear(&f->path);
-		folded_group(&f->path, stacksum_group(f->sums, e[i].group), f->opts->sum.by);
-		label = keep_text(f);
 		if (!label)
 			return -ENOMEM;
 		f->parts[f->nr_parts++] = (struct part) { label, i, end };
@@ -180,10 +274,9 @@ static int put_stacks(struct folded *f, const struct part *parts, size_t nr)
 	if (err)
 		return err;
 	bytebuf_clear(&f->path);
-	if (f->opts->sum.by != STACKSUM_BY_NONE) {
-		put_text(f, textpool_text(f->pool, parts[0].label));
+	put_text(f, textpool_text(f->pool, parts[0].label));
+	if (f->path.len)
 		put_text(f, ";");
-	}
 	err = put_items(f, &items, nodes);
 	folded_order_release(&items);
 	return err;
@@ -197,7 +290,7 @@ static uint64_t count_stackless(const struct folded *f, const struct part *parts
 
 	for (size_t i = 0; i < nr; i++)
 		for (size_t k = parts[i].begin; k < parts[i].end; k++)
-			if (!trace_stack(f->trace, e[k].stack))
+			if (!e[k].chain && !trace_stack(f->trace, e[k].stack))
 				count += e[k].count;
 	return count;
 }
@@ -209,8 +302,9 @@ static void put_stackless(struct folded *f, const struct part *parts, size_t nr)
 	if (!count)
 		return;
 	bytebuf_clear(&f->path);
-	put_text(f, f->opts->sum.by == STACKSUM_BY_NONE
-		    ? no_stack : textpool_text(f->pool, parts[0].label));
+	put_text(f, textpool_text(f->pool, parts[0].label));
+	if (!f->path.len)
+		put_text(f, no_stack);
 	put_line(f, count);
 }
 
@@ -282,24 +376,39 @@ static int put_all(struct folded *f)
 
 /* --- all ------------------------------------------------------------------- */
 
+static int make_texts(struct folded *f)
+{
+	const struct chains *chains = stacksum_chains(f->sums);
+	int err = textpool_new(&f->pool);
+
+	if (err)
+		return err;
+	f->border = textpool_put(f->pool, "-", 1);
+	f->separator = textpool_put(f->pool, "--", 2);
+	f->nr_frames = trace_nr_frames(f->trace);
+	f->frame_name = calloc((size_t)f->nr_frames + 1, 2 * sizeof(*f->frame_name));
+	if (chains)
+		f->waker_name = calloc((size_t)chain_nr_names(chains) + 1, sizeof(uint32_t));
+	if (!f->frame_name || (chains && !f->waker_name) || !f->border || !f->separator)
+		return -ENOMEM;
+	err = name_frames(f);
+	return err ? err : name_groups(f);
+}
+
 static int folded_init(struct folded *f)
 {
 	int err;
 
-	f->nr_frames = trace_nr_frames(f->trace);
-	f->frame_name = calloc((size_t)f->nr_frames + 1, 2 * sizeof(*f->frame_name));
 	f->levels = malloc((CALLTREE_MAX_DEPTH + 2) * sizeof(*f->levels));
-	if (!f->frame_name || !f->levels)
+	if (!f->levels)
 		return -ENOMEM;
 	err = names_new(&f->names, f->trace);
 	if (!err)
-		err = textpool_new(&f->pool);
+		err = make_texts(f);
 	if (!err)
-		err = name_frames(f);
-	if (!err)
-		err = name_groups(f);
-	if (!err)
-		err = calltree_new(&f->tree, f->trace, frame_name, f);
+		err = calltree_new(&f->tree, &(struct calltree_opts) {
+			.trace = f->trace, .chains = stacksum_chains(f->sums),
+			.borders = f->opts->delimited, .name = node_name, .ctx = f });
 	if (err)
 		return err;
 	f->ranks = folded_order_names(f->pool);
@@ -314,6 +423,7 @@ static void folded_release(struct folded *f)
 	free(f->ranks);
 	free(f->levels);
 	free(f->frame_name);
+	free(f->waker_name);
 	bytebuf_release(&f->path);
 	stacksum_free(f->sums);
 	names_free(f->names);
@@ -338,6 +448,7 @@ int folded_each(struct query *q, const struct folded_opts *opts, folded_line_fn 
 	if (!err) {
 		*sums = (struct folded_sums) {
 			.event = stacksum_event(f.sums), .unit = stacksum_unit(f.sums),
+			.levels = stacksum_levels(f.sums)->nr + opts->sum.wall,
 			.total = stacksum_total(f.sums), .records = stacksum_records(f.sums),
 			.left_out = stacksum_left_out(f.sums),
 		};

@@ -9,6 +9,9 @@
  *   "(anonymous namespace)::f", is kept;
  * - a name that holds "->", such as "operator->", stays one frame;
  * - a comm may have one letter; a semicolon in it becomes a colon.
+ *
+ * With hops a line goes on as that of offwaketime -f: "--", the frames of the waker from
+ * the innermost on, and what it is called.
  */
 #ifndef REPORT_FOLDED_H
 #define REPORT_FOLDED_H
@@ -24,6 +27,7 @@ struct folded_opts {
 	struct stacksum_opts sum;
 	bool mark_kernel;	/* "_[k]" after the names of kernel functions */
 	bool mark_jit;		/* "_[j]" */
+	bool delimited;		/* "-" between the frames of the program and of the kernel */
 };
 
 int folded_write(struct query *q, const struct folded_opts *opts, struct output *o,
@@ -32,6 +36,7 @@ int folded_write(struct query *q, const struct folded_opts *opts, struct output 
 /* What the lines are sums of; the texts are the trace's. */
 struct folded_sums {
 	const char *event, *unit;	/* as stacksum_event() and stacksum_unit() have it */
+	size_t levels;			/* so many parts of a line are no frames */
 	uint64_t total, records;
 	struct stacksum_left_out left_out;
 };
@@ -46,7 +51,4 @@ int folded_each(struct query *q, const struct folded_opts *opts, folded_line_fn 
 /* The text of one frame; `java` as stackcollapse-perf.pl has it for comm java. */
 void folded_frame(struct bytebuf *to, const struct frame_name *f,
 		  const struct folded_opts *opts, bool java);
-/* The first part of a line: "comm", "comm-PID" or "comm-PID/TID". */
-void folded_group(struct bytebuf *to, const struct stacksum_group *g, enum stacksum_by by);
-
 #endif

@@ -1,7 +1,5 @@
 #include "report/folded.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "report/escape.h"
@@ -102,23 +100,4 @@ void folded_frame(struct bytebuf *to, const struct frame_name *f,
 		   !strstr(m, "unknown")) {
 		bytebuf_text(to, "_[k]");
 	}
-}
-
-void folded_group(struct bytebuf *to, const struct stacksum_group *g, enum stacksum_by by)
-{
-	const char *comm = *g->comm ? g->comm : "[unknown]";
-	size_t start = to->len;
-	char ids[32] = "";
-
-	escape_folded(to, comm, strlen(comm));
-	if (to->err)
-		return;
-	for (size_t i = start; i < to->len; i++)
-		if (to->data[i] == ' ')
-			to->data[i] = '_';
-	if (by == STACKSUM_BY_PID)
-		snprintf(ids, sizeof(ids), "-%" PRIu32, g->pid);
-	else if (by == STACKSUM_BY_TID)
-		snprintf(ids, sizeof(ids), "-%" PRIu32 "/%" PRIu32, g->pid, g->tid);
-	bytebuf_text(to, ids);
 }

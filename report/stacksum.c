@@ -1,218 +1,77 @@
 #include "report/stacksum.h"
 
+#include "report/chainorder.h"
 #include "report/measure.h"
-#include "report/textids.h"
+#include "report/stackcounts.h"
+#include "report/stackwall.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "report/column.h"
 
-#define NO_GROUP UINT32_MAX
-
-/* Open addressing; a count of 0 marks a free slot. */
-struct entries {
-	struct stacksum_entry *list;
-	size_t nr, cap;		/* cap is a power of two */
-};
-
 struct stacksum {
 	struct query *query;
 	struct trace *trace;
 	struct stacksum_opts opts;
-	struct entries slots;
-	struct textids *comms;
-	struct stacksum_group *groups;
-	uint32_t *group_hash;	/* group + 1 by (comm, pid, tid); 0 is free */
-	uint32_t nr_groups, cap_groups;
-	uint32_t *task_group;	/* by task id, NO_GROUP: not asked yet */
-	uint32_t nr_tasks;
+	struct stackcounts counts;
+	struct stacklevels levels;
+	struct groups *groups;
+	uint32_t *row_groups;		/* of the rows of a batch that passed */
+	size_t cap_rows;
+	bool planned;
 	const struct trace_event *event;	/* the first; others must measure the same */
+	const struct trace_event *samples;	/* of time on a CPU, in a sum of all time */
 	struct measure measure;			/* of the event of the batch */
 	struct measure first;
 	struct measure_scratch *scratch;
-	uint64_t total, records, negative;
+	struct chains *chains;			/* NULL: no hops */
+	struct chainorder *order;		/* NULL: at most one */
+	uint64_t total, records, negative, idle, idle_records, no_room;
 	uint64_t others;	/* a bit for each event left out, by id modulo 64 */
 };
 
-static uint64_t mix(uint64_t x)
+const char *stacksum_part_name(enum stacksum_part part)
 {
-	x *= 0x9e3779b97f4a7c15u;
-	x ^= x >> 32;
-	x *= 0xd6e8feb86659fd93u;
-	return x ^ x >> 32;
+	static const char *const names[STACKSUM_NR_PARTS] = {
+		[STACKSUM_WHOLE] = "", [STACKSUM_ON_CPU] = "on CPU",
+		[STACKSUM_WAITING] = "waiting for a CPU", [STACKSUM_BLOCKED] = "blocked",
+		[STACKSUM_SKIPPED] = "short waits",
+	};
+
+	return names[part];
 }
 
-/* --- groups ---------------------------------------------------------------- */
-
-static uint32_t comm_id(struct stacksum *s, const char *comm)
+static int add(struct stacksum *s, struct stacksum_entry e)
 {
-	return textids_get(s->comms, 0, comm, strlen(comm));
-}
-
-static uint64_t group_key(struct stacksum *s, const struct stacksum_group *g)
-{
-	return mix((uint64_t)comm_id(s, g->comm) << 32 ^ mix((uint64_t)g->pid << 32 | g->tid));
-}
-
-static int grow_groups(struct stacksum *s)
-{
-	uint32_t cap = s->cap_groups ? s->cap_groups * 2 : 64;
-	struct stacksum_group *groups = realloc(s->groups, cap * sizeof(*groups));
-	uint32_t *hash;
-
-	if (!groups)
-		return -ENOMEM;
-	s->groups = groups;
-	hash = calloc((size_t)cap * 2, sizeof(*hash));
-	if (!hash)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < s->nr_groups; i++) {
-		uint64_t at = group_key(s, &groups[i]);
-
-		while (hash[at & (cap * 2 - 1)])
-			at++;
-		hash[at & (cap * 2 - 1)] = i + 1;
-	}
-	free(s->group_hash);
-	s->group_hash = hash;
-	s->cap_groups = cap;
-	return 0;
-}
-
-/* The group of those three, or NO_GROUP when memory ran out. */
-static uint32_t find_group(struct stacksum *s, const struct stacksum_group *g)
-{
-	uint32_t id;
-	uint64_t at;
-
-	if (!comm_id(s, g->comm))
-		return NO_GROUP;
-	if (s->nr_groups == s->cap_groups && grow_groups(s))
-		return NO_GROUP;
-	for (at = group_key(s, g);; at++) {
-		id = s->group_hash[at & (s->cap_groups * 2 - 1)];
-		if (!id)
-			break;
-		if (s->groups[id - 1].pid == g->pid && s->groups[id - 1].tid == g->tid &&
-		    strcmp(s->groups[id - 1].comm, g->comm) == 0)
-			return id - 1;
-	}
-	s->group_hash[at & (s->cap_groups * 2 - 1)] = ++s->nr_groups;
-	s->groups[s->nr_groups - 1] = *g;
-	return s->nr_groups - 1;
-}
-
-static uint32_t group_of_new_task(struct stacksum *s, uint32_t task)
-{
-	const struct trace_task *t = trace_task(s->trace, task);
-	struct stacksum_group g = { .comm = "" };
-
-	if (s->opts.by >= STACKSUM_BY_COMM)
-		g.comm = t ? trace_text(s->trace, t->comm) : "[unknown]";
-	if (t && s->opts.by >= STACKSUM_BY_PID)
-		g.pid = t->pid;
-	if (t && s->opts.by >= STACKSUM_BY_TID)
-		g.tid = t->tid;
-	return find_group(s, &g);
-}
-
-/* Tasks stand in the file before their records, so the table fits the batch. */
-static int prepare_tasks(struct stacksum *s)
-{
-	uint32_t nr = trace_nr_tasks(s->trace);
-	uint32_t *list;
-
-	if (nr == 0)
-		nr = 1;
-	if (nr <= s->nr_tasks)
+	s->records += e.records;
+	if (e.count > UINT64_MAX - s->total)
+		e.count = UINT64_MAX - s->total;
+	if (!e.count)
 		return 0;
-	list = realloc(s->task_group, nr * sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	memset(list + s->nr_tasks, 0xff, (nr - s->nr_tasks) * sizeof(*list));
-	s->task_group = list;
-	s->nr_tasks = nr;
-	return 0;
+	s->total += e.count;
+	return stackcounts_add(&s->counts, &e);
 }
 
-static uint32_t group_of(struct stacksum *s, uint64_t task)
-{
-	if (task >= s->nr_tasks)
-		task = 0;
-	if (s->task_group[task] == NO_GROUP)
-		s->task_group[task] = group_of_new_task(s, (uint32_t)task);
-	return s->task_group[task];
-}
-
-/* --- sums ------------------------------------------------------------------ */
-
-static struct stacksum_entry *find_slot(struct entries *l, uint32_t group, uint32_t stack)
-{
-	uint64_t at = mix((uint64_t)group << 32 | stack);
-	struct stacksum_entry *e;
-
-	for (;; at++) {
-		e = &l->list[at & (l->cap - 1)];
-		if (!e->count || (e->stack == stack && e->group == group))
-			return e;
-	}
-}
-
-static int grow_slots(struct entries *l)
-{
-	struct entries bigger = { .cap = l->cap ? l->cap * 2 : 4096, .nr = l->nr };
-
-	bigger.list = calloc(bigger.cap, sizeof(*bigger.list));
-	if (!bigger.list)
-		return -ENOMEM;
-	for (size_t i = 0; i < l->cap; i++) {
-		const struct stacksum_entry *e = &l->list[i];
-
-		if (e->count)
-			*find_slot(&bigger, e->group, e->stack) = *e;
-	}
-	free(l->list);
-	*l = bigger;
-	return 0;
-}
-
-static int add(struct stacksum *s, uint32_t group, uint32_t stack, uint64_t count)
-{
-	struct stacksum_entry *e;
-
-	s->records++;
-	if (count > UINT64_MAX - s->total)
-		count = UINT64_MAX - s->total;
-	if (!count)
-		return 0;
-	if (s->slots.nr * 4 >= s->slots.cap * 3 && grow_slots(&s->slots))
-		return -ENOMEM;
-	e = find_slot(&s->slots, group, stack);
-	if (!e->count) {
-		e->group = group;
-		e->stack = stack;
-		s->slots.nr++;
-	}
-	e->count += count;
-	s->total += count;
-	return 0;
-}
-
-/* --- reading --------------------------------------------------------------- */
+/* --- which events -------------------------------------------------------------- */
 
 /* Samples are counted, as flame graphs always have it; spans have their time as width. */
-static bool choose_measure(struct stacksum *s, const struct trace_event *e)
+static const char *what_of(const struct stacksum *s, const struct trace_event *e)
 {
 	bool is_counted = !s->opts.weighted && e->by_role[ROLE_DURATION] < 0 &&
 			  e->by_role[ROLE_COUNT] < 0;
-	const char *of = s->opts.of ? s->opts.of : is_counted ? "1" : NULL;
+
+	return s->opts.of ? s->opts.of : is_counted ? "1" : NULL;
+}
+
+static bool choose_measure(const struct stacksum *s, const struct trace_event *e,
+			   struct measure *m)
+{
 	struct diag d = { "" };
 
-	if (s->measure.event == e)
-		return true;
-	return !measure_init(&s->measure, e, of, MEASURE_WEIGHT_FIRST, &d);
+	return !measure_init(m, e, what_of(s, e), MEASURE_WEIGHT_FIRST, &d);
 }
 
 static bool same_kind(const struct measure *a, const struct measure *b)
@@ -220,12 +79,23 @@ static bool same_kind(const struct measure *a, const struct measure *b)
 	return (a->field < 0) == (b->field < 0) && !strcmp(a->unit, b->unit);
 }
 
+/* Whether the event has what this sum is made of, whatever it measures. */
+static bool fits(const struct stacksum *s, const struct trace_event *e)
+{
+	if (s->opts.wall)
+		return e->by_role[ROLE_SLICE] >= 0 || e == s->samples;
+	if (s->opts.hops && (e->by_role[ROLE_WAKER] < 0 || e->by_role[ROLE_WAKER_STACK] < 0))
+		return false;
+	return s->opts.all_events || e->by_role[ROLE_STACK] >= 0;
+}
+
 static bool wanted(struct stacksum *s, const struct trace_event *e)
 {
-	if (!s->opts.all_events && e->by_role[ROLE_STACK] < 0)
+	if (!fits(s, e))
 		return false;
-	if (choose_measure(s, e) &&
-	    (!s->event || e == s->event || (s->opts.all_events && same_kind(&s->measure, &s->first)))) {
+	if ((s->measure.event == e || choose_measure(s, e, &s->measure)) &&
+	    (!s->event || e == s->event || s->opts.wall ||
+	     (s->opts.all_events && same_kind(&s->measure, &s->first)))) {
 		if (!s->event)
 			s->first = s->measure;
 		s->event = s->event ? s->event : e;
@@ -235,147 +105,474 @@ static bool wanted(struct stacksum *s, const struct trace_event *e)
 	return false;
 }
 
-static int field_named(const struct trace_event *e, const char *name, bool is_text)
+static bool may_come(const struct stacksum *s, const struct trace_event *e)
 {
-	for (uint32_t i = 0; i < e->nr_fields; i++)
-		if (!strcmp(e->fields[i].name, name))
-			return (e->fields[i].type == FIELD_STRING) == is_text &&
-			       e->fields[i].type != FIELD_BYTES ? (int)i : -1;
-	return -1;
+	return query_wants_event(s->query, e) &&
+	       (e->nr_records || e->part_of || trace_is_stream(s->trace));
 }
+
+/* Spans and samples of one unit make a sum if weights are summed, not samples counted. */
+static bool weights_help(const struct stacksum *s)
+{
+	const char *unit = NULL;
+	size_t nr = trace_nr_events(s->trace);
+
+	for (size_t i = 0; i < nr && !unit; i++) {
+		const struct trace_event *e = trace_event_at(s->trace, i);
+		struct measure m;
+
+		if (may_come(s, e) && fits(s, e) && choose_measure(s, e, &m) && m.field >= 0)
+			unit = m.unit;
+	}
+	for (size_t i = 0; i < nr && unit; i++) {
+		const struct trace_event *e = trace_event_at(s->trace, i);
+		int weight = e->by_role[ROLE_WEIGHT];
+
+		if (may_come(s, e) && fits(s, e) && weight >= 0 && *unit &&
+		    what_of(s, e) && !strcmp(e->fields[weight].unit, unit))
+			return true;
+	}
+	return false;
+}
+
+static bool are_several(const struct stacksum *s)
+{
+	struct measure first = { .event = NULL }, m;
+	size_t nr = 0;
+
+	for (size_t i = 0; i < trace_nr_events(s->trace); i++) {
+		const struct trace_event *e = trace_event_at(s->trace, i);
+
+		if (!may_come(s, e) || !fits(s, e) || !choose_measure(s, e, &m))
+			continue;
+		if (!first.event)
+			first = m;
+		nr += same_kind(&first, &m);
+	}
+	return nr > 1;
+}
+
+/* Samples of a clock tell more of the time on a CPU than where it ended. */
+static void find_samples(struct stacksum *s)
+{
+	for (size_t i = 0; i < trace_nr_events(s->trace) && !s->samples; i++) {
+		const struct trace_event *e = trace_event_at(s->trace, i);
+		int weight = e->by_role[ROLE_WEIGHT];
+
+		if (may_come(s, e) && weight >= 0 && e->by_role[ROLE_STACK] >= 0 &&
+		    e->by_role[ROLE_DURATION] < 0 && !strcmp(e->fields[weight].unit, "ns"))
+			s->samples = e;
+	}
+}
+
+/* When the events are known: those of a pipe, with the first record. */
+static int plan(struct stacksum *s, struct diag *d)
+{
+	const char *by = s->opts.by, *first = NULL;
+	int err;
+
+	if (s->planned)
+		return 0;
+	s->planned = true;
+	if (s->opts.wall) {
+		find_samples(s);
+		s->opts.weighted = true;
+	} else if (s->opts.all_events && !s->opts.of && !s->opts.weighted) {
+		s->opts.weighted = weights_help(s);
+	}
+	if (!by && s->opts.all_events && !s->opts.wall && are_several(s))
+		first = "event";
+	err = stacklevels_parse(&s->levels, first, by ? by : "comm", d);
+	if (!err)
+		err = groups_new(&s->groups, &s->levels.keys);
+	return err ? err : groups_begin(s->groups, s->trace, d);
+}
+
+/* --- rows ------------------------------------------------------------------------ */
 
 /* What is read of a batch; a column that the event does not have is 0. */
 struct columns {
-	struct column stack, task, comm, pid, tid;
-	bool has_task;
+	struct column stack, idle;
 	struct measure_rows rows;
+	uint64_t nr_stacks;
 };
 
-/* Tallies have no task, but may be counted by what tells one. */
 static int open_columns(struct stacksum *s, struct columns *c, const struct query_batch *b)
 {
-	const struct trace_event *e = b->event;
-	int err = column_open(&c->stack, b, e->by_role[ROLE_STACK], 0);
+	const int *by_role = b->event->by_role;
+	int err = column_open(&c->stack, b, by_role[ROLE_STACK], 0);
 
-	c->has_task = e->by_role[ROLE_TASK] >= 0 || s->opts.by == STACKSUM_BY_NONE;
+	c->nr_stacks = trace_nr_stacks(s->trace);
 	if (!err)
-		err = column_open(&c->task, b, s->opts.by == STACKSUM_BY_NONE ? -1 :
-				  e->by_role[ROLE_TASK], 0);
-	if (!err && !c->has_task)
-		err = column_open(&c->comm, b, field_named(e, "comm", true), 0);
-	if (!err && !c->has_task)
-		err = column_open(&c->pid, b, field_named(e, "pid", false), 0);
-	if (!err && !c->has_task)
-		err = column_open(&c->tid, b, field_named(e, "tid", false), 0);
+		err = column_open(&c->idle, b, s->opts.idle ? -1 : by_role[ROLE_IDLE], 0);
 	return err ? err : measure_rows(&s->measure, b, s->scratch, &c->rows);
 }
 
-static uint32_t group_of_row(struct stacksum *s, const struct columns *c, size_t row)
+static int find_groups(struct stacksum *s, struct query_batch *b)
 {
-	struct stacksum_group g = { .comm = "[unknown]" };
-	uint64_t comm;
+	int err;
 
-	if (c->has_task)
-		return group_of(s, column_at(&c->task, row));
-	comm = column_at(&c->comm, row);
-	if (comm && comm <= UINT32_MAX)
-		g.comm = trace_text(s->trace, (uint32_t)comm);
-	if (s->opts.by >= STACKSUM_BY_PID)
-		g.pid = (uint32_t)column_at(&c->pid, row);
-	if (s->opts.by >= STACKSUM_BY_TID)
-		g.tid = (uint32_t)column_at(&c->tid, row);
-	return find_group(s, &g);
+	if (b->nr > s->cap_rows) {
+		uint32_t *grown = realloc(s->row_groups, b->nr * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		s->row_groups = grown;
+		s->cap_rows = b->nr;
+	}
+	err = groups_of(s->groups, b, s->row_groups);
+	if (err != -ENOENT)
+		return err;
+	memset(s->row_groups, 0xff, b->nr * sizeof(*s->row_groups));
+	return 0;
+}
+
+static uint32_t stack_at(const struct columns *c, size_t row)
+{
+	uint64_t stack = column_at(&c->stack, row);
+
+	return stack < c->nr_stacks ? (uint32_t)stack : 0;
 }
 
 /* What a row adds. */
-static uint64_t count_of(struct stacksum *s, const struct measure_rows *r, size_t row)
+static uint64_t count_of(struct stacksum *s, const struct measure_rows *r, size_t row,
+			 uint64_t *times)
 {
-	uint64_t value = 1, times = r->counts ? r->counts[row] : 1, count;
+	uint64_t value = 1, count;
 
+	*times = r->counts ? r->counts[row] : 1;
 	if (r->sums) {
-		value = !r->first || r->first[row] ? r->sums[row] : 0;
-		times = 1;
-	} else if (r->values) {
-		value = r->values[row];
+		count = !r->first || r->first[row] ? r->sums[row] : 0;
+		if (s->measure.is_signed && (int64_t)count < 0) {
+			s->negative++;
+			return 0;
+		}
+		return count;
 	}
+	if (r->values)
+		value = r->values[row];
 	if (s->measure.is_signed && (int64_t)value < 0) {
-		s->negative += times;
+		s->negative += *times;
 		return 0;
 	}
-	return __builtin_mul_overflow(value, times, &count) ? UINT64_MAX : count;
+	return __builtin_mul_overflow(value, *times, &count) ? UINT64_MAX : count;
 }
 
-static int add_batch(void *ctx, struct query_batch *b)
+/* Whether the row is of a thread that waits for work, which is not shown. */
+static bool hide(struct stacksum *s, const struct columns *c, size_t row)
 {
-	struct stacksum *s = ctx;
-	uint64_t nr_stacks = trace_nr_stacks(s->trace);
-	struct columns c;
-	int err;
+	uint64_t count, times;
 
-	if (!wanted(s, b->event))
-		return 0;
-	err = open_columns(s, &c, b);
-	if (err == -EBADMSG) {
-		trace_damaged(b->batch);
-		return 0;
-	}
-	if (!err)
-		err = prepare_tasks(s);
+	if (!column_at(&c->idle, row))
+		return false;
+	count = count_of(s, &c->rows, row, &times);
+	s->idle_records += times;
+	s->idle = count > UINT64_MAX - s->idle ? UINT64_MAX : s->idle + count;
+	return true;
+}
+
+static int add_rows(struct stacksum *s, const struct columns *c, const struct query_batch *b)
+{
+	int err = 0;
+
 	for (size_t i = 0; i < b->nr && !err; i++) {
 		size_t row = b->rows ? b->rows[i] : i;
-		uint32_t group = group_of_row(s, &c, row);
-		uint64_t stack = column_at(&c.stack, row);
+		struct stacksum_entry e = { .group = s->row_groups[i], .stack = stack_at(c, row) };
 
-		if (group == NO_GROUP)
-			return -ENOMEM;
-		err = add(s, group, stack < nr_stacks ? (uint32_t)stack : 0,
-			  count_of(s, &c.rows, row));
+		if (hide(s, c, row))
+			continue;
+		e.count = count_of(s, &c->rows, row, &e.records);
+		err = add(s, e);
 	}
 	return err;
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-	const struct stacksum_entry *x = a, *y = b;
+/* --- wakeups --------------------------------------------------------------------- */
 
-	if (x->group != y->group)
-		return x->group < y->group ? -1 : 1;
-	return x->stack < y->stack ? -1 : x->stack > y->stack;
+struct wakers {
+	struct column time, task, waker, waker_stack, context, duration, runnable;
+	const struct field_desc *context_field;
+	bool starts_woken;	/* the record is of the time from the wakeup on */
+};
+
+/* A part that is the time in which the thread could run begins with the wakeup. */
+static bool is_runnable_part(const struct trace *t, const struct trace_event *e)
+{
+	const struct trace_event *whole = trace_part_whole(t, e);
+	int duration = e->by_role[ROLE_DURATION];
+	struct trace_part_source from;
+
+	return whole && duration >= 0 && whole->by_role[ROLE_RUNNABLE] >= 0 &&
+	       !trace_part_source(whole, e->part_from[duration], e->fields[duration].type, &from) &&
+	       (int)from.field == whole->by_role[ROLE_RUNNABLE];
+}
+
+static int open_wakers(const struct stacksum *s, struct wakers *w, const struct query_batch *b)
+{
+	const struct trace_event *e = b->event;
+	const int *by_role = e->by_role;
+	struct {
+		struct column *column;
+		enum field_role role;
+	} list[] = {
+		{ &w->time, ROLE_TIME }, { &w->task, ROLE_TASK }, { &w->waker, ROLE_WAKER },
+		{ &w->waker_stack, ROLE_WAKER_STACK }, { &w->context, ROLE_WAKER_CONTEXT },
+		{ &w->duration, ROLE_DURATION }, { &w->runnable, ROLE_RUNNABLE },
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]) && !err; i++)
+		err = column_open(list[i].column, b, by_role[list[i].role], 0);
+	w->context_field = by_role[ROLE_WAKER_CONTEXT] < 0 ? NULL :
+			   &e->fields[by_role[ROLE_WAKER_CONTEXT]];
+	w->starts_woken = is_runnable_part(s->trace, e);
+	return err;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static uint64_t thread_of(const struct trace_task *t)
+{
+	return t ? (uint64_t)t->pid << 32 | t->tid : 0;
+}
+
+/* The wait of a row, and who ended it. */
+static int get_wait(struct stacksum *s, const struct columns *c, const struct wakers *w,
+		    size_t row, struct chainorder_wait *out)
+{
+	uint64_t task = column_at(&w->task, row), waker = column_at(&w->waker, row);
+	uint64_t context = column_at(&w->context, row), time_ns = column_at(&w->time, row);
+	uint64_t stack = column_at(&w->waker_stack, row);
+	uint64_t duration = column_at(&w->duration, row);
+	const struct trace_task *by = waker <= UINT32_MAX ? trace_task(s->trace, (uint32_t)waker)
+							  : NULL;
+
+	*out = (struct chainorder_wait) { .time_ns = time_ns };
+	out->thread = thread_of(task <= UINT32_MAX ? trace_task(s->trace, (uint32_t)task) : NULL);
+	out->until_ns = less(time_ns, w->starts_woken ? duration : column_at(&w->runnable, row));
+	out->from_ns = w->starts_woken ? 0 : less(time_ns, duration);
+	if (!waker && !context)
+		return 0;
+	if (by && !(by->flags & TASK_IDLE) && !context)
+		out->waker = thread_of(by);
+	out->waker_stack = stack < c->nr_stacks ? (uint32_t)stack : 0;
+	out->waker_name = chain_name_of(s->chains, (uint32_t)waker, w->context_field, context);
+	return out->waker_name ? 0 : -ENOMEM;
+}
+
+static int add_wait(void *ctx, const struct chainorder_wait *w, uint32_t chain)
+{
+	struct stacksum *s = ctx;
+
+	s->no_room += w->waker_name && !chain;
+	return add(s, (struct stacksum_entry) {
+		.group = w->group, .stack = w->stack, .chain = chain,
+		.records = w->times, .count = w->value });
+}
+
+static int add_one_wait(struct stacksum *s, const struct chainorder_wait *w)
+{
+	uint32_t chain = 0;
+
+	if (s->order)
+		return chainorder_add(s->order, w);
+	if (!w->counts)
+		return 0;
+	if (w->waker_name)
+		chain = chain_link(s->chains, w->waker_stack, w->waker_name, 0);
+	return add_wait(s, w, chain);
+}
+
+/* Rows that were left out are seen, too: they are of threads that may have woken. */
+static int add_waits(struct stacksum *s, const struct columns *c, const struct query_batch *b)
+{
+	struct chainorder_wait wait;
+	struct wakers w;
+	size_t passed = 0;
+	int err = open_wakers(s, &w, b);
+
+	for (size_t row = 0; row < b->batch->nr && !err; row++) {
+		bool counts = passed < b->nr && (!b->rows || b->rows[passed] == row);
+		uint32_t group = counts ? s->row_groups[passed++] : 0;
+
+		if (!counts && !s->order)
+			continue;
+		if (!column_at(&w.duration, row) && !counts)
+			continue;
+		err = get_wait(s, c, &w, row, &wait);
+		if (err)
+			break;
+		if (counts && !hide(s, c, row)) {
+			wait.counts = true;
+			wait.group = group;
+			wait.stack = stack_at(c, row);
+			wait.value = count_of(s, &c->rows, row, &wait.times);
+		}
+		err = add_one_wait(s, &wait);
+	}
+	if (!err && s->order)
+		err = chainorder_until(s->order, b->batch->safe_ns);
+	return err;
+}
+
+/* --- all the time of threads ------------------------------------------------------ */
+
+static int add_wall(struct stacksum *s, const struct columns *c, const struct query_batch *b)
+{
+	struct stackwall_columns w;
+	struct stackwall_row r;
+	uint64_t first_ns, last_ns;
+	int err = stackwall_open(&w, b);
+
+	query_range(s->query, &first_ns, &last_ns);
+	for (size_t i = 0; i < b->nr && !err; i++) {
+		size_t row = b->rows ? b->rows[i] : i;
+
+		stackwall_get(&w, row, first_ns, last_ns, &r);
+		if (s->samples)
+			r.ns[STACKSUM_ON_CPU] = 0;
+		if (column_at(&c->idle, row) && r.ns[STACKSUM_BLOCKED]) {
+			s->idle_records++;
+			s->idle += r.ns[STACKSUM_BLOCKED];
+			r.ns[STACKSUM_BLOCKED] = 0;
+		}
+		for (int part = STACKSUM_ON_CPU; part < STACKSUM_NR_PARTS && !err; part++)
+			if (r.ns[part])
+				err = add(s, (struct stacksum_entry) {
+					.group = s->row_groups[i], .stack = stack_at(c, row),
+					.part = (uint32_t)part, .records = 1,
+					.count = r.ns[part] });
+	}
+	return err;
+}
+
+/* Records of the time after the range are handed out, for waits that began in it. */
+static int add_samples(struct stacksum *s, const struct columns *c, const struct query_batch *b)
+{
+	uint64_t first_ns, last_ns;
+	struct column time;
+	int err = column_open(&time, b, b->event->by_role[ROLE_TIME], 0);
+
+	query_range(s->query, &first_ns, &last_ns);
+	for (size_t i = 0; i < b->nr && !err; i++) {
+		size_t row = b->rows ? b->rows[i] : i;
+		struct stacksum_entry e = {
+			.group = s->row_groups[i], .stack = stack_at(c, row),
+			.part = STACKSUM_ON_CPU,
+		};
+
+		if (column_at(&time, row) > last_ns)
+			continue;
+		e.count = count_of(s, &c->rows, row, &e.records);
+		err = add(s, e);
+	}
+	return err;
+}
+
+/* --- reading --------------------------------------------------------------------- */
+
+struct reading {
+	struct stacksum *sums;
+	struct diag *d;
+};
+
+static int add_batch(void *ctx, struct query_batch *b)
+{
+	const struct reading *reading = ctx;
+	struct stacksum *s = reading->sums;
+	struct columns c;
+	int err = plan(s, reading->d);
+
+	if (err || !wanted(s, b->event))
+		return err;
+	err = open_columns(s, &c, b);
+	if (!err)
+		err = find_groups(s, b);
+	if (!err && s->chains)
+		err = add_waits(s, &c, b);
+	else if (!err && s->opts.wall)
+		err = b->event == s->samples ? add_samples(s, &c, b) : add_wall(s, &c, b);
+	else if (!err)
+		err = add_rows(s, &c, b);
+	if (err != -EBADMSG)
+		return err;
+	trace_damaged(b->batch);
+	return 0;
+}
+
+/* What was asked for and no event has; of a pipe, when it has been read. */
+static int check(struct stacksum *s, struct diag *d)
+{
+	const char *name = NULL;
+	bool any = false;
+
+	for (size_t i = 0; i < trace_nr_events(s->trace); i++) {
+		const struct trace_event *e = trace_event_at(s->trace, i);
+
+		if (!query_wants_event(s->query, e))
+			continue;
+		name = e->name;
+		any |= fits(s, e) && (!s->opts.wall || e->by_role[ROLE_SLICE] >= 0);
+	}
+	if (!any && name && s->opts.wall)
+		return diag_set(d, -EINVAL, "no event here tells when threads ran and when they "
+				"waited, which --wall needs: record with -e sched");
+	if (!any && name && s->opts.hops && s->opts.all_events)
+		return diag_set(d, -EINVAL, "event '%.80s' does not tell who woke, with a stack: "
+				"--hops needs waits of threads (record with -e sched)", name);
+	if (!any && name && s->opts.hops)
+		return diag_set(d, -EINVAL, "no event here tells who woke, with a stack: --hops "
+				"needs waits of threads (record with -e sched)");
+	return measure_check(s->query, s->opts.of, d);
 }
 
 int stacksum_read(struct stacksum *s, struct diag *d)
 {
-	struct entries *l = &s->slots;
-	size_t nr = 0;
+	struct reading reading = { s, d };
 	bool is_stream = trace_is_stream(s->trace);
-	int err = is_stream ? 0 : measure_check(s->query, s->opts.of, d);
+	int err = is_stream ? 0 : plan(s, d);
 
+	if (!err && !is_stream)
+		err = check(s, d);
+	if (!err && s->order)
+		query_give_all(s->query);
+	if (!err && s->opts.wall)
+		query_read_on(s->query);
 	if (!err)
-		err = query_each_batch(s->query, add_batch, s, d);
+		err = query_each_batch(s->query, add_batch, &reading, d);
+	if (!err && s->order)
+		err = chainorder_finish(s->order);
 	if (!err && is_stream)
-		err = measure_check(s->query, s->opts.of, d);
+		err = plan(s, d);
+	if (!err && is_stream)
+		err = check(s, d);
 	if (err)
 		return diag_set(d, err, "cannot sum stacks: %s", strerror(-err));
-	for (size_t i = 0; i < l->cap; i++)
-		if (l->list[i].count)
-			l->list[nr++] = l->list[i];
-	if (nr)
-		qsort(l->list, nr, sizeof(*l->list), compare_entries);
+	stackcounts_sort(&s->counts);
 	return 0;
 }
 
 int stacksum_new(struct stacksum **out, struct query *q, const struct stacksum_opts *opts)
 {
 	struct stacksum *s = calloc(1, sizeof(*s));
+	int err;
 
 	if (!s)
 		return -ENOMEM;
 	s->query = q;
 	s->trace = query_trace(q);
 	s->opts = *opts;
-	if (textids_new(&s->comms) || measure_scratch_new(&s->scratch)) {
+	err = measure_scratch_new(&s->scratch);
+	if (!err && opts->hops)
+		err = chain_new(&s->chains, s->trace);
+	if (!err && opts->hops > 1)
+		err = chainorder_new(&s->order, s->chains, opts->hops, add_wait, s);
+	if (err) {
 		stacksum_free(s);
-		return -ENOMEM;
+		return err;
 	}
 	*out = s;
 	return 0;
@@ -385,29 +582,57 @@ void stacksum_free(struct stacksum *s)
 {
 	if (!s)
 		return;
-	textids_free(s->comms);
+	chainorder_free(s->order);
+	chain_free(s->chains);
+	groups_free(s->groups);
 	measure_scratch_free(s->scratch);
-	free(s->slots.list);
-	free(s->groups);
-	free(s->group_hash);
-	free(s->task_group);
+	stackcounts_release(&s->counts);
+	free(s->row_groups);
 	free(s);
 }
 
+/* --- what was found ------------------------------------------------------------------ */
+
 const struct stacksum_entry *stacksum_entries(const struct stacksum *s, size_t *nr)
 {
-	*nr = s->slots.nr;
-	return s->slots.list;
+	*nr = s->counts.nr;
+	return s->counts.list;
+}
+
+size_t stacksum_group_end(const struct stacksum *s, size_t begin)
+{
+	const struct stacksum_entry *e = s->counts.list;
+	size_t end = begin;
+
+	while (end < s->counts.nr && e[end].group == e[begin].group &&
+	       e[end].part == e[begin].part)
+		end++;
+	return end;
+}
+
+const struct stacklevels *stacksum_levels(const struct stacksum *s)
+{
+	return &s->levels;
+}
+
+struct groups *stacksum_groups(const struct stacksum *s)
+{
+	return s->groups;
 }
 
 uint32_t stacksum_nr_groups(const struct stacksum *s)
 {
-	return s->nr_groups;
+	return (uint32_t)groups_nr(s->groups);
 }
 
-const struct stacksum_group *stacksum_group(const struct stacksum *s, uint32_t group)
+bool stacksum_has_parts(const struct stacksum *s)
 {
-	return &s->groups[group];
+	return s->opts.wall;
+}
+
+const struct chains *stacksum_chains(const struct stacksum *s)
+{
+	return s->chains;
 }
 
 uint64_t stacksum_total(const struct stacksum *s)
@@ -418,15 +643,6 @@ uint64_t stacksum_total(const struct stacksum *s)
 uint64_t stacksum_records(const struct stacksum *s)
 {
 	return s->records;
-}
-
-size_t stacksum_group_end(const struct stacksum *s, size_t begin)
-{
-	size_t end = begin;
-
-	while (end < s->slots.nr && s->slots.list[end].group == s->slots.list[begin].group)
-		end++;
-	return end;
 }
 
 const char *stacksum_event(const struct stacksum *s)
@@ -441,9 +657,19 @@ const char *stacksum_unit(const struct stacksum *s)
 	return *s->first.unit ? s->first.unit : s->first.name;
 }
 
+const char *stacksum_measure(const struct stacksum *s)
+{
+	return s->event && s->first.field >= 0 ? s->first.name : NULL;
+}
+
 struct stacksum_left_out stacksum_left_out(const struct stacksum *s)
 {
-	return (struct stacksum_left_out) {
+	struct stacksum_left_out out = {
 		.events = (uint32_t)__builtin_popcountll(s->others), .negative = s->negative,
+		.idle = s->idle, .idle_records = s->idle_records,
+		.ended = s->order ? chainorder_ended(s->order) : 0, .no_room = s->no_room,
 	};
+
+	snprintf(out.unit, sizeof(out.unit), "%s", stacksum_unit(s));
+	return out;
 }

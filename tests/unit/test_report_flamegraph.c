@@ -1,4 +1,4 @@
-#include "report/flamelayout.h"
+#include "report/flamelayout_reverse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,7 +109,7 @@ static void fixture_write(struct fixture *f, void (*samples)(struct writer *w))
 	assert_int_equal(fclose(file), 0);
 }
 
-static void fixture_read(struct fixture *f, enum stacksum_by by, bool weighted)
+static void fixture_read(struct fixture *f, const char *by, bool weighted)
 {
 	const struct stacksum_opts opts = { .by = by, .weighted = weighted };
 	struct diag d = { "" };
@@ -120,7 +120,7 @@ static void fixture_read(struct fixture *f, enum stacksum_by by, bool weighted)
 	assert_int_equal(stacksum_read(f->sums, &d), 0);
 }
 
-static void fixture_open(struct fixture *f, enum stacksum_by by, bool weighted)
+static void fixture_open(struct fixture *f, const char *by, bool weighted)
 {
 	fixture_write(f, write_samples);
 	fixture_read(f, by, weighted);
@@ -192,14 +192,15 @@ static uint64_t count_deep(const struct fixture *f, uint32_t frames)
 	return sum;
 }
 
-static void check_rows(enum stacksum_by by, bool weighted, bool reverse)
+static void check_rows(const char *by, bool weighted, bool reverse)
 {
 	struct flamelayout_opts opts = { .min_width = 1, .reverse = reverse };
 	struct flame_layout whole, cut, few;
+	uint32_t levels;
 	struct fixture f;
 
 	fixture_open(&f, by, weighted);
-	opts.groups = by != STACKSUM_BY_NONE;
+	levels = (uint32_t)flamelayout_nr_levels(f.sums);
 	if (!weighted)
 		assert_int_equal(stacksum_total(f.sums), NR_SAMPLES);
 	assert_int_equal(stacksum_records(f.sums), NR_SAMPLES);
@@ -207,7 +208,7 @@ static void check_rows(enum stacksum_by by, bool weighted, bool reverse)
 	check_layout(&whole, stacksum_total(f.sums), 1);
 	assert_int_equal(whole.left_out, 0);
 	for (uint32_t depth = 1; depth <= MAX_DEPTH; depth++)
-		assert_int_equal(sum_of_depth(&whole, depth), count_deep(&f, depth - opts.groups));
+		assert_int_equal(sum_of_depth(&whole, depth), count_deep(&f, depth > levels ? depth - levels : 0));
 
 	opts.min_width = stacksum_total(f.sums) / 100;
 	assert_int_equal(flamelayout_build(&cut, query_trace(f.q), f.names, f.sums, &opts), 0);
@@ -227,22 +228,26 @@ static void check_rows(enum stacksum_by by, bool weighted, bool reverse)
 	fixture_close(&f);
 }
 
+static const char *const levels[] = { "none", "comm", "pid", "tid", "comm,thread", "cpu,comm" };
+
+#define NR_LEVELS (sizeof(levels) / sizeof(levels[0]))
+
 static void test_rows(void **state)
 {
 	(void)state;
-	for (int by = STACKSUM_BY_NONE; by <= STACKSUM_BY_TID; by++)
+	for (size_t by = 0; by < NR_LEVELS; by++)
 		for (int i = 0; i < 4; i++)
-			check_rows((enum stacksum_by)by, i & 1, i & 2);
+			check_rows(levels[by], i & 1, i & 2);
 }
 
 static void test_groups(void **state)
 {
-	static const uint32_t wanted[] = { 1, 3, 9, 9 };
+	static const uint32_t wanted[NR_LEVELS] = { 1, 3, 9, 9, 9, 3 };
 	struct fixture f;
 
 	(void)state;
-	for (int by = STACKSUM_BY_NONE; by <= STACKSUM_BY_TID; by++) {
-		fixture_open(&f, (enum stacksum_by)by, false);
+	for (size_t by = 0; by < NR_LEVELS; by++) {
+		fixture_open(&f, levels[by], false);
 		assert_int_equal(stacksum_nr_groups(f.sums), wanted[by]);
 		fixture_close(&f);
 	}
@@ -285,12 +290,12 @@ static void test_strange(void **state)
 	(void)state;
 	for (int i = 0; i < 8; i++) {
 		struct flamelayout_opts opts = {
-			.min_width = 1, .reverse = i & 1, .groups = i & 2 };
-		const struct folded_opts folded = { .sum.by = i & 2 ? STACKSUM_BY_TID : 0 };
+			.min_width = 1, .reverse = i & 1 };
+		const struct folded_opts folded = { .sum.by = i & 2 ? "tid" : "none" };
 		struct flame_layout l;
 
 		fixture_write(&f, write_strange);
-		fixture_read(&f, i & 2 ? STACKSUM_BY_TID : STACKSUM_BY_NONE, i & 4);
+		fixture_read(&f, i & 2 ? "tid" : "none", i & 4);
 		assert_int_equal(flamelayout_build(&l, query_trace(f.q), f.names, f.sums, &opts), 0);
 		assert_true(l.boxes[l.nr - 1].depth <= FLAMELAYOUT_MAX_DEPTH);
 		assert_int_equal(l.boxes[0].width, stacksum_total(f.sums));
@@ -303,9 +308,10 @@ static void test_strange(void **state)
 }
 
 /* Children of one parent have different names, whatever addresses they had. */
-static uint32_t symbol_of(void *ctx, uint32_t group, uint32_t frame)
+static uint32_t symbol_of(void *ctx, uint32_t group, enum calltree_kind kind, uint32_t frame)
 {
 	(void)group;
+	assert_int_equal(kind, CALLTREE_FRAME);
 	return names_frame(ctx, frame)->symbol_id;
 }
 
@@ -319,8 +325,9 @@ static void test_tree(void **state)
 	uint64_t self = 0;
 
 	(void)state;
-	fixture_open(&f, STACKSUM_BY_NONE, false);
-	assert_int_equal(calltree_new(&tree, query_trace(f.q), symbol_of, f.names), 0);
+	fixture_open(&f, "none", false);
+	assert_int_equal(calltree_new(&tree, &(struct calltree_opts) {
+		.trace = query_trace(f.q), .name = symbol_of, .ctx = f.names }), 0);
 	e = stacksum_entries(f.sums, &nr);
 	for (int round = 0; round < 2; round++) {
 		calltree_clear(tree);
