@@ -3,8 +3,6 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/user.h>
 #include <unistd.h>
 
@@ -21,45 +19,24 @@
 /* What a breakpoint in the kernel adds: one of each. */
 #define TRAP UINT32_C(0x00110000)
 
-#define COUNT "__preempt_count"		/* of x86, but for Linux 6.2 to 6.14 */
+/* Where x86 keeps it from Linux 6.2 to 6.14. */
 #define HOT "pcpu_hot"
 #define HOT_COUNT "preempt_count"
-#define MAX_DEPTH 4
-#define CPU_OFFSETS "__per_cpu_offset"
 
 /* --- where it is ----------------------------------------------------------------------------- */
 
-/* A member of a struct or of what is in it without a name, or -ENOENT. */
-static int offset_of(const struct btftypes *types, uint32_t id, const char *name, int depth,
-		     uint32_t *offset)
+static int find_variable(struct cpuvar *count)
 {
-	for (uint32_t i = 0; i < btftypes_nr_members(types, id); i++) {
-		struct btftypes_member m = btftypes_member_at(types, id, i);
-		uint32_t inner;
+	int err = cpuvar_find_typed(count, "__preempt_count", NULL);
 
-		if (!strcmp(m.name, name))
-			inner = 0;
-		else if (*m.name || !depth || offset_of(types, m.type, name, depth - 1, &inner))
-			continue;
-		*offset = (uint32_t)(m.offset_bits / 8) + inner;
-		return 0;
-	}
-	return -ENOENT;
+	return err == -ENOENT ? cpuvar_find_typed(count, HOT, HOT_COUNT) : err;
 }
 
-static int hot_offset(const struct btftypes *types, uint32_t *offset)
+static int find_symbol(struct cpuvar *count)
 {
-	return offset_of(types, btftypes_find(types, HOT, BTF_KIND_STRUCT), HOT_COUNT,
-			 MAX_DEPTH, offset);
-}
+	int err = cpuvar_find_symbol(count, "__preempt_count", NULL);
 
-static int find_variable(struct irqcontext *i, const struct btftypes *types)
-{
-	i->type_id = btftypes_find(types, COUNT, BTF_KIND_VAR);
-	if (i->type_id)
-		return 0;
-	i->type_id = btftypes_find(types, HOT, BTF_KIND_VAR);
-	return i->type_id ? hot_offset(types, &i->offset) : -ENOENT;
+	return err == -ENOENT ? cpuvar_find_symbol(count, HOT, HOT_COUNT) : err;
 }
 
 static int find_in_task(struct irqcontext *i, const struct btftypes *types)
@@ -69,36 +46,8 @@ static int find_in_task(struct irqcontext *i, const struct btftypes *types)
 	if (btfpath_curtask(types, "curtask->thread_info." HOT_COUNT, &v, NULL) ||
 	    v.nr_steps != 2 || v.steps[1].op != FETCH_KERNEL)
 		return -ENOENT;
-	i->offset = (uint32_t)v.steps[1].value;
+	i->task_offset = (uint32_t)v.steps[1].value;
 	return 0;
-}
-
-/* Addresses that are hidden read as zeros. */
-static int find_symbols(struct irqcontext *i, const struct btftypes *types)
-{
-	FILE *f = fopen("/proc/kallsyms", "re");
-	unsigned long long address;
-	char line[512], name[256];
-	uint64_t hot = 0;
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (!strstr(line, " " COUNT) && !strstr(line, " " HOT) &&
-		    !strstr(line, " " CPU_OFFSETS))
-			continue;
-		if (sscanf(line, "%llx %*c %255s", &address, name) != 2)
-			continue;
-		if (!strcmp(name, COUNT))
-			i->address = address;
-		else if (!strcmp(name, HOT))
-			hot = address;
-		else if (!strcmp(name, CPU_OFFSETS))
-			i->cpu_offsets = address;
-	}
-	if (f)
-		fclose(f);
-	if (!i->address && hot && types && hot_offset(types, &i->offset) == 0)
-		i->address = hot;
-	return i->address && i->cpu_offsets ? 0 : -ENOENT;
 }
 
 /* Kernels built without the names of data (CONFIG_KALLSYMS_ALL) find none of the above. */
@@ -152,13 +101,13 @@ int irqcontext_try(struct irqcontext *out, enum irqcontext_way way)
 		types = NULL;
 	switch (way) {
 	case IRQCONTEXT_VARIABLE:
-		err = types ? find_variable(out, types) : -ENOENT;
+		err = find_variable(&out->count);
 		break;
 	case IRQCONTEXT_TASK:
 		err = types ? find_in_task(out, types) : -ENOENT;
 		break;
 	case IRQCONTEXT_SYMBOL:
-		err = find_symbols(out, types);
+		err = find_symbol(&out->count);
 		break;
 	case IRQCONTEXT_STACK:
 		err = types ? find_stack(out, types) : -ENOENT;
@@ -167,21 +116,17 @@ int irqcontext_try(struct irqcontext *out, enum irqcontext_way way)
 		err = -ENOENT;
 	}
 	btftypes_put(types);
-	if (!err) {
+	if (!err)
 		err = load(out);
-		/* The verifier looks for the variable's address among the symbols. */
-		err = err == -ENOENT ? -ENXIO : err;
-	}
 	if (err)
 		*out = (struct irqcontext){ 0 };
 	return err;
 }
 
-/* Symbols are a text of megabytes: where one is known to be missing they are not read. */
 int irqcontext_find(struct irqcontext *out)
 {
 	int err = irqcontext_try(out, IRQCONTEXT_VARIABLE);
-	bool no_symbol = err == -ENXIO;
+	bool no_symbol = err == -ENXIO;		/* and /proc/kallsyms is long */
 
 	if (err)
 		err = irqcontext_try(out, IRQCONTEXT_TASK);
@@ -192,38 +137,17 @@ int irqcontext_find(struct irqcontext *out)
 
 /* --- asking ---------------------------------------------------------------------------------- */
 
-static void read_kernel(struct bpfcode *c, int16_t slot, int32_t bytes)
+/* r0 = the count. */
+static void read_count(struct bpfcode *c, const struct irqcontext *i, int16_t slot)
 {
-	bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_10);
-	bpfcode_op_imm(c, BPF_ADD, BPF_REG_1, slot);
-	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, bytes);
-	bpfcode_call(c, BPF_FUNC_probe_read_kernel);
-}
-
-/* r3 = the address of the count. */
-static void point_at_count(struct bpfcode *c, const struct irqcontext *i, int16_t slot)
-{
-	switch (i->way) {
-	case IRQCONTEXT_SYMBOL:
-		bpfcode_call(c, BPF_FUNC_get_smp_processor_id);
-		bpfcode_op_imm(c, BPF_LSH, BPF_REG_0, 3);
-		bpfcode_const(c, BPF_REG_3, i->cpu_offsets);
-		bpfcode_op(c, BPF_ADD, BPF_REG_3, BPF_REG_0);
-		read_kernel(c, slot, 8);
-		bpfcode_load(c, 8, BPF_REG_3, BPF_REG_10, slot);
-		bpfcode_const(c, BPF_REG_0, i->address + i->offset);
-		bpfcode_op(c, BPF_ADD, BPF_REG_3, BPF_REG_0);
+	if (i->way != IRQCONTEXT_TASK) {
+		cpuvar_read(c, &i->count, slot);
 		return;
-	case IRQCONTEXT_TASK:
-		bpfcode_call(c, BPF_FUNC_get_current_task);
-		break;
-	default:
-		bpfcode_type(c, BPF_REG_1, i->type_id);
-		bpfcode_call(c, BPF_FUNC_this_cpu_ptr);
-		bpfcode_forget(c, BPF_REG_0);
 	}
+	bpfcode_call(c, BPF_FUNC_get_current_task);
 	bpfcode_op(c, BPF_MOV, BPF_REG_3, BPF_REG_0);
-	bpfcode_op_imm(c, BPF_ADD, BPF_REG_3, (int32_t)i->offset);
+	bpfcode_op_imm(c, BPF_ADD, BPF_REG_3, (int32_t)i->task_offset);
+	cpuvar_read_at(c, 4, slot);
 }
 
 /* Attached by a breakpoint?  Programs of many functions at once are called by ftrace. */
@@ -237,9 +161,7 @@ static void jump_by_count(struct bpfcode *c, const struct irqcontext *i,
 {
 	int plain = bpfcode_label(c);
 
-	point_at_count(c, i, slot);
-	read_kernel(c, slot, 4);
-	bpfcode_load(c, 4, BPF_REG_0, BPF_REG_10, slot);
+	read_count(c, i, slot);
 	if (may_trap(v)) {
 		bpfcode_op(c, BPF_MOV, BPF_REG_1, BPF_REG_0);
 		bpfcode_op_imm(c, BPF_AND, BPF_REG_1, IN_NMI);
@@ -261,10 +183,10 @@ static void find_stack_pointer(struct bpfcode *c, const struct probe_variant *v,
 	case BPF_PROG_TYPE_TRACEPOINT:
 		/* The kernel hides from programs what their context begins with. */
 		bpfcode_op(c, BPF_MOV, BPF_REG_3, BPF_REG_6);
-		read_kernel(c, slot, 8);
-		bpfcode_load(c, 8, BPF_REG_3, BPF_REG_10, slot);
+		cpuvar_read_at(c, 8, slot);
+		bpfcode_op(c, BPF_MOV, BPF_REG_3, BPF_REG_0);
 		bpfcode_op_imm(c, BPF_ADD, BPF_REG_3, sp);
-		read_kernel(c, slot, 8);
+		cpuvar_read_at(c, 8, slot);
 		return;
 	case BPF_PROG_TYPE_KPROBE:
 		bpfcode_load(c, 8, BPF_REG_0, BPF_REG_6, sp);
@@ -298,8 +220,7 @@ static void jump_by_stack(struct bpfcode *c, const struct irqcontext *i,
 	bpfcode_op(c, BPF_SUB, BPF_REG_0, BPF_REG_1);
 	bpfcode_jump_imm(c, BPF_JGE, BPF_REG_0, (int32_t)i->stack_bytes, label);
 	bpfcode_op_imm(c, BPF_ADD, BPF_REG_3, offsetof(struct user_regs_struct, orig_rax));
-	read_kernel(c, slot, 8);
-	bpfcode_load(c, 8, BPF_REG_0, BPF_REG_10, slot);
+	cpuvar_read_at(c, 8, slot);
 	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, label);
 	bpfcode_here(c, own);
 }

@@ -7,9 +7,9 @@
 #define RECORD_IRQCONTEXT_H
 
 #include "record/bpfcode.h"
+#include "record/cpuvar.h"
 #include "record/probe.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum irqcontext_way {
@@ -26,10 +26,8 @@ enum irqcontext_way {
 
 struct irqcontext {
 	enum irqcontext_way way;
-	uint32_t type_id;	/* of the variable */
-	uint32_t offset;	/* of the count in it, or in the task */
-	uint64_t cpu_offsets, address;
-	uint32_t stack_bytes;
+	struct cpuvar count;
+	uint32_t task_offset, stack_bytes;
 };
 
 /* The first way that this kernel allows; -errno: none. */

@@ -25,6 +25,7 @@
 #include "record/syscalltp.h"
 #include "record/tpfields.h"
 #include "record/tpformat.h"
+#include "record/tpmissed.h"
 #include "record/tpraw.h"
 #include "record/tracefs.h"
 
@@ -43,6 +44,9 @@ struct tracepoint {
 	struct tpraw raw;		/* WAY_TYPED and WAY_UNTYPED, else zeroed */
 	struct syscalltp syscall;	/* WAY_SYSCALL */
 	struct syscalltp_tables tables;	/* of the first such probe: of the whole set */
+	struct tpmissed misses;		/* WAY_CLASSIC: the same */
+	const struct tpmissed *counted;	/* where what it misses is counted, or NULL */
+	uint32_t row;
 };
 
 static void free_tracepoint(struct tracepoint *t)
@@ -52,6 +56,7 @@ static void free_tracepoint(struct tracepoint *t)
 	tpformat_release(&t->format);
 	tpraw_release(&t->raw);
 	syscalltp_release(&t->tables);
+	tpmissed_release(&t->misses);
 	free(t->system);
 	free(t->name);
 	free(t);
@@ -361,33 +366,51 @@ static int attach_classic(const struct tracepoint *t, int prog_fd)
 	return fd;
 }
 
-static struct syscalltp_tables *tables_of(const struct probe *p)
+static struct tracepoint *of_way(const struct probe *p, enum way way)
 {
 	struct tracepoint *t = p->private;
 
-	return p->kind == &kind_tracepoint && t->way == WAY_SYSCALL ? &t->tables : NULL;
+	return p->kind == &kind_tracepoint && t->way == way ? t : NULL;
 }
 
-static struct syscalltp_tables *find_tables(const struct probes *set)
+/* The first of the set that takes the way: it holds what they share. */
+static struct tracepoint *first_of_way(const struct probes *set, enum way way)
 {
 	for (size_t i = 0; i < set->nr; i++) {
 		const struct probe *p = set->list[i];
-		struct syscalltp_tables *tables = tables_of(p);
+		struct tracepoint *t = of_way(p, way);
 
-		if (!tables && p->span)
-			tables = tables_of(p->span->start);
-		if (tables)
-			return tables;
+		if (!t && p->span)
+			t = of_way(p->span->start, way);
+		if (t)
+			return t;
 	}
 	return NULL;
+}
+
+/* Where nothing can be counted it is recorded all the same. */
+static void count_missed(struct probes *set, struct tracepoint *t, struct attachset *a)
+{
+	struct tpmissed *misses = &first_of_way(set, WAY_CLASSIC)->misses;
+	int row;
+
+	if (!misses->is_tried)
+		tpmissed_open(misses, 2 * (uint32_t)set->nr);
+	row = tpmissed_attach(misses, t->name, a);
+	if (row < 0)
+		return;
+	t->counted = misses;
+	t->row = (uint32_t)row;
 }
 
 /* All calls pass the programs in front, also those that are not asked for. */
 static uint64_t missed(const struct probe *p)
 {
-	const struct syscalltp_tables *tables = tables_of(p);
+	const struct tracepoint *t = p->private;
 
-	return tables ? syscalltp_missed(tables) : 0;
+	if (t->way == WAY_SYSCALL)
+		return syscalltp_missed(&t->tables);
+	return t->counted ? tpmissed_count(t->counted, t->row) : 0;
 }
 
 static int say_refused(const struct probe *p, int err, struct diag *d)
@@ -409,11 +432,12 @@ static int say_refused(const struct probe *p, int err, struct diag *d)
 static int attach(struct probes *set, struct probe *p, struct probe_variant *v,
 		  struct attachset *a, struct diag *d)
 {
-	const struct tracepoint *t = p->private;
+	struct tracepoint *t = p->private;
 	int fd;
 
 	if (t->way == WAY_SYSCALL) {
-		fd = syscalltp_attach(&t->syscall, find_tables(set), v->prog_fd, a);
+		fd = syscalltp_attach(&t->syscall, &first_of_way(set, WAY_SYSCALL)->tables,
+				      v->prog_fd, a);
 		return fd < 0 ? say_refused(p, fd, d) : 0;
 	}
 	if (t->way == WAY_CLASSIC)
@@ -422,6 +446,8 @@ static int attach(struct probes *set, struct probe *p, struct probe_variant *v,
 		fd = tpraw_attach(t->way == WAY_UNTYPED ? t->name : NULL, v->prog_fd);
 	if (fd < 0)
 		return say_refused(p, fd, d);
+	if (t->way == WAY_CLASSIC)
+		count_missed(set, t, a);
 	return attachset_add(a, fd) ? diag_set(d, -ENOMEM, "out of memory") : 0;
 }
 

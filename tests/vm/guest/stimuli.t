@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
 """Known causes and what the kernel says of them: block requests, TCP, memory, rights."""
+import re
 import socket
 import time
 from vm import *
 
 
+def slow_disk(answer_ns):
+    """/dev/nullb0, whose requests a timer's interrupt completes; its number"""
+    if run_command(["modprobe", "null_blk", "nr_devices=1", "irqmode=2", "queue_mode=2",
+                    "completion_nsec=%d" % answer_ns, "gb=1"]).returncode:
+        skip("no null_blk module")
+    device = os.stat("/dev/nullb0").st_rdev
+    return os.major(device) << 20 | os.minor(device)
+
+
 def block_requests(folder):
     """a disk that answers after 20 ms: each request issued and completed once"""
-    if run_command(["modprobe", "null_blk", "nr_devices=1", "irqmode=2", "queue_mode=2",
-                    "completion_nsec=20000000", "gb=1"]).returncode:
-        skip("no null_blk module")
     t = folder + "/t.kymo"
     events = ["block:block_rq_issue", "block:block_rq_complete"]
+    number = slow_disk(20000000)
     try:
-        device = os.stat("/dev/nullb0").st_rdev
-        number = os.major(device) << 20 | os.minor(device)
         record(t, [(e, "--filter", "dev == %d" % number) for e in events],
                "dd", "if=/dev/nullb0", "of=/dev/null", "bs=4096", "count=10", "iflag=direct",
                options=["-a"])
@@ -24,6 +30,31 @@ def block_requests(folder):
             equal(begin["fields"]["sector"], end["fields"]["sector"], "sector")
             took = float(end["time"]) - float(begin["time"])
             check(0.0199 < took, "a request took %.6f s" % took)
+    finally:
+        run_command(["rmmod", "null_blk"])
+
+
+def left_out(folder):
+    """interrupts of busy programs: what the kernel leaves out is counted"""
+    t = folder + "/t.kymo"
+    completed, nr = "block:block_rq_complete", 1000
+    busy = [x for event, never in (("kmem_cache_alloc", "bytes_req == 1"),
+                                   ("kmem_cache_free", "ptr == 1"))
+            for x in ("-e", "kmem:" + event, "--filter", never)]
+    number = slow_disk(1000000)
+    try:
+        command = ("while :; do stat /; done >/dev/null & "
+                   "dd if=/dev/nullb0 of=/dev/null bs=4096 count=%d iflag=direct; kill $!" % nr)
+        told = run_command([KYMO, "record", "--no-stack", "-a", "-o", t, "-e", completed,
+                            "--filter", "dev == %d" % number] + busy +
+                           ["--", "taskset", "1", "sh", "-c", command])
+        equal(told.returncode, 0, "exit status; %s" % told.stderr.decode())
+        done = len(of_event(t, completed))
+        lost = sum(int(n.replace(",", "")) for n in
+                   re.findall(r"([\d,]+)  recursion, %s" % completed, kymo("info", "-i", t)))
+        print("# %d of %d, %d left out" % (done, nr, lost))
+        check(done <= nr <= done + lost, "%d completions of %d, %d left out" % (done, nr, lost))
+        check(lost <= 2 * (nr - done) + 5, "%d left out, %d missing" % (lost, nr - done))
     finally:
         run_command(["rmmod", "null_blk"])
 
@@ -113,4 +144,4 @@ def few_rights(folder):
         write(level, before)
 
 
-run([block_requests, retransmitted, out_of_memory, no_rights, few_rights])
+run([block_requests, left_out, retransmitted, out_of_memory, no_rights, few_rights])
