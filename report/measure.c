@@ -161,6 +161,13 @@ int measure_check(struct query *q, const char *of, struct diag *d)
 	return why.text[0] ? diag_set(d, -EINVAL, "%s", why.text) : 0;
 }
 
+static bool is_time_taken(const struct trace_event *e, int field)
+{
+	return field >= 0 && field == e->by_role[ROLE_DURATION] &&
+	       e->fields[field].type != FIELD_FLOAT && e->by_role[ROLE_COUNT] < 0 &&
+	       !strcmp(e->fields[field].unit, "ns");
+}
+
 int measure_init(struct measure *m, const struct trace_event *e, const char *of,
 		 enum measure_default usual, struct diag *d)
 {
@@ -173,6 +180,7 @@ int measure_init(struct measure *m, const struct trace_event *e, const char *of,
 	/* A role may stand on anything in a file of others. */
 	if (m->field >= 0 && !is_number(&e->fields[m->field]))
 		choose(m, e, -1);
+	m->is_cut = usual == MEASURE_WEIGHT_FIRST && is_time_taken(e, m->field);
 	return 0;
 }
 
@@ -267,6 +275,52 @@ static int tally_rows(const struct measure *m, const struct query_batch *b,
 	return err;
 }
 
+bool measure_cuts(const struct measure *m, const struct query_batch *b)
+{
+	uint64_t first_ns = 0, last_ns;
+
+	if (m->is_cut && b->query)
+		query_range(b->query, &first_ns, &last_ns);
+	return first_ns > 0;
+}
+
+/* What lies before from_ns of a span; one that is negative is nothing. */
+static uint64_t cut_off(uint64_t time_ns, uint64_t duration_ns, uint64_t from_ns)
+{
+	uint64_t inside_ns = time_ns > from_ns ? time_ns - from_ns : 0;
+
+	return (int64_t)duration_ns > 0 && duration_ns > inside_ns ? duration_ns - inside_ns : 0;
+}
+
+/* The first value that is cut makes a copy of them necessary. */
+static int cut(const struct query_batch *b, struct measure_scratch *s, struct measure_rows *out)
+{
+	const uint64_t *times, *durations = out->values;
+	uint64_t first_ns, last_ns, cut_ns = 0;
+	size_t nr_cut = 0;
+
+	query_range(b->query, &first_ns, &last_ns);
+	if (column(b, b->event->by_role[ROLE_TIME], &times))
+		return -EBADMSG;
+	if (reserve(s, b->batch->nr))
+		return -ENOMEM;
+	for (size_t i = 0; i < b->nr; i++) {
+		size_t row = b->rows ? b->rows[i] : i;
+		uint64_t off = cut_off(times[row], durations[row], first_ns);
+
+		s->values[row] = durations[row] - off;
+		nr_cut += off != 0;
+		if (__builtin_add_overflow(cut_ns, off, &cut_ns))
+			cut_ns = UINT64_MAX;
+	}
+	if (!nr_cut)
+		return 0;
+	out->values = s->values;
+	out->whole = durations;
+	query_count_cut(b->query, nr_cut, cut_ns);
+	return 0;
+}
+
 int measure_rows(const struct measure *m, const struct query_batch *b,
 		 struct measure_scratch *s, struct measure_rows *out)
 {
@@ -281,5 +335,7 @@ int measure_rows(const struct measure *m, const struct query_batch *b,
 		err = column(b, by_role[ROLE_INTERVAL], &out->intervals);
 	if (!err && m->is_tally)
 		err = tally_rows(m, b, out);
-	return err || m->field < 0 ? err : convert(m, b, s, out);
+	if (!err && m->field >= 0)
+		err = convert(m, b, s, out);
+	return err || !measure_cuts(m, b) ? err : cut(b, s, out);
 }

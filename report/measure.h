@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Sums of time are about a time range (--time A,B): of a span that began before A, they
+ * have the part from A on.  Distributions tell how long things take, and have all of it.
+ */
 enum measure_default {
 	MEASURE_WEIGHT_FIRST,	/* weight, else duration, else 1: sums */
 	MEASURE_DURATION_FIRST,	/* duration, else weight: distributions, heat maps */
@@ -25,6 +29,7 @@ struct measure {
 	bool is_signed;
 	bool is_tally;		/* field is the bucket or the sum of a tally */
 	bool has_buckets;	/* field is the bucket */
+	bool is_cut;		/* field is the duration, in ns, and this is for a sum */
 	const char *name, *unit;	/* "duration", "ns", the trace's; "" with field -1 */
 };
 
@@ -54,6 +59,7 @@ int measure_check(struct query *q, const char *of, struct diag *d);
 struct measure_rows {
 	/* By row of the batch: index with b->rows[i].  NULL: 1 each, or a sum without buckets. */
 	const uint64_t *values;
+	const uint64_t *whole;		/* values before they were cut; NULL: none is cut */
 	const uint64_t *counts;		/* NULL: 1 each */
 	/* Tallies with a bucket or a sum only, else NULL; buckets as the file has them. */
 	const uint64_t *buckets;
@@ -62,6 +68,9 @@ struct measure_rows {
 	const uint64_t *intervals;	/* tallies: length of the interval, ns; else NULL */
 };
 
+/* Whether the values of a batch may be cut: if it is_cut, and there is a time range. */
+bool measure_cuts(const struct measure *m, const struct query_batch *b);
+
 /* A bucket as the file has it, cut to those there are. */
 int32_t measure_bucket(uint64_t bucket);
 
@@ -69,7 +78,10 @@ struct measure_scratch;
 
 int measure_scratch_new(struct measure_scratch **out);
 void measure_scratch_free(struct measure_scratch *s);
-/* 0, -EBADMSG when a column is damaged, or -ENOMEM. */
+/*
+ * 0, -EBADMSG when a column is damaged, or -ENOMEM.  If is_cut, what began before the
+ * query's time range is cut, and counted in its quality.
+ */
 int measure_rows(const struct measure *m, const struct query_batch *b,
 		 struct measure_scratch *s, struct measure_rows *out);
 

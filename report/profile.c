@@ -341,6 +341,11 @@ const struct histogram *profile_values(const struct profile *p, const struct pro
 	return row->values ? &p->sections[row->section].row_values[row->values] : NULL;
 }
 
+bool profile_is_cut(const struct profile *p, const struct profile_row *row)
+{
+	return p->sections[row->section].measure.is_cut;
+}
+
 bool profile_has_stacks(const struct profile *p)
 {
 	return p->has_stacks;

@@ -58,6 +58,8 @@ size_t profile_nr_tables(const struct profile *p);
 const struct profile_table *profile_table_at(const struct profile *p, size_t i);
 /* How what a row has itself is distributed; NULL: nothing, or not asked for. */
 const struct histogram *profile_values(const struct profile *p, const struct profile_row *row);
+/* Whether weights of the row may be less than its values: a time range cuts them. */
+bool profile_is_cut(const struct profile *p, const struct profile_row *row);
 /* Whether any record has a stack of more than one frame. */
 bool profile_has_stacks(const struct profile *p);
 

@@ -40,7 +40,8 @@ int profile_print_numbers(const struct profile_print *pp, const struct profile_r
 		return 0;
 	if (histogram_percentiles(h, parts, 2, got))
 		return -ENOMEM;
-	out->total = h->sum;
+	/* What a time range cuts off is in the distribution, but not in the sum. */
+	out->total = profile_is_cut(pp->profile, row) ? (double)row->self : h->sum;
 	out->mean = histogram_mean(h);
 	out->p50 = got[0];
 	out->p99 = got[1];

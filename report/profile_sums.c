@@ -297,7 +297,8 @@ static int weights_open(struct columns *c, const struct profile_sums *s,
 {
 	const struct measure *m = &s->measure;
 
-	c->is_plain = !m->is_tally && b->event->by_role[ROLE_COUNT] < 0 &&
+	c->is_plain = !m->is_tally && !measure_cuts(m, b) &&
+		      b->event->by_role[ROLE_COUNT] < 0 &&
 		      (m->field < 0 || b->event->fields[m->field].type != FIELD_FLOAT);
 	if (c->is_plain)
 		return column_open(&c->weight, b, m->field, 1);
@@ -357,24 +358,25 @@ static inline void add_weight(struct profile_sums *s, struct profile_sum *sum, u
 		sum->weight = UINT64_MAX;
 }
 
+/* `whole` is the value before it was cut. */
 static inline int add_value(struct profile_sums *s, struct profile_sum *sum, uint64_t value,
-			    uint64_t count)
+			    uint64_t whole, uint64_t count)
 {
 	sum->samples += count;
 	add_weight(s, sum, value, count);
-	return s->distribute ? histogram_add_many(&s->values[sum->values], value, count) : 0;
+	return s->distribute ? histogram_add_many(&s->values[sum->values], whole, count) : 0;
 }
 
 /* A row of a tally, or a value that is none as it stands in the file. */
 static int add_measured(struct profile_sums *s, struct profile_sum *sum,
 			const struct measure_rows *r, size_t row)
 {
-	uint64_t count = r->counts ? r->counts[row] : 1;
+	uint64_t count = r->counts ? r->counts[row] : 1, value = r->values ? r->values[row] : 1;
 	bool has_sum = r->sums && (!r->first || r->first[row]);
 	struct histogram *values = s->distribute ? &s->values[sum->values] : NULL;
 
 	if (!s->measure.is_tally)
-		return add_value(s, sum, r->values ? r->values[row] : 1, count);
+		return add_value(s, sum, value, r->whole ? r->whole[row] : value, count);
 	sum->samples += count;
 	if (has_sum)
 		add_weight(s, sum, r->sums[row], 1);
@@ -395,6 +397,7 @@ static inline int add_row(struct profile_sums *s, const struct columns *c, size_
 	};
 	uint32_t id = s->last_id, stack = (uint32_t)column_at(&c->stack, row);
 	struct profile_sum *sum;
+	uint64_t weight;
 
 	if (s->nr_fields == 1)
 		context.fields = column_at(&c->fields[0], row);
@@ -412,7 +415,8 @@ static inline int add_row(struct profile_sums *s, const struct columns *c, size_
 		return -ENOMEM;
 	if (!c->is_plain)
 		return add_measured(s, sum, &c->rows, row);
-	return add_value(s, sum, column_at(&c->weight, row), 1);
+	weight = column_at(&c->weight, row);
+	return add_value(s, sum, weight, weight, 1);
 }
 
 int profile_sums_add(struct profile_sums *s, struct query_batch *b)

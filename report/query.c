@@ -237,7 +237,7 @@ static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn
 		      struct diag *d)
 {
 	struct query_span span = asked_for(q);
-	struct query_batch b = { .batch = batch, .event = batch->event };
+	struct query_batch b = { .batch = batch, .event = batch->event, .query = q };
 	struct query_rows rows;
 	uint64_t damaged;
 	int err;

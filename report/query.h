@@ -71,6 +71,7 @@ struct query_batch {
 	const struct trace_event *event;
 	const uint32_t *rows;	/* NULL: every row 0..nr-1 passed */
 	size_t nr;
+	struct query *query;
 };
 
 /* fn returns 0 to go on, else its value is returned. */

@@ -112,7 +112,8 @@ def check_views():
         nr = len(EXPECTED[part])
         hist = json.loads(run("hist", "-i", GOLDEN, "-e", part, "--json")[1])
         check(f"hist -e {part} counts them", str(nr) in json.dumps(hist), json.dumps(hist))
-        folded = run("flamegraph", "-i", GOLDEN, "-e", part, "--folded", "-o", "-")[1]
+        folded = run("flamegraph", "-i", GOLDEN, "-e", part, "--idle", "--folded",
+                     "-o", "-")[1]
         found = sum(int(line.rsplit(" ", 1)[1]) for line in folded.splitlines())
         check(f"flamegraph -e {part} sums them up", found == total, folded, str(total))
         status, drawn, said = run("heatmap", "-i", GOLDEN, "-e", part, "-o", "-")
@@ -126,6 +127,48 @@ def check_views():
     check("and says so in JSON", [e.get("part_of") for e in listed] == [None] + 6 * ["sched"] and
           [e["records"] for e in listed] == [16] + [len(EXPECTED[p]) for p in PARTS],
           json.dumps(listed))
+
+
+def cut_at(records, first_ns, last_ns):
+    """(sum of what lies in the range, spans that are cut, what is left out)"""
+    inside = [r for r in records if first_ns <= r["time"] <= last_ns]
+    off = [max(0, r["duration"] - (r["time"] - first_ns)) for r in inside]
+    return sum(r["duration"] for r in inside) - sum(off), sum(x > 0 for x in off), sum(off)
+
+
+def check_cut():
+    """Sums have what lies in the time range; distributions have whole durations."""
+    for part in "offcpu", "blocked", "oncpu", "runq":
+        for first_us, last_us in (1100, 1700), (5000, 20000), (100000, 300000), (0, 600000):
+            first_ns, last_ns = START_NS + first_us * 1000, START_NS + last_us * 1000 + 999
+            said = f"{first_ns / 1e9:.6f},{last_ns // 1000 / 1e6:.6f}"
+            total, nr, off = cut_at(EXPECTED[part], first_ns, last_ns)
+            words = ["-i", GOLDEN, "-e", part, "--time", said]
+            name = f"{part} from {first_us} to {last_us} us"
+            report = json.loads(run("report", *words, "--sort", "comm", "--json")[1])
+            rows = report["rows"]
+            check(f"{name}: report", sum(t["weight"] for t in report["tables"]) == total and
+                  sum(row["self"] for row in rows) == total and
+                  report["quality"].get("cut_spans", 0) == nr and
+                  report["quality"].get("cut_ns", 0) == off,
+                  json.dumps(report), repr((total, nr, off)))
+            whole = max([r["duration"] for r in EXPECTED[part]
+                         if first_ns <= r["time"] <= last_ns], default=0)
+            check(f"{name}: its greatest is a whole one",
+                  max([row["max"] for row in rows], default=0) == whole, json.dumps(rows))
+            _, folded, told = run("flamegraph", *words, "--idle", "--folded", "-o", "-")
+            check(f"{name}: flamegraph",
+                  sum(int(line.rsplit(" ", 1)[1]) for line in folded.splitlines()) == total,
+                  folded, str(total))
+            spans = f"{nr} span{'s' * (nr != 1)} cut at the start"
+            check(f"{name}: and says so", (spans in told) == (nr > 0), told)
+            hist = run("hist", *words, "--json")[1]
+            check(f"{name}: hist has whole ones", "cut_spans" not in hist, hist)
+    words = ["-i", GOLDEN, "-e", "offcpu", "--time", "7.1,7.3", "--json", "--sort", "comm"]
+    one, two = run("report", *words), run("report", *words, "--of", "duration")
+    check("the same if the duration is asked for", "cut_spans" in one[1] and one[1] == two[1])
+    other = run("report", *words[:2], "-e", "sched", *words[4:], "--of", "runq")[1]
+    check("another time is not cut", '"cut_spans"' not in other and '"runq"' in other, other)
 
 
 def check_together():
@@ -143,6 +186,7 @@ def main():
     check_time()
     check_filters()
     check_views()
+    check_cut()
     check_together()
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "x.kymo")

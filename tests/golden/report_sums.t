@@ -112,11 +112,19 @@ class Trace:
                    "event": name, "cpu": by_role.get(CPU, 0), "state": letter,
                    "time": by_role[TIME],
                    "weight": by_role.get(WEIGHT, by_role.get(DURATION, 1)),
+                   "is_span": WEIGHT not in by_role and DURATION in by_role,
                    "chain": self.chain(by_role.get(STACK, 0))
                    or [("[unknown]", "[unknown]")]}
 
 
-def profile(trace, keys, wanted=lambda row: True):
+def cut(row, first_ns):
+    """The record with what it has from then on."""
+    if not row["is_span"]:
+        return row
+    return {**row, "weight": min(row["weight"], row["time"] - first_ns)}
+
+
+def profile(trace, keys, wanted=lambda row: True, first_ns=0):
     """{(event, keys...): [samples, self, children]}"""
     sums = collections.defaultdict(lambda: [0, 0, 0])
 
@@ -128,6 +136,7 @@ def profile(trace, keys, wanted=lambda row: True):
     for row in trace.rows:
         if not wanted(row):
             continue
+        row = cut(row, first_ns)
         own = of(row, row["chain"][0])
         sums[own][0] += 1
         sums[own][1] += row["weight"]
@@ -200,8 +209,8 @@ def check(name, good, comment=""):
     results.append((name, good, comment))
 
 
-def compare(name, trace, path, keys, wanted=lambda row: True, *args):
-    expected = plain(profile(trace, keys, wanted), keys)
+def compare(name, trace, path, keys, wanted=lambda row: True, *args, first_ns=0):
+    expected = plain(profile(trace, keys, wanted, first_ns), keys)
     for pipe in False, True:
         _, got = reported(keys, *args, path=path, pipe=pipe)
         wrong = [f"{k}: {expected.get(k)} and {got.get(k)}" for k in {*expected, *got}
@@ -221,7 +230,7 @@ def compare_all(trace, path):
     seconds = "%d.%09d,%d.%09d" % (*divmod(low, 10**9), *divmod(high, 10**9))
     keys = ["comm", "symbol"]
     compare("a time range", trace, path, keys,
-            lambda row: low <= row["time"] <= high, "--time", seconds)
+            lambda row: low <= row["time"] <= high, "--time", seconds, first_ns=low)
     compare("a CPU", trace, path, keys, lambda row: row["cpu"] == 1, "-C", "1")
     compare("some processes", trace, path, keys, lambda row: 1000 <= row["pid"] <= 1003,
             "--pid", "1000-1003")
