@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cmd/command.h"
+#include "report/flamediff_folded.h"
+#include "report/stacknotes.h"
 
 void flamediff_run_init(struct flamediff_run *r)
 {
@@ -64,12 +66,17 @@ int flamediff_run_check(struct flamediff_run *r, const struct view_opts *view, b
 
 static void tell_left_out(const struct flamediff_input *in, const struct stacksum_left_out *l)
 {
+	char note[STACKNOTES_BYTES];
+
 	if (l->events)
 		command_complain("'%s': %u other event%s left out (choose with -e)", in->path,
 				 l->events, l->events == 1 ? "" : "s");
 	if (l->negative)
 		command_complain("'%s': %" PRIu64 " negative value%s left out", in->path,
 				 l->negative, l->negative == 1 ? "" : "s");
+	for (int i = 0; i < STACKNOTES_NR; i++)
+		if (*stacknotes_put(l, (enum stacknotes_kind)i, note))
+			command_complain("'%s': %s", in->path, note);
 }
 
 static void tell(struct flamediff_run *r, const struct flamediff_opts *opts,

@@ -41,8 +41,5 @@ struct flamediff_result {
 /* -EINVAL: they cannot be compared; d says why. */
 int flamediff_write(const struct flamediff_opts *opts, const struct flamegraph_opts *graph,
 		    struct output *o, struct flamediff_result *result, struct diag *d);
-/* Lines "stack BASE NEW", as difffolded.pl writes them, in the order of folded lines. */
-int flamediff_folded(const struct flamediff_opts *opts, const struct folded_opts *folded,
-		     struct output *o, struct flamediff_result *result, struct diag *d);
 
 #endif

@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Widths are whole numbers, or the boxes of children would not fit on their parent: the
- * larger trace is so many wide.
- */
+/* The larger trace is so many units wide. */
 #define UNITS ((double)((uint64_t)1 << 40))
+/* A width is an amount times a factor of so many bits behind the point. */
+#define FACTOR_BITS 62
 
 #define NR_SECTIONS 2	/* the graph, and what the other trace has alone */
 
@@ -26,37 +25,57 @@ struct builder {
 	const struct flamediff_node *nodes;
 	size_t nr;
 	struct widths *widths;		/* by node */
+	uint32_t *depths;
 	uint32_t *ranks;		/* by name */
 	struct place *places;
 	size_t nr_places, cap_places;
 	uint64_t left_out;
 };
 
+/*
+ * Rounded down, as whole numbers: so children are never wider than their parent.  The
+ * product has at most 40 bits before the point; a large amount has few behind it.
+ */
+static uint64_t scale(uint64_t amount, double units_each)
+{
+	int exponent;
+	double mantissa = frexp(units_each, &exponent);
+	unsigned __int128 product = (unsigned __int128)amount *
+				    (uint64_t)ldexp(mantissa, FACTOR_BITS);
+	int shift = FACTOR_BITS - exponent;
+
+	if (shift < 0)
+		return (uint64_t)(product << -shift);
+	return shift < 128 ? (uint64_t)(product >> shift) : 0;
+}
+
 static int measure(struct builder *b, struct flamediff_shape *shape)
 {
 	enum flamediff_side main = shape->main;
 	enum flamediff_side other = main == FLAMEDIFF_NEW ? FLAMEDIFF_BASE : FLAMEDIFF_NEW;
-	double scale[FLAMEDIFF_SIDES];
-	double most = fmax((double)b->nodes[0].total[main] * shape->factor[main],
-			   (double)b->nodes[0].total[other] * shape->factor[other]);
+	double units_each[FLAMEDIFF_SIDES];
+	double most = fmax((double)b->nodes[0].amount[main] * shape->factor[main],
+			   (double)b->nodes[0].amount[other] * shape->factor[other]);
 
-	b->widths = malloc(b->nr * sizeof(*b->widths));
-	if (!b->widths)
+	b->widths = calloc(b->nr, sizeof(*b->widths));
+	b->depths = calloc(b->nr, sizeof(*b->depths));
+	if (!b->widths || !b->depths)
 		return -ENOMEM;
 	shape->unit_weight = most / UNITS;
 	for (int side = 0; side < FLAMEDIFF_SIDES; side++)
-		scale[side] = most > 0 ? shape->factor[side] * UNITS / most : 0;
-	for (size_t i = 0; i < b->nr; i++) {
+		units_each[side] = most > 0 ? shape->factor[side] * UNITS / most : 0;
+	for (size_t i = b->nr; i-- > 0;) {
 		const struct flamediff_node *n = &b->nodes[i];
 
-		b->widths[i].of[0] = (uint64_t)llround((double)n->self[main] * scale[main]);
-		/* Below a node that is gone all are gone. */
-		b->widths[i].of[1] = n->total[main] ? 0 :
-			(uint64_t)llround((double)n->self[other] * scale[other]);
+		b->widths[i].of[0] = scale(n->amount[main], units_each[main]);
+		/* Below a node that is gone all are gone; others hold what is gone above them. */
+		if (!n->amount[main])
+			b->widths[i].of[1] = scale(n->amount[other], units_each[other]);
+		if (i && b->nodes[n->parent].amount[main])
+			b->widths[n->parent].of[1] += b->widths[i].of[1];
 	}
-	for (size_t i = b->nr - 1; i > 0; i--)
-		for (int s = 0; s < NR_SECTIONS; s++)
-			b->widths[b->nodes[i].parent].of[s] += b->widths[i].of[s];
+	for (size_t i = 1; i < b->nr; i++)
+		b->depths[i] = b->depths[b->nodes[i].parent] + 1;
 	return 0;
 }
 
@@ -130,11 +149,11 @@ static int keep_wide(struct builder *b, uint64_t min_width)
 
 			if (!width)
 				continue;
-			if (width < min_width || n->depth >= FLAMELAYOUT_MAX_DEPTH)
+			if (width < min_width || b->depths[i] >= FLAMELAYOUT_MAX_DEPTH)
 				b->left_out++;
 			else
 				err = add_place(b, &(struct place) {
-					.section = s, .depth = n->depth, .parent = n->parent,
+					.section = s, .depth = b->depths[i], .parent = n->parent,
 					.node = (uint32_t)i, .width = width });
 		}
 	}
@@ -180,7 +199,7 @@ static int place_boxes(struct flame_layout *out, struct builder *b,
 	return 0;
 }
 
-int flamediff_layout(struct flame_layout *out, struct flamediff_tree *t,
+int flamediff_layout(struct flame_layout *out, const struct flamediff_tree *t,
 		     struct flamediff_shape *shape, const struct flamegraph_opts *opts)
 {
 	struct builder b = { .nr = 0 };
@@ -208,6 +227,7 @@ int flamediff_layout(struct flame_layout *out, struct flamediff_tree *t,
 	if (!err)
 		err = flamelayout_finish(out, flamegraph_max_boxes(opts));
 	free(b.widths);
+	free(b.depths);
 	free(b.ranks);
 	free(b.places);
 	if (err)

@@ -23,7 +23,8 @@ struct flamediff_shape {
 	bool sections;			/* depth 1 are the two sections */
 };
 
-int flamediff_layout(struct flame_layout *out, struct flamediff_tree *t,
+/* Of a tree that is summed up. */
+int flamediff_layout(struct flame_layout *out, const struct flamediff_tree *t,
 		     struct flamediff_shape *shape, const struct flamegraph_opts *opts);
 
 #endif

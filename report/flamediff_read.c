@@ -10,13 +10,16 @@
 struct line_target {
 	struct flamediff_tree *tree;
 	enum flamediff_side side;
+	const struct folded_sums *sums;
 };
 
 static int add_line(void *ctx, const char *stack, size_t len_bytes, uint64_t count)
 {
 	const struct line_target *to = ctx;
 
-	return flamediff_tree_add(to->tree, to->side, stack, len_bytes, count);
+	return flamediff_tree_add(to->tree, to->side, &(struct flamediff_line) {
+		.stack = stack, .len_bytes = len_bytes, .count = count,
+		.nr_levels = to->sums->levels });
 }
 
 /* What of the recording the query has asked for. */
@@ -94,23 +97,23 @@ static bool is_same(const struct flamediff_pair *p)
 	const struct flamediff_node *nodes = flamediff_tree_nodes(p->tree, &nr);
 
 	for (size_t i = 0; i < nr; i++)
-		if (nodes[i].self[FLAMEDIFF_BASE] != nodes[i].self[FLAMEDIFF_NEW])
+		if (nodes[i].amount[FLAMEDIFF_BASE] != nodes[i].amount[FLAMEDIFF_NEW])
 			return false;
 	return true;
 }
 
 int flamediff_read(struct flamediff_pair *p, const struct flamediff_opts *opts,
-		   const struct folded_opts *folded, const struct flamediff_tree_opts *tree,
+		   const struct folded_opts *folded, bool reverse,
 		   struct flamediff_result *result, struct diag *d)
 {
 	int err;
 
 	*p = (struct flamediff_pair) { .opts = opts };
 	*result = (struct flamediff_result) { .same = false };
-	err = flamediff_tree_new(&p->tree, tree);
+	err = flamediff_tree_new(&p->tree, reverse);
 	for (int side = 0; side < FLAMEDIFF_SIDES && !err; side++) {
 		const struct flamediff_input *in = &opts->inputs[side];
-		struct line_target to = { p->tree, (enum flamediff_side)side };
+		struct line_target to = { p->tree, (enum flamediff_side)side, &p->sums[side] };
 
 		err = folded_each(in->query, folded, add_line, &to, &p->sums[side], d);
 		p->length_ns[side] = length_ns(in);

@@ -11,11 +11,13 @@
 #include <string.h>
 
 #define TEXT_CELL_PX 6.4
+#define LINE_PX 18
 /* The explanation: what the base is, the scale of colours with its ticks, and hatching. */
 #define SCALE_Y 22
 #define TICKS_Y 33
 #define HATCHES_Y 53
 #define EXPLAIN_PX 66
+#define NARROW_PX 740		/* where the hatches need a line each */
 #define SCALE_X 66
 #define SWATCH_PX 34
 
@@ -46,7 +48,7 @@ static const char *const shaded[2][NR_SHADES] = {
 static double weight(const struct flamediff_skin *s, const struct flamediff_node *n,
 		     enum flamediff_side side)
 {
-	return (double)n->total[side] * s->pair->factor[side];
+	return (double)n->amount[side] * s->pair->factor[side];
 }
 
 /* In percent of the whole. */
@@ -68,11 +70,11 @@ static enum change change_of(const struct flamediff_skin *s, const struct flame_
 	double more = weight(s, n, FLAMEDIFF_NEW) - weight(s, n, FLAMEDIFF_BASE);
 
 	*shade = 0;
-	if (is_above_sections(s, box) || (box->is_group && n->total[s->shape->main]))
+	if (is_above_sections(s, box) || (box->is_group && n->amount[s->shape->main]))
 		return CHANGE_WAY;
-	if (box->name && !n->total[FLAMEDIFF_BASE])
+	if (box->name && !n->amount[FLAMEDIFF_BASE])
 		return CHANGE_NEW;
-	if (box->name && !n->total[FLAMEDIFF_NEW])
+	if (box->name && !n->amount[FLAMEDIFF_NEW])
 		return CHANGE_GONE;
 	if (box->is_group)
 		return CHANGE_WAY;
@@ -218,7 +220,7 @@ static void put_swatch(struct output *o, const char *class, int x, int y, int wi
 }
 
 /* From shrunk on the left to grown on the right, with the shares where shades meet. */
-static void put_scale(struct output *o)
+static void put_scale(struct output *o, bool is_narrow)
 {
 	int x = SCALE_X;
 
@@ -236,12 +238,13 @@ static void put_scale(struct output *o)
 				      x + SWATCH_PX, TICKS_Y, down ? "\xe2\x88\x92" : "+",
 				      shades[down ? i - NR_SHADES - 1 : NR_SHADES - i]);
 	}
-	output_format(o, "<text x=\"%d\" y=\"%d\">%s grown, %% of all, with what it calls</text>\n",
-		      x + 8, SCALE_Y, looks[CHANGE_GROWN].mark);
+	output_format(o, "<text x=\"%d\" y=\"%d\">%s grown, in %% of all%s</text>\n", x + 8, SCALE_Y,
+		      looks[CHANGE_GROWN].mark, is_narrow ? "" : ", with what it calls");
 }
 
 /* What stands in one of them only, and how much it is. */
-static int put_alone(struct flamediff_skin *s, struct output *o, int x, enum flamediff_side side)
+static int put_alone(struct flamediff_skin *s, struct output *o, int x, int y,
+		     enum flamediff_side side)
 {
 	enum change change = side == FLAMEDIFF_NEW ? CHANGE_NEW : CHANGE_GONE;
 	struct bytebuf text;
@@ -252,8 +255,8 @@ static int put_alone(struct flamediff_skin *s, struct output *o, int x, enum fla
 	bytebuf_text(&text, side_name(side));
 	bytebuf_text(&text, ": ");
 	put_with_share(s, &text, s->alone[side]);
-	put_swatch(o, looks[change].class, x, HATCHES_Y, 22);
-	output_format(o, "<text x=\"%d\" y=\"%d\">", x + 28, HATCHES_Y);
+	put_swatch(o, looks[change].class, x, y, 22);
+	output_format(o, "<text x=\"%d\" y=\"%d\">", x + 28, y);
 	output_bytes(o, text.data, text.len);
 	output_text(o, "</text>\n");
 	x += 60 + (int)((double)text.len * TEXT_CELL_PX);
@@ -267,23 +270,30 @@ static void explain(void *ctx, struct output *o)
 	struct bytebuf *to = output_buffer(o);
 	size_t len, cells = (size_t)(s->inner_px / TEXT_CELL_PX);
 	const char *quality = s->base_quality;
-	bool all;
+	bool all, is_narrow = s->inner_px < NARROW_PX;
+	int x;
 
 	len = textcut_fitting((const uint8_t *)quality, strlen(quality), cells, &all);
 	bytebuf_text(to, "<text x=\"0\" y=\"0\">");
 	escape_xml(to, quality, len);
 	bytebuf_text(to, all ? "</text>\n" : "\xe2\x80\xa6</text>\n");
-	put_scale(o);
-	put_alone(s, o, put_alone(s, o, 0, FLAMEDIFF_BASE), FLAMEDIFF_NEW);
+	put_scale(o, is_narrow);
+	x = put_alone(s, o, 0, HATCHES_Y, FLAMEDIFF_BASE);
+	put_alone(s, o, is_narrow ? 0 : x, HATCHES_Y + (is_narrow ? LINE_PX : 0), FLAMEDIFF_NEW);
 }
 
+/* Of what the other does not have, the nodes nearest to the root. */
 static double alone(const struct flamediff_skin *s, size_t nr, enum flamediff_side side)
 {
+	enum flamediff_side other = side == FLAMEDIFF_NEW ? FLAMEDIFF_BASE : FLAMEDIFF_NEW;
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < nr; i++)
-		if (!s->nodes[i].total[side == FLAMEDIFF_NEW ? FLAMEDIFF_BASE : FLAMEDIFF_NEW])
-			sum += s->nodes[i].self[side];
+	for (size_t i = 0; i < nr; i++) {
+		const struct flamediff_node *n = &s->nodes[i];
+
+		if (!n->amount[other] && (!i || s->nodes[n->parent].amount[other]))
+			sum += n->amount[side];
+	}
 	return (double)sum * s->pair->factor[side];
 }
 
@@ -295,6 +305,6 @@ void flamediff_skin_init(struct flamediff_skin *s, size_t nr_nodes, struct flame
 	}
 	*to = (struct flamegraph_skin) {
 		.ctx = s, .css = flamediff_css, .name = name, .tell = tell, .define = define,
-		.explain = explain, .explain_px = EXPLAIN_PX,
+		.explain = explain, .explain_px = EXPLAIN_PX + (s->inner_px < NARROW_PX ? LINE_PX : 0),
 	};
 }

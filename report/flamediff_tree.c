@@ -7,6 +7,12 @@
 #include <string.h>
 
 #define FIRST_NODES 1024
+#define FIRST_SLOTS 2048
+
+/* A node by (parent, name); some bits of the hash spare most looks at the node. */
+struct slot {
+	uint32_t hash, node;	/* node 0: free */
+};
 
 /* A frame of the line added last: where its name ends, and its node. */
 struct level {
@@ -15,11 +21,12 @@ struct level {
 };
 
 struct flamediff_tree {
-	struct flamediff_tree_opts opts;
+	bool reverse;
 	struct textpool *names;
 	struct flamediff_node *nodes;
 	size_t nr, cap;
-	uint32_t *slots;	/* node by (parent, name), 0: free; twice the room for nodes */
+	struct slot *slots;
+	size_t nr_slots;	/* a power of two */
 	struct bytebuf last;	/* the line added last */
 	struct level *levels;	/* of its frames, the outermost first */
 	size_t nr_levels, cap_levels;
@@ -37,22 +44,42 @@ static uint64_t hash_of(uint32_t parent, uint32_t name)
 }
 
 /* Where the node is, or belongs. */
-static uint32_t *find_slot(struct flamediff_tree *t, uint32_t parent, uint32_t name)
+static struct slot *find_slot(const struct flamediff_tree *t, uint32_t parent, uint32_t name)
 {
-	for (uint64_t at = hash_of(parent, name);; at++) {
-		uint32_t *slot = &t->slots[at & (t->cap * 2 - 1)];
-		const struct flamediff_node *n = &t->nodes[*slot];
+	uint64_t hash = hash_of(parent, name);
 
-		if (!*slot || (n->parent == parent && n->name == name))
-			return slot;
+	for (uint64_t at = hash;; at++) {
+		struct slot *s = &t->slots[at & (t->nr_slots - 1)];
+
+		if (!s->node) {
+			s->hash = (uint32_t)(hash >> 32);
+			return s;
+		}
+		if (s->hash == (uint32_t)(hash >> 32) && t->nodes[s->node].parent == parent &&
+		    t->nodes[s->node].name == name)
+			return s;
 	}
 }
 
-static int grow(struct flamediff_tree *t)
+static int grow_slots(struct flamediff_tree *t)
 {
-	size_t cap = t->cap ? t->cap * 2 : FIRST_NODES;
+	size_t nr = t->nr_slots ? t->nr_slots * 2 : FIRST_SLOTS;
+	struct slot *slots = calloc(nr, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	free(t->slots);
+	t->slots = slots;
+	t->nr_slots = nr;
+	for (size_t i = 1; i < t->nr; i++)
+		find_slot(t, t->nodes[i].parent, t->nodes[i].name)->node = (uint32_t)i;
+	return 0;
+}
+
+static int grow_nodes(struct flamediff_tree *t)
+{
+	size_t cap = t->cap ? t->cap + t->cap / 2 : FIRST_NODES;
 	struct flamediff_node *nodes;
-	uint32_t *slots;
 
 	if (cap > UINT32_MAX / 2)
 		return -ENOMEM;
@@ -60,31 +87,25 @@ static int grow(struct flamediff_tree *t)
 	if (!nodes)
 		return -ENOMEM;
 	t->nodes = nodes;
-	slots = calloc(cap * 2, sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	free(t->slots);
-	t->slots = slots;
 	t->cap = cap;
-	for (size_t i = 1; i < t->nr; i++)
-		*find_slot(t, nodes[i].parent, nodes[i].name) = (uint32_t)i;
 	return 0;
 }
 
 /* The child of that name, made when there is none; 0 when memory ran out. */
 static uint32_t child(struct flamediff_tree *t, uint32_t parent, const char *name, size_t len)
 {
-	uint32_t id = textpool_put(t->names, name, len), *slot;
+	uint32_t id = textpool_put(t->names, name, len);
+	struct slot *slot;
 
-	if (!id || (t->nr == t->cap && grow(t)))
+	if (!id || (t->nr == t->cap && grow_nodes(t)) ||
+	    (t->nr * 4 >= t->nr_slots * 3 && grow_slots(t)))
 		return 0;
 	slot = find_slot(t, parent, id);
-	if (!*slot) {
-		*slot = (uint32_t)t->nr;
-		t->nodes[t->nr++] = (struct flamediff_node) {
-			.parent = parent, .name = id, .depth = t->nodes[parent].depth + 1 };
+	if (!slot->node) {
+		slot->node = (uint32_t)t->nr;
+		t->nodes[t->nr++] = (struct flamediff_node) { .parent = parent, .name = id };
 	}
-	return *slot;
+	return slot->node;
 }
 
 static size_t frame_end(const char *stack, size_t at, size_t len)
@@ -149,19 +170,19 @@ static int descend(struct flamediff_tree *t, const char *stack, size_t len, uint
 
 /* --- innermost frames next to the root ------------------------------------- */
 
-static int climb(struct flamediff_tree *t, const char *stack, size_t len, uint32_t *out)
+static int climb(struct flamediff_tree *t, const struct flamediff_line *l, uint32_t *out)
 {
-	size_t first = 0, begin, end = len;
+	const char *stack = l->stack;
+	size_t first = 0, begin, end = l->len_bytes;
 	uint32_t node = 0;
 
-	if (t->opts.groups) {
-		first = frame_end(stack, 0, len);
-		node = child(t, 0, stack, first);
+	for (size_t i = 0; i < l->nr_levels && first <= end; i++, first = begin + 1) {
+		begin = frame_end(stack, first, end);
+		node = child(t, node, stack + first, begin - first);
 		if (!node)
 			return -ENOMEM;
-		first++;
 	}
-	while (first <= len) {
+	while (first <= end) {
 		for (begin = end; begin > first && stack[begin - 1] != ';'; begin--)
 			;
 		node = child(t, node, stack + begin, end - begin);
@@ -177,28 +198,29 @@ static int climb(struct flamediff_tree *t, const char *stack, size_t len, uint32
 
 /* --- all ------------------------------------------------------------------- */
 
-int flamediff_tree_add(struct flamediff_tree *t, enum flamediff_side side, const char *stack,
-		       size_t len_bytes, uint64_t count)
+int flamediff_tree_add(struct flamediff_tree *t, enum flamediff_side side,
+		       const struct flamediff_line *line)
 {
 	uint32_t node;
-	int err;
+	int err = t->reverse ? climb(t, line, &node)
+			     : descend(t, line->stack, line->len_bytes, &node);
 
-	err = t->opts.reverse ? climb(t, stack, len_bytes, &node)
-			      : descend(t, stack, len_bytes, &node);
 	if (!err)
-		t->nodes[node].self[side] += count;
+		t->nodes[node].amount[side] += line->count;
 	return err;
 }
 
-const struct flamediff_node *flamediff_tree_nodes(struct flamediff_tree *t, size_t *nr)
+const struct flamediff_node *flamediff_tree_nodes(const struct flamediff_tree *t, size_t *nr)
 {
-	for (size_t i = 0; i < t->nr; i++)
-		memcpy(t->nodes[i].total, t->nodes[i].self, sizeof(t->nodes[i].total));
-	for (size_t i = t->nr - 1; i > 0; i--)
-		for (int side = 0; side < FLAMEDIFF_SIDES; side++)
-			t->nodes[t->nodes[i].parent].total[side] += t->nodes[i].total[side];
 	*nr = t->nr;
 	return t->nodes;
+}
+
+void flamediff_tree_sum(struct flamediff_tree *t)
+{
+	for (size_t i = t->nr - 1; i > 0; i--)
+		for (int side = 0; side < FLAMEDIFF_SIDES; side++)
+			t->nodes[t->nodes[i].parent].amount[side] += t->nodes[i].amount[side];
 }
 
 const struct textpool *flamediff_tree_names(const struct flamediff_tree *t)
@@ -206,15 +228,15 @@ const struct textpool *flamediff_tree_names(const struct flamediff_tree *t)
 	return t->names;
 }
 
-int flamediff_tree_new(struct flamediff_tree **out, const struct flamediff_tree_opts *opts)
+int flamediff_tree_new(struct flamediff_tree **out, bool reverse)
 {
 	struct flamediff_tree *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
-	t->opts = *opts;
+	t->reverse = reverse;
 	bytebuf_init(&t->last);
-	if (textpool_new(&t->names) || grow(t)) {
+	if (textpool_new(&t->names) || grow_nodes(t) || grow_slots(t)) {
 		flamediff_tree_free(t);
 		return -ENOMEM;
 	}

@@ -17,27 +17,33 @@ enum flamediff_side { FLAMEDIFF_BASE, FLAMEDIFF_NEW, FLAMEDIFF_SIDES };
 struct flamediff_node {
 	uint32_t parent;	/* a smaller index; the root is its own */
 	uint32_t name;		/* in flamediff_tree_names(); 0: the root */
-	uint32_t depth;		/* 0: the root */
-	uint64_t self[FLAMEDIFF_SIDES], total[FLAMEDIFF_SIDES];	/* as recorded */
+	/* What its own lines count, as recorded; from flamediff_tree_sum() on, all below. */
+	uint64_t amount[FLAMEDIFF_SIDES];
 };
 
-struct flamediff_tree_opts {
-	bool reverse;		/* innermost frames next to the root */
-	bool groups;		/* the first part of a line is no frame and stays where it is */
+/* A folded line (report/folded.h). */
+struct flamediff_line {
+	const char *stack;
+	size_t len_bytes;
+	uint64_t count;
+	size_t nr_levels;	/* so many names at its beginning are no frames */
 };
 
 struct flamediff_tree;
 
-int flamediff_tree_new(struct flamediff_tree **out, const struct flamediff_tree_opts *opts);
+/* `reverse`: the innermost frames stand next to the root, on the levels. */
+int flamediff_tree_new(struct flamediff_tree **out, bool reverse);
 void flamediff_tree_free(struct flamediff_tree *t);
 /*
- * Adds a folded line (report/folded.h).  Lines may come in any order; that of
- * folded_each(), in which neighbours begin alike, is the fast one.
+ * Lines may come in any order; that of folded_each(), in which neighbours begin alike,
+ * is the fast one.
  */
-int flamediff_tree_add(struct flamediff_tree *t, enum flamediff_side side, const char *stack,
-		       size_t len_bytes, uint64_t count);
-/* Totals are summed up; nodes[0] is the root.  Valid until the next line. */
-const struct flamediff_node *flamediff_tree_nodes(struct flamediff_tree *t, size_t *nr);
+int flamediff_tree_add(struct flamediff_tree *t, enum flamediff_side side,
+		       const struct flamediff_line *line);
+/* nodes[0] is the root.  Valid until the next line. */
+const struct flamediff_node *flamediff_tree_nodes(const struct flamediff_tree *t, size_t *nr);
+/* After the last line: adds to each node what stands below it.  Once. */
+void flamediff_tree_sum(struct flamediff_tree *t);
 const struct textpool *flamediff_tree_names(const struct flamediff_tree *t);
 
 #endif

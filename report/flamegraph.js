@@ -91,7 +91,7 @@ function drawLabels() {
 		const from = Math.max(f.x, zoomed.x), to = Math.min(f.x + f.w, zoomed.x + zoomed.w);
 		const room = Math.floor(((to - from) * scale - 6) / cellPx);
 
-		if (room < 3 || f.depth >= shown)
+		if (room < (f.label === f.name ? 3 : 5) || f.depth >= shown)
 			continue;
 		const text = document.createElementNS(NS, "text");
 		text.setAttribute("x", ((from - zoomed.x) * scale + 3).toFixed(1));
@@ -134,7 +134,9 @@ function show(f) {
 	let text = f.name + "  \u2013  " + f.count;
 
 	if (isDifference) {
-		details.textContent = text;
+		const room = Math.floor(inner / 6.6) - f.count.length - 4;
+
+		details.textContent = cut(f.label, Math.max(room, 16)) + "  \u2013  " + f.count;
 		return;
 	}
 	text = text.replace(/, [^,]*$/, "") + ", " + percent(f.w, root.w) + " of all";

@@ -192,6 +192,8 @@ static void put_labels(struct drawing *d)
 		if (cells < 3 || box->depth >= d->nr_rows)
 			continue;
 		name_box(d, box);
+		if (*d->mark && cells < 5)
+			continue;
 		output_format(d->o, "<text x=\"%.1f\" y=\"%.1f\">", box->start * scale + 3,
 			      row_y(d, box->depth) + d->row_px * 0.72);
 		if (*d->mark) {
@@ -199,7 +201,7 @@ static void put_labels(struct drawing *d)
 			put(d, " ");
 			cells -= 3;
 		}
-		put_cut_name(d, cells < 1 ? 1 : (size_t)cells);
+		put_cut_name(d, (size_t)cells);
 		put(d, "</text>\n");
 		output_settle(d->o);
 	}
