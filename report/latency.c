@@ -129,11 +129,14 @@ static bool add_pair(struct latency *l, uint32_t thread, uint32_t group)
 int latency_meet(struct latency *l, uint32_t thread, uint32_t group, uint32_t task)
 {
 	struct latency_thread *t = &l->threads[thread];
-	struct latency_row *row = latency_row_of(l, group);
+	struct latency_row *row;
 
+	if (t->row == group + 1 && (!l->of_processes || l->rows[group].task == task))
+		return 0;
+	row = latency_row_of(l, group);
 	if (!row)
 		return -ENOMEM;
-	if (l->of_processes && row->task != task)
+	if (l->of_processes)
 		name_row(l, row, task);
 	if (t->row == group + 1)
 		return 0;
@@ -152,25 +155,25 @@ int latency_meet(struct latency *l, uint32_t thread, uint32_t group, uint32_t ta
 
 /* --- sums -------------------------------------------------------------------------------- */
 
-int latency_add_value(struct latency *l, struct histogram **h, uint64_t value)
+int latency_add_value(struct latency *l, struct latency_values **to, uint64_t value)
 {
-	uint32_t nr_slots;
+	struct latency_values *v = *to;
+	uint32_t nr;
 	int err;
 
-	if (!*h && l->histogram_bytes > LATENCY_HISTOGRAM_BYTES) {
+	if (!v && l->values_bytes > LATENCY_VALUES_BYTES) {
 		l->remarks.nr_no_room++;
 		return 0;
 	}
-	if (!*h) {
-		*h = malloc(sizeof(**h));
-		if (!*h)
+	if (!v) {
+		v = *to = calloc(1, sizeof(*v));
+		if (!v)
 			return -ENOMEM;
-		histogram_init(*h, false);
-		l->histogram_bytes += sizeof(**h);
+		l->values_bytes += sizeof(*v);
 	}
-	nr_slots = (*h)->buckets.nr_slots;
-	err = histogram_add(*h, value);
-	l->histogram_bytes += ((*h)->buckets.nr_slots - nr_slots) * sizeof(struct slot);
+	nr = v->nr;
+	err = latency_values_add(v, value);
+	l->values_bytes += (v->nr - nr) * sizeof(*v->counts);
 	return err;
 }
 
@@ -414,11 +417,11 @@ int latency_new(struct latency **out, struct query *q, const struct latency_opts
 	return 0;
 }
 
-static void free_histogram(struct histogram *h)
+static void free_values(struct latency_values *v)
 {
-	if (h)
-		histogram_release(h);
-	free(h);
+	if (v)
+		latency_values_release(v);
+	free(v);
 }
 
 void latency_free(struct latency *l)
@@ -427,9 +430,9 @@ void latency_free(struct latency *l)
 		return;
 	for (uint32_t i = 0; i < l->nr_rows; i++)
 		for (size_t k = 0; k < LATENCY_NR_VALUES; k++)
-			free_histogram(l->rows[i].values[k]);
+			free_values(l->rows[i].values[k]);
 	for (uint32_t i = 0; i < l->nr_waits; i++)
-		free_histogram(l->waits[i].values);
+		free_values(l->waits[i].values);
 	latency_tops_release(&l->tops);
 	intern_pairs_release(&l->pairs);
 	groups_free(l->groups);

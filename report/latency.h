@@ -3,17 +3,17 @@
  * and why.  It is read from stories of threads (ROLE_SLICE, format/schema.h), whatever
  * they are called, and adds up: the parts of a row are its wall clock, to the nanosecond.
  *
- * Memory is bounded, but for 100 bytes a task and as much a row: histograms and stacks of
- * rows for which there is no room are left out, and counted.
+ * Memory is bounded, but for about 60 bytes a task and 250 a row: distributions and stacks
+ * for which there is no room are left out, and counted.
  */
 #ifndef REPORT_LATENCY_H
 #define REPORT_LATENCY_H
 
 #include "format/diag.h"
 #include "report/groups.h"
-#include "report/histogram.h"
 #include "report/latency_story.h"
 #include "report/latency_tops.h"
+#include "report/latency_values.h"
 #include "report/query.h"
 
 #include <stdbool.h>
@@ -42,8 +42,8 @@ enum latency_column {
 	LATENCY_NR_COLUMNS,
 };
 
-/* What a histogram of a row is of. */
-enum latency_values {
+/* What a distribution of a row is of. */
+enum latency_values_of {
 	LATENCY_OF_SPANS,	/* durations of spans */
 	LATENCY_OF_ON_CPU,	/* slices; of spans: what each was on a CPU, and so on */
 	LATENCY_OF_INTERRUPTED,
@@ -58,7 +58,7 @@ struct latency_wait {
 	uint8_t reason;			/* of the names */
 	bool idle;			/* it merely waited for something to do */
 	uint64_t ns, count;
-	struct histogram *values;	/* NULL: none, or no room */
+	struct latency_values *values;	/* NULL: none, or no room */
 };
 
 struct latency_row {
@@ -68,7 +68,7 @@ struct latency_row {
 	uint64_t nr_threads, nr_spans;
 	uint64_t ns[LATENCY_NR_COLUMNS];
 	uint64_t blocked_ns, idle_ns;	/* sums of the waits: idle_ns is the idle ones' */
-	struct histogram *values[LATENCY_NR_VALUES];	/* each may be NULL */
+	struct latency_values *values[LATENCY_NR_VALUES];	/* each may be NULL */
 	const struct latency_wait **waits;	/* the longest first */
 	size_t nr_waits;
 	/* Private to latency.c. */
@@ -81,7 +81,7 @@ struct latency_remarks {
 	uint64_t nr_impossible;		/* parts that were longer than what they are part of */
 	uint64_t nr_overflow;		/* records left out: the sum is larger than 64 bits */
 	uint64_t overlap_ns;		/* that the records of a thread tell twice */
-	uint64_t nr_no_room;		/* rows and waits without a histogram */
+	uint64_t nr_no_room;		/* values without room in a distribution */
 	uint64_t nr_cut;		/* began before the time range, and were cut there */
 	uint64_t nr_no_task;		/* spans that do not tell whose they are */
 	uint64_t nr_forgotten;		/* spans longer than the waits that are kept */
@@ -100,7 +100,7 @@ void latency_free(struct latency *l);
 
 /* Those with most time that is not idle first. */
 const struct latency_row *latency_rows(const struct latency *l, size_t *nr);
-/* The sum of all, without waits and histograms; threads count once. */
+/* The sum of all, without waits and distributions; threads count once. */
 const struct latency_row *latency_total(const struct latency *l);
 /* What the keys of rows are. */
 struct groups *latency_groups(struct latency *l);

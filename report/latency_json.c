@@ -17,19 +17,18 @@ static void put_number(struct output *o, const char *name, uint64_t v)
 }
 
 /* Nothing if there are no values. */
-static int put_numbers(struct json *j, const char *before, const char *name,
-		       const struct histogram *h)
+static void put_numbers(struct json *j, const char *before, const char *name,
+			const struct latency_values *v)
 {
 	struct latency_print_numbers n;
-	int err = 0;
 
-	if (!latency_print_numbers(h, &n, &err))
-		return err;
+	if (!latency_print_numbers(v, &n))
+		return;
 	output_format(j->o, "%s\"%s\": {\"count\": %" PRIu64, before, name, n.count);
 	for (size_t i = 0; i < LATENCY_PRINT_PARTS; i++)
-		output_format(j->o, ", \"%s_ns\": %.0f", latency_print_part_name(i), n.parts[i]);
+		output_format(j->o, ", \"%s_ns\": %" PRIu64, latency_print_part_name(i),
+			      n.parts[i]);
 	output_format(j->o, ", \"max_ns\": %" PRIu64 "}", n.most);
-	return 0;
 }
 
 /* --- stacks --------------------------------------------------------------------------------- */
@@ -72,8 +71,7 @@ static int put_wait(struct json *j, const struct latency_wait *w)
 	output_format(j->o, ", \"idle\": %s", w->idle ? "true" : "false");
 	put_number(j->o, "ns", w->ns);
 	put_number(j->o, "count", w->count);
-	if (!err)
-		err = put_numbers(j, ", ", "values", w->values);
+	put_numbers(j, ", ", "values", w->values);
 	output_text(j->o, ", \"stacks\": [");
 	for (size_t i = 0; i < j->lines.nr && !err; i++) {
 		output_text(j->o, i ? ",\n        " : "\n        ");
@@ -131,8 +129,8 @@ static int put_row(struct json *j, const struct latency_row *row)
 	put_keys(j, row);
 	put_sums(j, row);
 	output_text(j->o, ", \"values\": {");
-	for (size_t i = 0; i < LATENCY_NR_VALUES && !err; i++) {
-		err = put_numbers(j, before, names[i], row->values[i]);
+	for (size_t i = 0; i < LATENCY_NR_VALUES; i++) {
+		put_numbers(j, before, names[i], row->values[i]);
 		before = row->values[i] ? ", " : before;
 	}
 	before = "";

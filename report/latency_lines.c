@@ -48,7 +48,9 @@ void latency_lines_release(struct latency_lines *s)
 {
 	forget(s);
 	names_free(s->names);
+	free(s->passages);
 	s->names = NULL;
+	s->passages = NULL;
 }
 
 /* --- texts ---------------------------------------------------------------------------------- */
@@ -59,20 +61,37 @@ static bool is_kernel(const struct frame_name *f)
 	       f->kind == MODULE_BPF;
 }
 
-static bool is_passage(const struct frame_name *f)
+static bool has_passage_name(const struct frame_name *f)
 {
 	const char *name = f->symbol;
 
-	if (f->kind == MODULE_SPECIAL)
-		return true;
-	if (!is_kernel(f))
-		return false;
+	if (f->kind == MODULE_SPECIAL || !is_kernel(f))
+		return f->kind == MODULE_SPECIAL;
 	while (*name == '_')
 		name++;
 	for (size_t i = 0; i < sizeof(passages) / sizeof(passages[0]); i++)
 		if (!strncmp(name, passages[i], strlen(passages[i])))
 			return true;
 	return false;
+}
+
+/* Asked for the same few functions again and again, so it is kept. */
+static bool is_passage(struct latency_lines *s, const struct frame_name *f)
+{
+	uint32_t cap = 2 * f->symbol_id + 64;
+	uint8_t *grown;
+
+	if (f->symbol_id >= s->nr_passages) {
+		grown = realloc(s->passages, cap);
+		if (!grown)
+			return has_passage_name(f);
+		memset(grown + s->nr_passages, 0, cap - s->nr_passages);
+		s->passages = grown;
+		s->nr_passages = cap;
+	}
+	if (!s->passages[f->symbol_id])
+		s->passages[f->symbol_id] = has_passage_name(f) ? 2 : 1;
+	return s->passages[f->symbol_id] == 2;
 }
 
 static void put_frame(struct bytebuf *to, const struct frame_name *f, size_t nr)
@@ -92,24 +111,23 @@ static void put_frame(struct bytebuf *to, const struct frame_name *f, size_t nr)
 
 /*
  * The innermost frames that tell something; of a stack that goes from the kernel into a
- * program some of both, for neither alone says why.
+ * program some of both, for neither alone says why.  Below an interrupt there is only what
+ * it happened to interrupt.
  */
-static void put_stack(struct latency_lines *s, struct bytebuf *to, uint32_t id)
+static void put_stack(struct latency_lines *s, struct bytebuf *to, uint32_t id, bool interrupt)
 {
 	const struct trace_stack *node = trace_stack(s->trace, id);
 	size_t nr = 0, nr_user = 0, most_user = s->max_frames < 4 ? 1 : USER_FRAMES;
-	bool has_kernel = false;
+	size_t most_kernel = s->max_frames > most_user ? s->max_frames - most_user : 1;
 
 	for (; node && nr < s->max_frames; node = trace_stack(s->trace, node->parent)) {
 		const struct frame_name *f = names_frame(s->names, node->frame);
-		bool last_kernel = nr && nr + most_user >= s->max_frames;
 
-		if (is_passage(f) || (is_kernel(f) && last_kernel))
+		if (is_passage(s, f) || (is_kernel(f) && nr >= most_kernel))
 			continue;
-		if (!is_kernel(f) && has_kernel && nr_user == most_user)
+		if (!is_kernel(f) && (interrupt || (nr_user < nr && nr_user == most_user)))
 			break;
 		put_frame(to, f, nr++);
-		has_kernel |= is_kernel(f);
 		nr_user += !is_kernel(f);
 	}
 	node = trace_stack(s->trace, id);
@@ -127,7 +145,7 @@ static uint32_t keep_text(struct latency_lines *s, struct bytebuf *text)
 static uint32_t stack_text(struct latency_lines *s, struct bytebuf *text, uint32_t stack)
 {
 	bytebuf_clear(text);
-	put_stack(s, text, stack);
+	put_stack(s, text, stack, false);
 	return keep_text(s, text);
 }
 
@@ -149,7 +167,7 @@ static uint32_t waker_text(struct latency_lines *s, struct bytebuf *text,
 	if (!top->waker_stack)
 		return keep_text(s, text);
 	bytebuf_text(text, ": ");
-	put_stack(s, text, top->waker_stack);
+	put_stack(s, text, top->waker_stack, context);
 	return keep_text(s, text);
 }
 

@@ -33,6 +33,8 @@ struct latency_lines {
 	size_t max_frames;
 	struct intern_strings texts;
 	struct intern_pairs pairs;
+	uint8_t *passages;		/* by symbol: 2 if it says nothing; 0: not known */
+	uint32_t nr_passages;
 };
 
 /* Frames of a stack, at most, unless said otherwise. */

@@ -12,18 +12,18 @@ const char *latency_print_part_name(size_t i)
 	return parts[i].name;
 }
 
-bool latency_print_numbers(const struct histogram *h, struct latency_print_numbers *out, int *err)
+bool latency_print_numbers(const struct latency_values *v, struct latency_print_numbers *out)
 {
 	double asked[LATENCY_PRINT_PARTS];
 
-	if (!h || !h->count)
+	if (!v || !v->count)
 		return false;
 	for (size_t i = 0; i < LATENCY_PRINT_PARTS; i++)
 		asked[i] = parts[i].part;
-	out->count = h->count;
-	out->most = h->most;
-	*err = histogram_percentiles(h, asked, LATENCY_PRINT_PARTS, out->parts);
-	return !*err;
+	out->count = v->count;
+	out->most = v->most;
+	latency_values_percentiles(v, asked, LATENCY_PRINT_PARTS, out->parts);
+	return true;
 }
 
 const char *latency_print_column(enum latency_column column)

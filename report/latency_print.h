@@ -28,15 +28,13 @@ int latency_csv(const struct latency_print *p, struct output *o);
 #define LATENCY_PRINT_PARTS 3
 
 struct latency_print_numbers {
-	double parts[LATENCY_PRINT_PARTS];
-	uint64_t count, most;
+	uint64_t parts[LATENCY_PRINT_PARTS], count, most;
 };
 
 /* "p50" */
 const char *latency_print_part_name(size_t i);
-/* False: there are no values.  *err is 0 or -ENOMEM. */
-bool latency_print_numbers(const struct histogram *h, struct latency_print_numbers *out,
-			   int *err);
+/* False: there are no values. */
+bool latency_print_numbers(const struct latency_values *v, struct latency_print_numbers *out);
 /* Name of a column in JSON and CSV. */
 const char *latency_print_column(enum latency_column column);
 /* How many rows are shown. */

@@ -8,8 +8,8 @@
 #include "format/intern.h"
 #include "report/latency.h"
 
-/* All histograms together. */
-#define LATENCY_HISTOGRAM_BYTES (12u << 20)
+/* All distributions together. */
+#define LATENCY_VALUES_BYTES (20u << 20)
 /* All pairs of threads and rows that are told apart when a thread has several rows. */
 #define LATENCY_MAX_PAIRS (1u << 19)
 
@@ -45,7 +45,7 @@ struct latency {
 	struct latency_wait *waits;
 	const struct latency_wait **sorted_waits;
 	uint32_t nr_waits, cap_waits;
-	size_t histogram_bytes;
+	size_t values_bytes;
 	struct latency_tops tops;
 	struct latency_remarks remarks;
 	uint64_t first_ns, last_ns;	/* asked for */
@@ -60,8 +60,8 @@ struct latency_row *latency_row_of(struct latency *l, uint32_t group);
 uint32_t latency_thread_of(struct latency *l, uint32_t task);
 /* The thread has something in the row. */
 int latency_meet(struct latency *l, uint32_t thread, uint32_t group, uint32_t task);
-/* Adds to a histogram that is made if there is room. */
-int latency_add_value(struct latency *l, struct histogram **h, uint64_t value);
+/* Adds to a distribution that is made if there is room. */
+int latency_add_value(struct latency *l, struct latency_values **to, uint64_t value);
 /* Blocked so long, as the piece tells. */
 int latency_add_wait(struct latency *l, uint32_t group, const struct latency_piece *p,
 		     uint64_t ns);

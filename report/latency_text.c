@@ -6,7 +6,8 @@
 #include "report/escape.h"
 #include "report/number.h"
 
-#define USUAL_DETAILS 10	/* rows of which the parts are shown, unless said otherwise */
+#define USUAL_ROWS 40		/* that are shown, unless said otherwise */
+#define USUAL_DETAILS 10	/* and those of which the parts are */
 #define MOST_LINES 3		/* stacks of a wait */
 #define MOST_WAKERS 2
 #define LINE_PERCENT 1.0	/* stacks and wakers with less of their wait are left out */
@@ -188,7 +189,7 @@ static void put_table(struct text *t)
 	for (size_t i = 0; i < t->shown && !output_error(t->o); i++)
 		put_table_row(t, &t->rows[i]);
 	if (t->shown < t->nr_rows)
-		output_format(t->o, "# %s more not shown\n",
+		output_format(t->o, "# %s more not shown (--max-rows)\n",
 			      number_grouped(number, t->nr_rows - t->shown));
 }
 
@@ -248,17 +249,17 @@ static void put_stacks(struct text *t, const struct latency_wait *w)
 /* --- the parts of a row ----------------------------------------------------------------------- */
 
 static void put_part(struct text *t, const struct latency_row *row, uint64_t ns,
-		     const struct histogram *h, const char *name, const char *more)
+		     const struct latency_values *v, const char *name, const char *more)
 {
 	struct latency_print_numbers n;
 	char number[NUMBER_BYTES];
 
 	put_share(t->o, ns, row->wall_ns, 9);
 	output_format(t->o, " %10s", number_ns(number, ns));
-	if (latency_print_numbers(h, &n, &t->err)) {
+	if (latency_print_numbers(v, &n)) {
 		output_format(t->o, " %10s", number_grouped(number, n.count));
 		for (size_t i = 0; i < LATENCY_PRINT_PARTS; i++)
-			output_format(t->o, " %8s", number_value(number, n.parts[i], "ns"));
+			output_format(t->o, " %8s", number_ns(number, n.parts[i]));
 		output_format(t->o, " %8s", number_ns(number, n.most));
 	} else {
 		output_format(t->o, " %10s %8s %8s %8s %8s", "", "", "", "", "");
@@ -272,16 +273,16 @@ static void put_part(struct text *t, const struct latency_row *row, uint64_t ns,
 }
 
 static void put_column(struct text *t, const struct latency_row *row, enum latency_column column,
-		       const struct histogram *h, const char *name)
+		       const struct latency_values *v, const char *name)
 {
 	if (row->ns[column])
-		put_part(t, row, row->ns[column], h, name, "");
+		put_part(t, row, row->ns[column], v, name, "");
 }
 
 /* Slices are of all that is on a CPU, so that their numbers stand beside the sum. */
 static void put_on_cpu(struct text *t, const struct latency_row *row)
 {
-	const struct histogram *slices = row->values[LATENCY_OF_ON_CPU];
+	const struct latency_values *slices = row->values[LATENCY_OF_ON_CPU];
 	uint64_t split_ns = row->ns[LATENCY_ON_USER] + row->ns[LATENCY_ON_KERNEL];
 
 	if (split_ns) {
@@ -425,6 +426,8 @@ int latency_text(const struct latency_print *p, struct output *o)
 
 	bytebuf_init(&t.cell);
 	t.rows = latency_rows(p->latency, &t.nr_rows);
+	if (!p->max_rows && !p->has_limit && t.shown > USUAL_ROWS)
+		t.shown = USUAL_ROWS;
 	t.err = latency_lines_init(&t.lines, query_trace(p->query), p->max_frames);
 	put_head(&t);
 	put_table(&t);

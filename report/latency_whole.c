@@ -6,29 +6,27 @@
 
 #include <errno.h>
 
-static int add_values(struct latency *l, struct latency_row *row, const struct latency_piece *p)
+/* Distributions are of whole waits, also of those that the time range cuts. */
+static int add_values(struct latency *l, struct latency_row *row,
+		      const struct latency_piece *whole, const struct latency_piece *p)
 {
 	int err = 0;
 
 	if (p->on_ns)
-		err = latency_add_value(l, &row->values[LATENCY_OF_ON_CPU], p->on_ns);
+		err = latency_add_value(l, &row->values[LATENCY_OF_ON_CPU], whole->on_ns);
 	if (!err && p->irq_ns)
-		err = latency_add_value(l, &row->values[LATENCY_OF_INTERRUPTED], p->irq_ns);
+		err = latency_add_value(l, &row->values[LATENCY_OF_INTERRUPTED], whole->irq_ns);
 	if (!err && p->runq_ns)
-		err = latency_add_value(l, &row->values[LATENCY_OF_RUNQ], p->runq_ns);
+		err = latency_add_value(l, &row->values[LATENCY_OF_RUNQ], whole->runq_ns);
 	return err;
 }
 
-/* Distributions are of whole waits, also of those that the time range cuts. */
 static int add_piece(struct latency *l, uint32_t group, const struct latency_piece *whole,
 		     const struct latency_piece *p)
 {
-	struct latency_row *row = latency_row_of(l, group);
-	struct latency_piece seen = *whole;
+	struct latency_row *row = &l->rows[group];
 	int err;
 
-	if (!row)
-		return -ENOMEM;
 	if (!latency_add_wall(l, row, latency_piece_ns(p)))
 		return 0;
 	row->ns[LATENCY_ON_CPU] += p->on_ns - p->irq_ns;
@@ -37,10 +35,7 @@ static int add_piece(struct latency *l, uint32_t group, const struct latency_pie
 	row->ns[LATENCY_OFF_SKIPPED] += p->skipped_ns;
 	row->user_ticks += (double)p->user_ticks_ns;
 	row->system_ticks += (double)p->system_ticks_ns;
-	seen.on_ns = p->on_ns ? whole->on_ns : 0;
-	seen.irq_ns = p->irq_ns ? whole->irq_ns : 0;
-	seen.runq_ns = p->runq_ns ? whole->runq_ns : 0;
-	err = add_values(l, row, &seen);
+	err = add_values(l, row, whole, p);
 	if (!err && p->blocked_ns)
 		err = latency_add_wait(l, group, p, p->blocked_ns);
 	if (!err && p->blocked_ns)
@@ -65,20 +60,32 @@ static int add_life(struct latency *l, uint32_t group, const struct latency_piec
 	return latency_meet(l, thread, group, p->task);
 }
 
+static int add_cut(struct latency *l, uint32_t group, const struct latency_piece *whole)
+{
+	struct latency_piece p = *whole;
+	int err;
+
+	if (!latency_piece_cut(&p, l->first_ns, l->last_ns))
+		return 0;
+	l->remarks.nr_cut += latency_piece_ns(&p) < latency_piece_ns(whole);
+	err = add_life(l, group, &p, latency_piece_ns(&p));
+	return err ? err : add_piece(l, group, whole, &p);
+}
+
 static int add_rows(struct latency *l, const struct query_batch *b)
 {
-	struct latency_piece whole, p;
+	struct latency_piece p;
 	int err = 0;
 
 	for (size_t i = 0; i < b->nr && !err; i++) {
-		latency_story_get(&l->story, &l->names, b->rows ? b->rows[i] : i, &whole);
-		p = whole;
-		if (l->is_sliced && !latency_piece_cut(&p, l->first_ns, l->last_ns))
+		latency_story_get(&l->story, &l->names, b->rows ? b->rows[i] : i, &p);
+		if (l->is_sliced) {
+			err = add_cut(l, l->group_of[i], &p);
 			continue;
-		l->remarks.nr_cut += latency_piece_ns(&p) < latency_piece_ns(&whole);
+		}
 		err = add_life(l, l->group_of[i], &p, latency_piece_ns(&p));
 		if (!err)
-			err = add_piece(l, l->group_of[i], &whole, &p);
+			err = add_piece(l, l->group_of[i], &p, &p);
 	}
 	return err;
 }
