@@ -5,6 +5,10 @@
 #include <string.h>
 
 #define FIRST_NODES 1024
+/* 16 MB.  Chains make no more, whatever their number. */
+#define MAX_CHAIN_NODES ((size_t)1 << 18)
+/* An entry with such a part of the whole finds room before the others. */
+#define WIDE_PART 16384
 
 /* Where a stack of the trie ends in the tree. */
 struct memo {
@@ -34,7 +38,11 @@ struct calltree {
 	uint32_t nr_stacks, round;
 	uint32_t *path;		/* stack ids on the way up */
 	size_t nr_path, cap_path;
+	uint64_t cut;
 };
+
+/* Not an error: what goes on there does not. */
+#define NO_ROOM 1
 
 /* What tells one child of a node from another. */
 struct step {
@@ -123,6 +131,20 @@ static uint32_t child(struct calltree *t, uint32_t parent, const struct step *st
 	return (uint32_t)t->nr++;
 }
 
+/* Whether a waker's node has to be done without; wakers that are there stay. */
+static bool is_full(const struct calltree *t, uint32_t parent, const struct step *step)
+{
+	bool found;
+	struct slot *s;
+
+	if (!step->hop || t->nr < MAX_CHAIN_NODES)
+		return false;
+	s = find(t, parent, step, &found);
+	if (!found)
+		s->mark = 0;
+	return !found;
+}
+
 /* Goes on to the child; frames that are too deep count for those they stand on. */
 static int go_on(struct calltree *t, uint32_t group, uint32_t *node, enum calltree_kind kind,
 		 uint32_t id, uint32_t hop)
@@ -133,6 +155,8 @@ static int go_on(struct calltree *t, uint32_t group, uint32_t *node, enum calltr
 	if (t->nodes[*node].depth >= CALLTREE_MAX_DEPTH)
 		return 0;
 	step.name = t->opts.name(t->opts.ctx, group, kind, id);
+	if (step.name && is_full(t, *node, &step))
+		return NO_ROOM;
 	next = child(t, *node, &step);
 	if (!next)
 		return -ENOMEM;
@@ -212,23 +236,23 @@ static int add_hop(struct calltree *t, uint32_t group, const struct chain_link *
 		   uint32_t hop, uint32_t *node)
 {
 	const struct trace_stack *s;
-	uint32_t stack = link->stack;
+	uint32_t stack = link->stack, nr = 0;
+	int err = go_on(t, group, node, CALLTREE_SEPARATOR, 0, hop);
 
-	if (go_on(t, group, node, CALLTREE_SEPARATOR, 0, hop))
-		return -ENOMEM;
-	for (; (s = trace_stack(t->trace, stack)); stack = s->parent) {
-		if (go_on(t, group, node, CALLTREE_FRAME, s->frame, hop))
-			return -ENOMEM;
-		if (is_border(t, s->parent, s->frame) &&
-		    go_on(t, group, node, CALLTREE_BORDER, 0, hop))
-			return -ENOMEM;
+	for (; !err && (s = trace_stack(t->trace, stack)); stack = s->parent) {
+		err = go_on(t, group, node, CALLTREE_FRAME, s->frame, hop);
+		if (err || ++nr == link->frames)
+			break;
+		if (is_border(t, s->parent, s->frame))
+			err = go_on(t, group, node, CALLTREE_BORDER, 0, hop);
 	}
-	return go_on(t, group, node, CALLTREE_WAKER, link->name, hop);
+	return err ? err : go_on(t, group, node, CALLTREE_WAKER, link->name, hop);
 }
 
 /* Entries come sorted: the one before often has the same waker on the same stack. */
 struct last_hop {
 	uint32_t from, stack, name, to;
+	uint16_t frames;
 };
 
 static int ascend(struct calltree *t, const struct stacksum_entry *e, struct last_hop *last,
@@ -236,36 +260,60 @@ static int ascend(struct calltree *t, const struct stacksum_entry *e, struct las
 {
 	const struct chain_link *link = chain_at(t->opts.chains, e->chain);
 	uint32_t from = *node;
+	int err = 0;
 
-	for (uint32_t hop = 1; link; link = chain_at(t->opts.chains, link->next), hop++) {
+	for (uint32_t hop = 1; link && !err; link = chain_at(t->opts.chains, link->next), hop++) {
 		if (hop == 1 && last->to && last->from == from && last->stack == link->stack &&
-		    last->name == link->name) {
+		    last->name == link->name && last->frames == link->frames) {
 			*node = last->to;
 			continue;
 		}
-		if (add_hop(t, e->group, link, hop, node))
-			return -ENOMEM;
-		if (hop == 1)
-			*last = (struct last_hop) { from, link->stack, link->name, *node };
+		err = add_hop(t, e->group, link, hop, node);
+		if (hop == 1 && !err)
+			*last = (struct last_hop) {
+				from, link->stack, link->name, *node, link->frames };
 	}
+	if (err == NO_ROOM)
+		t->cut += e->records;
+	return err < 0 ? err : 0;
+}
+
+static int add_entry(struct calltree *t, const struct stacksum_entry *e, struct last_hop *last)
+{
+	uint32_t node;
+
+	if (descend(t, e, &node))
+		return -ENOMEM;
+	if (e->chain && ascend(t, e, last, &node))
+		return -ENOMEM;
+	t->nodes[node].self += e->count;
+	t->nodes[node].self_records += e->records;
 	return 0;
 }
 
 int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, size_t nr)
 {
 	struct last_hop last = { .to = 0 };
-	uint32_t node;
+	bool in_order = !tree->opts.chains || nr < WIDE_PART;
+	uint64_t total = 0, wide;
+	int err = 0;
 
 	tree->round++;
-	for (size_t i = 0; i < nr; i++) {
-		if (descend(tree, &entries[i], &node))
-			return -ENOMEM;
-		if (entries[i].chain && ascend(tree, &entries[i], &last, &node))
-			return -ENOMEM;
-		tree->nodes[node].self += entries[i].count;
-		tree->nodes[node].self_records += entries[i].records;
-	}
-	return 0;
+	for (size_t i = 0; i < nr && !in_order; i++)
+		total += entries[i].count;
+	wide = total / WIDE_PART;
+	for (size_t i = 0; i < nr && !err; i++)
+		if (in_order || entries[i].count >= wide)
+			err = add_entry(tree, &entries[i], &last);
+	for (size_t i = 0; i < nr && !err && !in_order; i++)
+		if (entries[i].count < wide)
+			err = add_entry(tree, &entries[i], &last);
+	return err;
+}
+
+uint64_t calltree_cut(const struct calltree *tree)
+{
+	return tree->cut;
 }
 
 const struct calltree_node *calltree_nodes(struct calltree *tree, size_t *nr)

@@ -57,8 +57,12 @@ int calltree_new(struct calltree **out, const struct calltree_opts *opts);
 void calltree_free(struct calltree *tree);
 /* Only the root is left. */
 void calltree_clear(struct calltree *tree);
-/* Adds entries of one group and part. */
+/*
+ * Adds entries of one group and part.  Nodes of wakers are limited: what finds no room,
+ * the narrow ones first, counts for what it would stand on, and calltree_cut() counts it.
+ */
 int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, size_t nr);
+uint64_t calltree_cut(const struct calltree *tree);
 /*
  * Totals are summed up; nodes[0] is the root, parents stand before their
  * children.  Valid until the next call.

@@ -2,6 +2,7 @@
 
 #include "report/textpool.h"
 #include "report/valuenames.h"
+#include "report/wakerstack.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ struct chains {
 	uint32_t *of_task;		/* names by task; 0: not asked yet */
 	uint32_t nr_tasks;
 	uint32_t of_context[NR_CONTEXTS];
+	struct wakerstacks *stacks;
 };
 
 int chain_new(struct chains **out, struct trace *t)
@@ -33,7 +35,7 @@ int chain_new(struct chains **out, struct trace *t)
 		return -ENOMEM;
 	c->trace = t;
 	c->nr = 1;
-	if (textpool_new(&c->names)) {
+	if (textpool_new(&c->names) || wakerstack_new(&c->stacks, t)) {
 		chain_free(c);
 		return -ENOMEM;
 	}
@@ -46,6 +48,7 @@ void chain_free(struct chains *c)
 	if (!c)
 		return;
 	textpool_free(c->names);
+	wakerstack_free(c->stacks);
 	free(c->of_task);
 	free(c->links);
 	free(c->slots);
@@ -54,22 +57,23 @@ void chain_free(struct chains *c)
 
 /* --- links ------------------------------------------------------------------- */
 
-static uint64_t hash_of(uint32_t stack, uint32_t name, uint32_t next)
+static uint64_t hash_of(const struct chain_link *l)
 {
-	uint64_t x = ((uint64_t)stack << 32 | name) * 0x9e3779b97f4a7c15u;
+	uint64_t x = ((uint64_t)l->stack << 32 | l->name) * 0x9e3779b97f4a7c15u;
 
-	x = (x ^ x >> 29 ^ next) * 0xd6e8feb86659fd93u;
+	x = (x ^ x >> 29 ^ ((uint64_t)l->frames << 32 | l->next)) * 0xd6e8feb86659fd93u;
 	return x ^ x >> 32;
 }
 
 /* The slot of the link, or the free one where it belongs. */
-static uint32_t *find(const struct chains *c, uint32_t stack, uint32_t name, uint32_t next)
+static uint32_t *find(const struct chains *c, const struct chain_link *key)
 {
-	for (uint64_t at = hash_of(stack, name, next);; at++) {
+	for (uint64_t at = hash_of(key);; at++) {
 		uint32_t *slot = &c->slots[at & (2 * (uint64_t)c->cap - 1)];
 		const struct chain_link *l = &c->links[*slot];
 
-		if (!*slot || (l->stack == stack && l->name == name && l->next == next))
+		if (!*slot || (l->stack == key->stack && l->name == key->name &&
+			       l->next == key->next && l->frames == key->frames))
 			return slot;
 	}
 }
@@ -90,7 +94,7 @@ static int grow(struct chains *c)
 	c->slots = slots;
 	c->cap = cap;
 	for (uint32_t i = 1; i < c->nr; i++)
-		*find(c, links[i].stack, links[i].name, links[i].next) = i;
+		*find(c, &links[i]) = i;
 	return 0;
 }
 
@@ -99,30 +103,30 @@ static uint32_t hops_of(const struct chains *c, uint32_t chain)
 	return chain ? c->links[chain].hops : 0;
 }
 
-uint32_t chain_link(struct chains *c, uint32_t stack, uint32_t name, uint32_t next)
+uint32_t chain_link(struct chains *c, const struct chain_waker *waker, uint32_t next)
 {
-	uint32_t *slot, shorter = 0;
+	struct chain_link link = {
+		.stack = waker->stack, .name = waker->name, .frames = waker->frames, .next = next };
+	uint32_t *slot;
 
 	if (!c->cap && grow(c))
 		return 0;
-	slot = find(c, stack, name, next);
+	slot = find(c, &link);
 	if (*slot)
 		return *slot;
 	/* The chain without its last hop is needed first, and is one hop less deep. */
 	if (next) {
-		shorter = chain_link(c, stack, name, c->links[next].shorter);
-		if (!shorter)
+		link.shorter = chain_link(c, waker, c->links[next].shorter);
+		if (!link.shorter)
 			return 0;
 	}
 	if (c->nr == MAX_LINKS || (c->nr == c->cap && grow(c))) {
 		c->refused++;
 		return 0;
 	}
-	slot = find(c, stack, name, next);
-	c->links[c->nr] = (struct chain_link) {
-		.stack = stack, .name = name, .next = next, .shorter = shorter,
-		.hops = hops_of(c, next) + 1,
-	};
+	link.hops = (uint16_t)(hops_of(c, next) + 1);
+	slot = find(c, &link);
+	c->links[c->nr] = link;
 	*slot = c->nr++;
 	return *slot;
 }
@@ -193,18 +197,11 @@ static int prepare_tasks(struct chains *c)
 	return 0;
 }
 
-uint32_t chain_name_of(struct chains *c, uint32_t task, const struct field_desc *context,
-		       uint64_t value)
+/* 0 when memory ran out. */
+static uint32_t name_of_task(struct chains *c, uint32_t task)
 {
 	uint32_t *name;
 
-	if (context && value) {
-		if (value >= NR_CONTEXTS)
-			return name_context(c, context, value);
-		name = &c->of_context[value];
-		*name = *name ? *name : name_context(c, context, value);
-		return *name;
-	}
 	if (task >= trace_nr_tasks(c->trace))
 		return name_task(c, 0);
 	if (task >= c->nr_tasks && prepare_tasks(c))
@@ -212,6 +209,50 @@ uint32_t chain_name_of(struct chains *c, uint32_t task, const struct field_desc 
 	name = &c->of_task[task];
 	*name = *name ? *name : name_task(c, task);
 	return *name;
+}
+
+static uint32_t name_of_context(struct chains *c, const struct field_desc *field, uint64_t value)
+{
+	uint32_t *name;
+
+	if (value >= NR_CONTEXTS)
+		return name_context(c, field, value);
+	name = &c->of_context[value];
+	*name = *name ? *name : name_context(c, field, value);
+	return *name;
+}
+
+/* Without names of functions nobody can tell where an interrupt began. */
+static bool is_named(const struct chains *c, uint32_t stack)
+{
+	const struct trace_stack *s = trace_stack(c->trace, stack);
+	const struct trace_frame *f = s ? trace_frame(c->trace, s->frame) : NULL;
+
+	return f && trace_symbol(c->trace, f->module, f->offset);
+}
+
+int chain_waker(struct chains *c, uint32_t task, uint32_t stack,
+		const struct field_desc *context, uint64_t value, struct chain_waker *out)
+{
+	const struct trace_task *t = trace_task(c->trace, task);
+	struct wakerstack interrupt;
+
+	*out = (struct chain_waker) { .stack = stack };
+	if (context && value) {
+		out->name = name_of_context(c, context, value);
+		if (!out->name || wakerstack_get(c->stacks, stack, &interrupt))
+			return -ENOMEM;
+		if (interrupt.is_borrowed || strcmp(chain_name(c, out->name), "[softirq]") ||
+		    !is_named(c, stack)) {
+			out->stack = interrupt.stack;
+			out->frames = interrupt.frames < UINT16_MAX ? (uint16_t)interrupt.frames
+								    : UINT16_MAX;
+			return 0;
+		}
+	}
+	out->name = name_of_task(c, task);
+	out->is_thread = t && !(t->flags & TASK_IDLE);
+	return out->name ? 0 : -ENOMEM;
 }
 
 const char *chain_name(const struct chains *c, uint32_t name)

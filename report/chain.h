@@ -8,16 +8,24 @@
 
 #include "format/trace.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CHAIN_MAX_HOPS 15
 
+struct chain_waker {
+	uint32_t stack;		/* 0: not known */
+	uint16_t frames;	/* so many innermost ones are the waker's; 0: all are */
+	bool is_thread;		/* that may have waited itself */
+	uint32_t name;		/* for chain_name() */
+};
+
 struct chain_link {
-	uint32_t stack;		/* of the waker; 0: not known */
-	uint32_t name;		/* of the waker: chain_name() */
+	uint32_t stack, name;	/* of the waker */
+	uint16_t frames;
+	uint16_t hops;		/* how many there are, from 1 */
 	uint32_t next;		/* the chain of that one's wait before, or 0 */
 	uint32_t shorter;	/* the same chain with one hop less */
-	uint32_t hops;		/* how many there are, from 1 */
 };
 
 struct chains;
@@ -28,7 +36,7 @@ void chain_free(struct chains *c);
  * The chain that goes on with `next` (0: it ends) after this waker.  0: there is no room
  * for another one, which is counted (chain_refused()), or no memory.
  */
-uint32_t chain_link(struct chains *c, uint32_t stack, uint32_t name, uint32_t next);
+uint32_t chain_link(struct chains *c, const struct chain_waker *waker, uint32_t next);
 /* The chain of the first hops only. */
 uint32_t chain_cut(const struct chains *c, uint32_t chain, uint32_t hops);
 /* NULL for 0.  Valid until the next chain_link(). */
@@ -38,12 +46,12 @@ uint64_t chain_refused(const struct chains *c);
 uint32_t chain_nr(const struct chains *c);
 
 /*
- * What a waker is called: the comm of the task, or, if the context (the value of a field
- * that may be NULL) is an interrupt's, that in brackets, whoever was interrupted.  0 when
- * memory ran out.
+ * Who woke: the task, or, if the context (the value of a field that may be NULL) is an
+ * interrupt's, that, whoever was interrupted.  Softirqs that a task runs itself, on its
+ * way out of what it does, are the task's doing.  -ENOMEM, or 0.
  */
-uint32_t chain_name_of(struct chains *c, uint32_t task, const struct field_desc *context,
-		       uint64_t value);
+int chain_waker(struct chains *c, uint32_t task, uint32_t stack,
+		const struct field_desc *context, uint64_t value, struct chain_waker *out);
 /* Raw text. */
 const char *chain_name(const struct chains *c, uint32_t name);
 uint32_t chain_nr_names(const struct chains *c);

@@ -133,11 +133,11 @@ static int settle(struct chainorder *o, const struct chainorder_wait *w)
 {
 	uint32_t chain = 0;
 
-	if (w->waker_name)
-		chain = chain_link(o->chains, w->waker_stack, w->waker_name,
+	if (w->by.name)
+		chain = chain_link(o->chains, &w->by,
 				   chain_cut(o->chains, reason(o, w), o->hops - 1));
 	/* Who lost its CPU waits no longer for what it had waited for before. */
-	if (w->until_ns > w->from_ns || w->waker_name)
+	if (w->until_ns > w->from_ns || w->by.name)
 		remember(o, w, chain_cut(o->chains, chain, o->hops - 1));
 	return w->counts ? o->fn(o->ctx, w, chain) : 0;
 }

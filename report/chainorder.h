@@ -20,8 +20,7 @@ struct chainorder_wait {
 	uint64_t from_ns, until_ns;	/* blocked: then it could run */
 	uint64_t thread;		/* pid << 32 | tid */
 	uint64_t waker;			/* the same; 0: nobody, or no thread */
-	uint32_t waker_stack;
-	uint32_t waker_name;		/* 0: nobody was seen to end it */
+	struct chain_waker by;		/* without a name: nobody was seen to end it */
 	bool counts;			/* else it is here for the chains of others */
 	/* The caller's, for waits that count. */
 	uint32_t group, stack;

@@ -64,13 +64,14 @@ static void put_title(const struct flamegraph_opts *opts, const struct stacksum 
 		bytebuf_text(to, event ? event : "");
 		if (event && opts->sum.wall) {
 			bytebuf_text(to, ", all time of threads");
-		} else if (event && measure) {
+		} else if (measure && !opts->sum.of && !strcmp(stacksum_unit(sums), "ns")) {
+			bytebuf_text(to, " time");
+		} else if (measure) {
 			bytebuf_text(to, ", ");
 			bytebuf_text(to, measure);
 		}
 		if (event && opts->sum.hops)
-			bytebuf_text(to, opts->sum.hops == 1 ? ", with who ended it"
-				     : ", with chains of wakeups");
+			bytebuf_text(to, ", with wakers");
 	}
 	bytebuf_put(to, "", 1);
 }

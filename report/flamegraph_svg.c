@@ -22,7 +22,7 @@
 #define MAX_GRID ((uint64_t)1 << 22)
 /* Widths of characters, as parts of the font size. */
 #define MONO_CELL 0.602
-#define TITLE_CELL_PX 9.4
+#define TITLE_CELL_PX 11.2
 #define TEXT_CELL_PX 6.4
 
 struct drawing {

@@ -331,6 +331,7 @@ static int keep_all(struct kept *k, const struct trace *t, struct names *names,
 		.width = stacksum_total(sums), .records = stacksum_records(sums) }) : -ENOMEM;
 	for (size_t i = 0; i < g.nr_runs && !err; i++)
 		err = keep_run(&g, i);
+	k->left_out += calltree_cut(g.tree);
 	free(g.runs);
 	free(g.tops);
 	calltree_free(g.tree);

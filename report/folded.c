@@ -453,6 +453,7 @@ int folded_each(struct query *q, const struct folded_opts *opts, folded_line_fn 
 			.left_out = stacksum_left_out(f.sums),
 		};
 		err = put_all(&f);
+		sums->left_out.no_room += calltree_cut(f.tree);
 	}
 	folded_release(&f);
 	return err < 0 ? diag_set(d, err, "cannot fold stacks: %s", strerror(-err)) : err;

@@ -48,6 +48,11 @@ static int grow(struct stackcounts *l)
 	return 0;
 }
 
+bool stackcounts_has(struct stackcounts *l, const struct stacksum_entry *e)
+{
+	return l->cap && find_slot(l, e)->count;
+}
+
 int stackcounts_add(struct stackcounts *l, const struct stacksum_entry *e)
 {
 	struct stacksum_entry *slot;

@@ -12,6 +12,8 @@ struct stackcounts {
 	size_t nr, cap;		/* cap is a power of two */
 };
 
+/* Whether there is such an entry. */
+bool stackcounts_has(struct stackcounts *l, const struct stacksum_entry *e);
 /* Starts as zeroes.  Adds the entry's records and count, which is not 0; 0 or -ENOMEM. */
 int stackcounts_add(struct stackcounts *l, const struct stacksum_entry *e);
 /* In the order of stacksum_entries(); nothing can be added any more. */

@@ -28,8 +28,8 @@ const char *stacknotes_put(const struct stacksum_left_out *left_out, enum stackn
 	if (kind == STACKNOTES_IDLE && left_out->idle_records)
 		put_idle(left_out, to);
 	else if (kind == STACKNOTES_NO_ROOM && left_out->no_room)
-		snprintf(to, STACKNOTES_BYTES, "%s wait%s without wakers: there are too many "
-			 "different chains", number_grouped(number, left_out->no_room),
+		snprintf(to, STACKNOTES_BYTES, "%s wait%s cut short: there are too many different "
+			 "chains of wakeups", number_grouped(number, left_out->no_room),
 			 left_out->no_room == 1 ? "" : "s");
 	else if (kind == STACKNOTES_ENDED && left_out->ended)
 		snprintf(to, STACKNOTES_BYTES, "%s chain%s at a waker whose own waits before "

@@ -12,6 +12,9 @@
 
 #include "report/column.h"
 
+/* Of stacks with chains so many different ones are told apart: 6 MB. */
+#define MAX_CHAINED ((size_t)98304)
+
 struct stacksum {
 	struct query *query;
 	struct trace *trace;
@@ -334,8 +337,10 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-static uint64_t thread_of(const struct trace_task *t)
+static uint64_t thread_of(const struct trace *trace, uint64_t task)
 {
+	const struct trace_task *t = task <= UINT32_MAX ? trace_task(trace, (uint32_t)task) : NULL;
+
 	return t ? (uint64_t)t->pid << 32 | t->tid : 0;
 }
 
@@ -347,30 +352,39 @@ static int get_wait(struct stacksum *s, const struct columns *c, const struct wa
 	uint64_t context = column_at(&w->context, row), time_ns = column_at(&w->time, row);
 	uint64_t stack = column_at(&w->waker_stack, row);
 	uint64_t duration = column_at(&w->duration, row);
-	const struct trace_task *by = waker <= UINT32_MAX ? trace_task(s->trace, (uint32_t)waker)
-							  : NULL;
+	int err;
 
 	*out = (struct chainorder_wait) { .time_ns = time_ns };
-	out->thread = thread_of(task <= UINT32_MAX ? trace_task(s->trace, (uint32_t)task) : NULL);
+	out->thread = thread_of(s->trace, task);
 	out->until_ns = less(time_ns, w->starts_woken ? duration : column_at(&w->runnable, row));
 	out->from_ns = w->starts_woken ? 0 : less(time_ns, duration);
 	if (!waker && !context)
 		return 0;
-	if (by && !(by->flags & TASK_IDLE) && !context)
-		out->waker = thread_of(by);
-	out->waker_stack = stack < c->nr_stacks ? (uint32_t)stack : 0;
-	out->waker_name = chain_name_of(s->chains, (uint32_t)waker, w->context_field, context);
-	return out->waker_name ? 0 : -ENOMEM;
+	err = chain_waker(s->chains, waker <= UINT32_MAX ? (uint32_t)waker : 0,
+			  stack < c->nr_stacks ? (uint32_t)stack : 0, w->context_field, context,
+			  &out->by);
+	if (!err && out->by.is_thread)
+		out->waker = thread_of(s->trace, waker);
+	return err;
 }
 
+/* When there are too many different chains, new ones count for shorter ones. */
 static int add_wait(void *ctx, const struct chainorder_wait *w, uint32_t chain)
 {
 	struct stacksum *s = ctx;
-
-	s->no_room += w->waker_name && !chain;
-	return add(s, (struct stacksum_entry) {
+	struct stacksum_entry e = {
 		.group = w->group, .stack = w->stack, .chain = chain,
-		.records = w->times, .count = w->value });
+		.records = w->times, .count = w->value,
+	};
+
+	s->no_room += w->by.name && !chain;
+	if (s->counts.nr >= MAX_CHAINED && chain && !stackcounts_has(&s->counts, &e)) {
+		s->no_room++;
+		do
+			e.chain = chain_at(s->chains, e.chain)->shorter;
+		while (e.chain && !stackcounts_has(&s->counts, &e));
+	}
+	return add(s, e);
 }
 
 static int add_one_wait(struct stacksum *s, const struct chainorder_wait *w)
@@ -381,8 +395,8 @@ static int add_one_wait(struct stacksum *s, const struct chainorder_wait *w)
 		return chainorder_add(s->order, w);
 	if (!w->counts)
 		return 0;
-	if (w->waker_name)
-		chain = chain_link(s->chains, w->waker_stack, w->waker_name, 0);
+	if (w->by.name)
+		chain = chain_link(s->chains, &w->by, 0);
 	return add_wait(s, w, chain);
 }
 
@@ -659,7 +673,9 @@ const char *stacksum_unit(const struct stacksum *s)
 
 const char *stacksum_measure(const struct stacksum *s)
 {
-	return s->event && s->first.field >= 0 ? s->first.name : NULL;
+	if (!s->event || s->first.field < 0)
+		return NULL;
+	return s->event->fields[s->first.field].role == ROLE_WEIGHT ? NULL : s->first.name;
 }
 
 struct stacksum_left_out stacksum_left_out(const struct stacksum *s)

@@ -90,7 +90,10 @@ uint64_t stacksum_records(const struct stacksum *s);
 const char *stacksum_event(const struct stacksum *s);
 /* What the sum counts: "samples", or the unit of what was summed. */
 const char *stacksum_unit(const struct stacksum *s);
-/* The field that was summed, or NULL: records were counted. */
+/*
+ * The field that was summed, or NULL: records were counted, or what samples stand for was
+ * summed up.
+ */
 const char *stacksum_measure(const struct stacksum *s);
 struct stacksum_left_out {
 	uint32_t events;	/* others with stacks, or with sums of another kind */
