@@ -48,6 +48,12 @@ struct expr_node {
 	size_t len_bytes;		/* of text */
 	uint32_t var;			/* EXPR_VAR: index, see expr_var_name() */
 	uint32_t column;		/* where it stands in the source, from 1 */
+	/*
+	 * EQ and NE of a number with a name for it, see expr_bind_names(): the number has
+	 * it if (number & name_mask) == name_bits.
+	 */
+	bool is_named;
+	uint64_t name_mask, name_bits;
 };
 
 struct expr;
@@ -76,6 +82,21 @@ typedef int (*expr_resolve_fn)(void *ctx, const char *name, uint32_t var, enum e
  */
 int expr_bind(struct expr *e, expr_resolve_fn resolve, void *ctx, const char *known,
 	      struct diag *d);
+
+/*
+ * The number that a text in quotes stands for where it is compared with a variable that
+ * is a number: 0, -ENOENT (no such name; `known` may be set to text that lists them, or
+ * left NULL), or -EINVAL (the variable's numbers have no names).
+ */
+struct expr_name {
+	uint64_t mask, bits;
+	const char *known;
+};
+typedef int (*expr_name_fn)(void *ctx, uint32_t var, const char *text, size_t len_bytes,
+			    struct expr_name *out);
+/* As expr_bind(), and numbers may be compared with names by == and !=. */
+int expr_bind_names(struct expr *e, expr_resolve_fn resolve, expr_name_fn name, void *ctx,
+		    const char *known, struct diag *d);
 /* The tree, typed by the last expr_bind(). */
 const struct expr_node *expr_root(const struct expr *e);
 

@@ -3,6 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 
+struct binding {
+	struct expr *e;
+	expr_name_fn name;		/* or NULL */
+	void *ctx;
+};
+
 static const char *const op_signs[] = {
 	[EXPR_NOT] = "!", [EXPR_NEGATE] = "-", [EXPR_COMPLEMENT] = "~",
 	[EXPR_AND] = "&&", [EXPR_OR] = "||",
@@ -65,6 +71,33 @@ static int check_comparison(struct expr_node *n, struct diag *d)
 			     "");
 }
 
+/* 0 when it is a number and a name for it; 1 when it is not. */
+static int bind_name(const struct binding *b, struct expr_node *n, struct diag *d)
+{
+	const struct expr_node *var = n->left->op == EXPR_VAR ? n->left : n->right;
+	const struct expr_node *text = var == n->left ? n->right : n->left;
+	struct expr_name name = { .known = NULL };
+	int err;
+
+	n->is_named = false;
+	if (!b->name || var->op != EXPR_VAR || is_text(var) || text->op != EXPR_TEXT ||
+	    (n->op != EXPR_EQ && n->op != EXPR_NE))
+		return 1;
+	err = b->name(b->ctx, var->var, text->text, text->len_bytes, &name);
+	if (err == -EINVAL)
+		return 1;
+	if (err)
+		return expr_complain(d, text->column, "'%.80s' is never \"%.*s\"%s%.160s%s",
+				     b->e->vars[var->var],
+				     text->len_bytes < 40 ? (int)text->len_bytes : 40, text->text,
+				     name.known ? " (it may be: " : "",
+				     name.known ? name.known : "", name.known ? ")" : "");
+	n->is_named = true;
+	n->name_mask = name.mask;
+	n->name_bits = name.bits;
+	return 0;
+}
+
 static int check_match(struct expr_node *n, struct diag *d)
 {
 	char what[80];
@@ -82,14 +115,21 @@ static enum expr_type wider(const struct expr_node *n)
 	       EXPR_UNSIGNED : EXPR_SIGNED;
 }
 
-static int bind_node(struct expr *e, struct expr_node *n, struct diag *d)
+static int bind_comparison(const struct binding *b, struct expr_node *n, struct diag *d)
+{
+	int err = bind_name(b, n, d);
+
+	return err > 0 ? check_comparison(n, d) : err;
+}
+
+static int bind_node(const struct binding *b, struct expr_node *n, struct diag *d)
 {
 	switch (n->op) {
 	case EXPR_NUMBER:
 	case EXPR_TEXT:
 		return 0;
 	case EXPR_VAR:
-		n->type = e->var_types[n->var];
+		n->type = b->e->var_types[n->var];
 		return 0;
 	case EXPR_NOT:
 	case EXPR_AND:
@@ -107,7 +147,7 @@ static int bind_node(struct expr *e, struct expr_node *n, struct diag *d)
 	case EXPR_GT:
 	case EXPR_GE:
 		n->type = EXPR_SIGNED;
-		return check_comparison(n, d);
+		return bind_comparison(b, n, d);
 	case EXPR_SHL:
 	case EXPR_SHR:
 		n->type = n->left->type;
@@ -130,6 +170,13 @@ static uint32_t column_of(const struct expr *e, uint32_t var)
 int expr_bind(struct expr *e, expr_resolve_fn resolve, void *ctx, const char *known,
 	      struct diag *d)
 {
+	return expr_bind_names(e, resolve, NULL, ctx, known, d);
+}
+
+int expr_bind_names(struct expr *e, expr_resolve_fn resolve, expr_name_fn name, void *ctx,
+		    const char *known, struct diag *d)
+{
+	const struct binding b = { e, name, ctx };
 	int err = 0;
 
 	for (uint32_t i = 0; i < e->nr_vars; i++) {
@@ -146,6 +193,6 @@ int expr_bind(struct expr *e, expr_resolve_fn resolve, void *ctx, const char *kn
 	}
 	/* Operands stand before what uses them. */
 	for (size_t i = 0; i < e->nr_nodes && !err; i++)
-		err = bind_node(e, &e->nodes[i], d);
+		err = bind_node(&b, &e->nodes[i], d);
 	return err;
 }

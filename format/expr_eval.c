@@ -49,6 +49,16 @@ static int compare(const struct evaluation *v, const struct expr_node *n)
 			       number_of(v, n->right), n->right->type == EXPR_SIGNED);
 }
 
+/* Equality, also of a number with the name for it. */
+static bool equal(const struct evaluation *v, const struct expr_node *n)
+{
+	const struct expr_node *number = n->left->op == EXPR_VAR ? n->left : n->right;
+
+	if (n->is_named)
+		return (number_of(v, number) & n->name_mask) == n->name_bits;
+	return compare(v, n) == 0;
+}
+
 static bool match(const struct evaluation *v, const struct expr_node *n)
 {
 	struct expr_value text = text_of(v, n->left);
@@ -130,9 +140,9 @@ static uint64_t number_of(const struct evaluation *v, const struct expr_node *n)
 	case EXPR_OR:
 		return is_true(v, n->left) || is_true(v, n->right);
 	case EXPR_EQ:
-		return compare(v, n) == 0;
+		return equal(v, n);
 	case EXPR_NE:
-		return compare(v, n) != 0;
+		return !equal(v, n);
 	case EXPR_LT:
 		return compare(v, n) < 0;
 	case EXPR_LE:

@@ -3,6 +3,7 @@
 #include "format/block.h"
 #include "format/buckets.h"
 #include "report/names.h"
+#include "report/valuenames.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ struct query_expr {
 	struct bound *now;		/* whose types the expression has */
 	uint64_t start_ns;
 	size_t row;
+	char known_names[160];		/* of values, in a message */
 };
 
 int query_expr_new(struct query_expr **out, const char *text, struct diag *d)
@@ -136,6 +138,26 @@ static int resolve(void *ctx, const char *name, uint32_t var, enum expr_type *ty
 	return err;
 }
 
+/* A text compared with a field whose values have names. */
+static int find_name(void *ctx, uint32_t var, const char *text, size_t len_bytes,
+		     struct expr_name *out)
+{
+	struct query_expr *x = ctx;
+	const struct source *s = &x->now->sources[var];
+	const char *values;
+	int err;
+
+	if (s->kind != SOURCE_NUMBER || s->field < 0)
+		return -EINVAL;
+	values = x->now->event->fields[s->field].values;
+	err = valuenames_find(values, text, len_bytes, &out->mask, &out->bits);
+	if (err == -ENOENT) {
+		valuenames_list(values, x->known_names, sizeof(x->known_names));
+		out->known = x->known_names;
+	}
+	return err;
+}
+
 /* Types the expression for the event.  -EINVAL, -ENOENT (does not fit) or -ENOMEM. */
 static int bind(struct query_expr *x, const struct trace_event *e, const char *known,
 		struct diag *d)
@@ -159,7 +181,7 @@ static int bind(struct query_expr *x, const struct trace_event *e, const char *k
 	/* Tried again only to hear why. */
 	if (!is_new && !x->now->fits && !d)
 		return 0;
-	err = expr_bind(x->e, resolve, x, known, d);
+	err = expr_bind_names(x->e, resolve, find_name, x, known, d);
 	if (!err && is_new)
 		add_terms(x->now, expr_root(x->e), count_terms(expr_root(x->e)) <= MAX_TERMS);
 	x->now->fits = !err;

@@ -28,4 +28,14 @@ void valuenames_begin(struct valuenames *n, const char *values, uint64_t value);
  */
 bool valuenames_next(struct valuenames *n, const char **name, size_t *len_bytes);
 
+/*
+ * The numbers that have the name: those whose bits in *mask are *bits.  Of flags it may be
+ * several names with '|' between them: all of them.  -ENOENT: there is no such name;
+ * -EINVAL: there are no names at all.
+ */
+int valuenames_find(const char *values, const char *name, size_t len_bytes, uint64_t *mask,
+		    uint64_t *bits);
+/* "A, B, C, ...": the names there are, as far as they fit. */
+void valuenames_list(const char *values, char *to, size_t size_bytes);
+
 #endif

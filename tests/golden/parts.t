@@ -100,6 +100,8 @@ def check_filters():
             ("oncpu", ["--cpu", "1"], lambda r: r["cpu"] == 1),
             ("blocked", ["--filter", "duration > 15000000"], lambda r: r["duration"] > 15000000),
             ("runq", ["--filter", "reason == 2"], lambda r: r["reason"] == 2),
+            ("runq", ["--filter", 'reason == "PIPE"'], lambda r: r["reason"] == 4),
+            ("oncpu", ["--filter", 'edge != "START"'], lambda r: not r["edge"] & 1),
             ("blocked", ["--pid", "200"], lambda r: r["comm"] in ("server", "worker"))):
         wanted = brief(filter(test, EXPECTED[part]))
         found = shown(scripted("-i", GOLDEN, "-e", part, *words)[part])

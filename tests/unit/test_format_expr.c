@@ -297,6 +297,58 @@ static void binds_again(void **state)
 	expr_free(NULL);
 }
 
+/* The name of pid's number: of its lowest bits, or of more. */
+static int name_pid(void *ctx, uint32_t var, const char *text, size_t len_bytes,
+		    struct expr_name *out)
+{
+	const struct seen *seen = ctx;
+
+	if (strcmp(seen->vars[var]->name, "pid"))
+		return -22;
+	out->mask = len_bytes == 4 ? UINT64_MAX : 0xf;
+	out->bits = len_bytes == 4 ? 42 : 0xa;
+	out->known = "FOUR, LOW";
+	return (len_bytes == 4 && !memcmp(text, "FOUR", 4)) ||
+	       (len_bytes == 3 && !memcmp(text, "LOW", 3)) ? 0 : -2;
+}
+
+static void knows_names(void **state)
+{
+	static const struct {
+		const char *text;
+		int truth;			/* -1: does not fit */
+		const char *says;
+	} rows[] = {
+		{ "pid == \"FOUR\"", 1, "" }, { "\"FOUR\" == pid", 1, "" },
+		{ "pid != \"FOUR\"", 0, "" }, { "pid == \"LOW\"", 1, "" },
+		{ "!(pid == 'LOW') || pid == 41", 0, "" },
+		{ "comm == \"FOUR\" || pid == 'FOUR'", 1, "" },
+		{ "pid == \"FIVE\"", -1, "column 8: 'pid' is never \"FIVE\" (it may be: FOUR, LOW)" },
+		{ "pid < \"FOUR\"", -1, "\"FOUR\" is text, but 'pid' is a number" },
+		{ "pid + 1 == \"FOUR\"", -1, "but this is a number" },
+		{ "pid == comm", -1, "'comm' is text, but 'pid' is a number" },
+		{ "prio == \"FOUR\"", -1, "\"FOUR\" is text, but 'prio' is a number" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct seen seen = { .asked = 0 };
+		struct diag d = { "" };
+		struct expr *e;
+		int err;
+
+		assert_int_equal(expr_parse(&e, rows[i].text, &d), 0);
+		err = expr_bind_names(e, resolve, name_pid, &seen, NULL, &d);
+		if (!strstr(d.text, rows[i].says))
+			fail_msg("%s: %s", rows[i].text, d.text);
+		assert_int_equal(err ? -1 : expr_true(e, get, &seen), rows[i].truth);
+		/* Without names it is what it was. */
+		if (!err && !strstr(rows[i].text, "comm"))
+			assert_int_equal(expr_bind(e, resolve, &seen, NULL, &d), -22);
+		expr_free(e);
+	}
+}
+
 /* --- against another evaluator ----------------------------------------------------------- */
 
 struct record {
@@ -428,6 +480,7 @@ int main(void)
 		cmocka_unit_test(complains),
 		cmocka_unit_test(has_limits),
 		cmocka_unit_test(binds_again),
+		cmocka_unit_test(knows_names),
 		cmocka_unit_test(splits),
 		cmocka_unit_test(finds_braces),
 		cmocka_unit_test(agrees_with_another),

@@ -1,5 +1,6 @@
 #include "report/valuenames.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,6 +98,68 @@ static void test_long_text(void **state)
 	free(values);
 }
 
+static void test_find(void **state)
+{
+	static const char letters[] = "=0=NONE 1=DISK -1=ANY 0xf0/0x10=HIGH 1=DISK2 x 5=";
+	static const char flags[] = "|0=NOTHING 3/0=RDONLY 3/1=WRONLY 0x40=CREAT 0x1040=SYNC";
+	static const struct {
+		const char *values, *name;
+		int err;
+		uint64_t mask, bits;
+	} rows[] = {
+		{ letters, "NONE", 0, UINT64_MAX, 0 },
+		{ letters, "DISK", 0, UINT64_MAX, 1 },
+		{ letters, "DISK2", 0, UINT64_MAX, 1 },
+		{ letters, "ANY", 0, UINT64_MAX, UINT64_MAX },
+		{ letters, "HIGH", 0, 0xf0, 0x10 },
+		{ letters, "DIS", -ENOENT, 0, 0 },
+		{ letters, "NONE|DISK", -ENOENT, 0, 0 },
+		{ letters, "", -ENOENT, 0, 0 },
+		{ flags, "CREAT", 0, 0x40, 0x40 },
+		{ flags, "NOTHING", 0, UINT64_MAX, 0 },
+		{ flags, "RDONLY", 0, 3, 0 },
+		{ flags, "WRONLY|CREAT", 0, 0x43, 0x41 },
+		{ flags, "CREAT|SYNC", 0, 0x1040, 0x1040 },
+		{ flags, "RDONLY|WRONLY", 0, 0, 1 },	/* never */
+		{ flags, "NOTHING|CREAT", 0, 0, 1 },
+		{ flags, "CREAT|", -ENOENT, 0, 0 },
+		{ flags, "|", -ENOENT, 0, 0 },
+		{ flags, "", -ENOENT, 0, 0 },
+		{ "=1=A|B", "A|B", 0, UINT64_MAX, 1 },
+		{ "|1=A|B 2=B", "A|B", 0, 1, 1 },
+		{ NULL, "A", -EINVAL, 0, 0 },
+		{ "", "A", -EINVAL, 0, 0 },
+		{ "1=A", "A", -EINVAL, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t mask = 0, bits = 0;
+
+		assert_int_equal(valuenames_find(rows[i].values, rows[i].name,
+						 strlen(rows[i].name), &mask, &bits), rows[i].err);
+		if (rows[i].err)
+			continue;
+		assert_int_equal(mask, rows[i].mask);
+		assert_int_equal(bits, rows[i].bits);
+	}
+}
+
+static void test_list(void **state)
+{
+	char to[24];
+
+	(void)state;
+	valuenames_list("=0=NONE x 1=DISK 7/2=X", to, sizeof(to));
+	assert_string_equal(to, "NONE, DISK, X");
+	valuenames_list("=0=NONE 1=A_LONGER_NAME 2=B", to, sizeof(to));
+	assert_string_equal(to, "NONE, ...");
+	valuenames_list("=0=A_NAME_THAT_HAS_NO_ROOM", to, sizeof(to));
+	assert_string_equal(to, "...");
+	valuenames_list(NULL, to, sizeof(to));
+	assert_string_equal(to, "");
+}
+
 /* Random texts of the letters that mean something: names are within, and it ends. */
 static void test_random(void **state)
 {
@@ -133,6 +196,8 @@ int main(void)
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_bad_texts),
 		cmocka_unit_test(test_long_text),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_random),
 	};
 
