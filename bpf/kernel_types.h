@@ -49,7 +49,13 @@ struct thread_info {
 	unsigned int cpu;
 };
 
+/* x86 */
+struct pt_regs___x86 {
+	unsigned long bp, ip, cs, sp;
+};
+
 struct task_struct {
+	void *stack;
 	struct thread_info thread_info;
 	unsigned int __state;		/* from 5.14 on */
 	unsigned int flags;

@@ -16,330 +16,50 @@
 #include <bpf/bpf_tracing.h>
 
 #include "bpf/kernel_types.h"
-#include "bpf/sched.h"
+#include "bpf/sched_state.h"
+#include "bpf/sched_write.h"
+#include "bpf/sched_stack.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Set before loading, so that the verifier drops what is not asked for. */
-const volatile bool ring_is_ringbuf = false;	/* not mapped: else perf buffers */
-const volatile __u64 ring_bytes = 4096;		/* mapped: of a CPU; a power of two */
-const volatile __u32 previous_arg = 1;		/* of sched_switch; the next one follows */
-const volatile __u64 min_ns = 0;
-const volatile bool count_interrupts = true;
-const volatile __u32 not_pid = 0;
-const volatile bool all_threads = true;
-const volatile bool by_process = false;
-const volatile bool by_thread = false;
-const volatile bool in_cgroup = false;
-const volatile bool on_some_cpus = false;
-
-struct sched_control control;
-
-/* Keyed by the address of the task, which outlives what exec does to numbers. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u64);
-	__type(value, struct sched_thread);
-	__uint(max_entries, 1);
-} threads SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct sched_cpu);
-	__uint(max_entries, 1);
-} cpus SEC(".maps");
-
-/* By process: 1, or 0 for one that is not recorded before it has run exec. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, __u8);
-	__uint(max_entries, 1);
-} traced SEC(".maps");
-
-/* By thread: chosen by the user, or found in the cgroup at the start. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, __u8);
-	__uint(max_entries, 1);
-} traced_tids SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(__u32));
-	__uint(max_entries, 1);
-} cgroups SEC(".maps");
-
-/* The maps of struct proberings, in whose place these stand until loading. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, __u64);
-	__uint(max_entries, 1);
-} records SEC(".maps"), records_lost SEC(".maps");
-
-#define RING_RESERVED 0
-#define RING_CONSUMED 2048
-#define RING_DATA 4096
-
-#define INLINE static __always_inline
-
-/* --- threads ------------------------------------------------------------------------ */
-
-INLINE __u32 read_state(struct task_struct *task)
-{
-	if (bpf_core_field_exists(task->__state))
-		return task->__state;
-	return ((struct task_struct___before_5_14 *)task)->state;
-}
-
-#define INTERRUPT_BITS 2
-#define INTERRUPT_MASK ((1u << INTERRUPT_BITS) - 1)
-
-#define STATE_REPORTED 0x7f
-#define STATE_DEAD 0x80
-#define STATE_WAKING 0x200
-#define STATE_NO_LOAD 0x400
-
-/* The bits are those that /proc/PID/stat shows as letters. */
-INLINE __u8 letter_of(__u32 state)
-{
-	if (!state)
-		return 'R';
-	if (state & 0x01)
-		return 'S';
-	if (state & 0x02)
-		return state & STATE_NO_LOAD ? 'I' : 'D';
-	if (state & 0x04)
-		return 'T';
-	if (state & 0x08)
-		return 't';
-	if (state & (0x10 | STATE_DEAD))
-		return 'X';
-	if (state & 0x20)
-		return 'Z';
-	if (state & 0x40)
-		return 'P';
-	/* Waiting for a lock as a sleeper would on kernels for real time, or frozen. */
-	return 'D';
-}
-
-INLINE struct sched_thread *find(struct task_struct *task)
-{
-	__u64 key = (__u64)task;
-
-	return bpf_map_lookup_elem(&threads, &key);
-}
-
-INLINE bool is_in(void *map, __u32 number)
-{
-	const __u8 *on = bpf_map_lookup_elem(map, &number);
-
-	return on && *on;
-}
-
-/* Of one that was there at the start. */
-INLINE bool is_chosen(__u32 tid, __u32 pid)
-{
-	if (pid == not_pid)
-		return false;
-	if (by_process && !is_in(&traced, pid))
-		return false;
-	if ((by_thread || in_cgroup) && !is_in(&traced_tids, tid))
-		return false;
-	return true;
-}
-
-INLINE void count_no_room(void)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct sched_cpu *c = bpf_map_lookup_elem(&cpus, &cpu);
-
-	if (c)
-		c->no_room++;
-}
-
-INLINE void describe(struct sched_thread *t, struct task_struct *task, __u64 since_ns)
-{
-	t->tid = task->pid;
-	t->pid = task->tgid;
-	t->user_ns = task->utime;
-	t->system_ns = task->stime;
-	t->since_ns = since_ns;
-	t->state = 'R';
-	t->waker_cpu = SCHED_NO_CPU;
-}
-
-/* Of those that find it missing at a time one adds it, and all get that. */
-INLINE struct sched_thread *add(struct task_struct *task, const struct sched_thread *t)
-{
-	__u64 key = (__u64)task;
-	struct sched_thread *added;
-
-	bpf_map_update_elem(&threads, &key, t, BPF_NOEXIST);
-	added = bpf_map_lookup_elem(&threads, &key);
-	if (!added)
-		count_no_room();
-	return added;
-}
-
-/* A thread that is not known: NULL if it is not to be. */
-static __noinline struct sched_thread *meet(struct task_struct *task, __u64 now_ns,
-					    __u64 interrupts_ns, bool has_cpu)
-{
-	bool noting = control.noting;
-	struct sched_thread t = { .flags = SCHED_START, .has_cpu = has_cpu };
-
-	/* In a cgroup nobody asks but those that are. */
-	if (!all_threads && !noting && !(in_cgroup && has_cpu))
-		return NULL;
-	if (!(in_cgroup && has_cpu) && !is_chosen(task->pid, task->tgid))
-		return NULL;
-	describe(&t, task, noting ? control.start_ns : now_ns);
-	/* Those of a CPU are summed up from the start on. */
-	t.interrupts_ns = noting ? 0 : interrupts_ns;
-	return add(task, &t);
-}
-
-/* --- records ------------------------------------------------------------------------ */
-
-struct message {
-	__u32 zero, cpu;
-	struct sched_record record;
-};
-
-INLINE void count_lost(__u32 cpu)
-{
-	__u64 *lost = bpf_map_lookup_elem(&records_lost, &cpu);
-
-	if (lost)
-		++*lost;
-}
-
-INLINE void fill(struct sched_record *r, const struct sched_thread *t, __u64 now_ns,
-		 __u64 off_ns, __u64 user_ns, __u64 system_ns)
-{
-	bool is_runnable = t->state == 'R', is_woken = !is_runnable && t->wake_ns;
-	__u64 wake_ns = t->wake_ns > t->since_ns ? t->wake_ns : t->since_ns;
-	__u16 flags = t->flags;
-
-	r->time_ns = now_ns;
-	r->tid = t->tid;
-	r->pid = t->pid;
-	r->off_ns = off_ns;
-	r->runnable_ns = is_runnable ? off_ns : 0;
-	r->on_ns = t->on_ns;
-	r->skipped_ns = t->skipped_ns;
-	r->user_ns = user_ns - t->user_ns;
-	r->system_ns = system_ns - t->system_ns;
-	r->interrupted_ns = t->interrupted_ns;
-	r->kernel_stack = t->kernel_stack;
-	r->user_stack = t->user_stack;
-	r->waker_kernel_stack = 0;
-	r->waker_user_stack = 0;
-	r->waker_tid = 0;
-	r->waker_pid = 0;
-	r->skipped = t->skipped;
-	r->from_cpu = t->cpu;
-	r->waker_cpu = SCHED_NO_CPU;
-	r->state = t->state ? t->state : 'R';
-	r->waker_context = 0;
-	r->reserved = 0;
-	if (is_woken) {
-		r->runnable_ns = now_ns - wake_ns;
-		r->waker_kernel_stack = t->waker_kernel_stack;
-		r->waker_user_stack = t->waker_user_stack;
-		r->waker_tid = t->waker_tid;
-		r->waker_pid = t->waker_pid;
-		r->waker_cpu = t->waker_cpu;
-		r->waker_context = t->waker_context;
-	} else if (!is_runnable && !(flags & SCHED_EXIT)) {
-		flags |= SCHED_NO_WAKEUP;
-	}
-	r->flags = flags;
-}
-
-/* The reader must see nothing of the size before all that is in the record. */
-INLINE void commit(struct sched_record *r)
-{
-	const __u64 size_bytes = sizeof(*r);
-
-#if defined(__TARGET_ARCH_x86)
-	asm volatile("" ::: "memory");
-	*(volatile __u64 *)r = size_bytes;
-#else
-	__sync_lock_test_and_set((__u64 *)r, size_bytes);
-#endif
-}
-
-INLINE bool write_mapped(const struct sched_thread *t, __u32 cpu, __u64 now_ns, __u64 off_ns,
-			 __u64 user_ns, __u64 system_ns)
-{
-	void *ring = bpf_map_lookup_elem(&records, &cpu);
-	struct sched_record *r;
-	__u64 at;
-
-	if (!ring)
-		return false;
-	at = *(volatile __u64 *)(ring + RING_RESERVED);
-	if (at + sizeof(*r) - *(volatile __u64 *)(ring + RING_CONSUMED) > ring_bytes)
-		return false;
-	*(volatile __u64 *)(ring + RING_RESERVED) = at + sizeof(*r);
-	/* Positions are multiples of 8. */
-	r = ring + RING_DATA + (at & (ring_bytes - 8));
-	fill(r, t, now_ns, off_ns, user_ns, system_ns);
-	commit(r);
-	return true;
-}
-
-INLINE bool write_queue(void *ctx, const struct sched_thread *t, __u32 cpu, __u64 now_ns,
-			__u64 off_ns, __u64 user_ns, __u64 system_ns)
-{
-	struct message m = { .cpu = cpu };
-
-	fill(&m.record, t, now_ns, off_ns, user_ns, system_ns);
-	m.record.size_bytes = sizeof(m.record);
-	m.record.probe = 0;
-	/* Whoever is woken from here would need the lock that is held: the reader polls. */
-	if (ring_is_ringbuf)
-		return !bpf_ringbuf_output(&records, &m, sizeof(m), BPF_RB_NO_WAKEUP);
-	return !bpf_perf_event_output(ctx, &records, BPF_F_CURRENT_CPU, &m, sizeof(m));
-}
-
-/* Writes the thread's record up to now; what it holds begins anew. */
-INLINE bool write(void *ctx, const bool mapped, struct sched_thread *t, struct task_struct *task,
-		  __u32 cpu, __u64 now_ns, __u64 off_ns)
-{
-	__u64 user_ns = task->utime, system_ns = task->stime;
-
-	if (mapped ? !write_mapped(t, cpu, now_ns, off_ns, user_ns, system_ns) :
-			 !write_queue(ctx, t, cpu, now_ns, off_ns, user_ns, system_ns)) {
-		count_lost(cpu);
-		return false;
-	}
-	t->on_ns = 0;
-	t->skipped_ns = 0;
-	t->skipped = 0;
-	t->interrupted_ns = 0;
-	t->user_ns = user_ns;
-	t->system_ns = system_ns;
-	t->flags = 0;
-	return true;
-}
-
 /* --- the switch ----------------------------------------------------------------------- */
+
+INLINE bool is_user_thread(struct task_struct *task)
+{
+	return task->mm && !(task->flags & FLAG_KERNEL_THREAD);
+}
+
+/* The programs that look at stacks: each lies elsewhere on them. */
+enum origin { ORIGIN_SWITCH = 1, ORIGIN_WAKING, ORIGIN_STARTED };
+
+/* Where the thread is that runs here. */
+INLINE void note_stacks(void *ctx, const bool mapped, struct task_struct *task,
+			struct sched_cpu *c, __u32 cpu, __u64 now_ns, enum origin origin,
+			__u64 *kernel, __u64 *user)
+{
+	struct stack_of whose = { .time_ns = now_ns, .row = cpu, .cpu = cpu };
+	bool in_task = !c->interrupts;
+	struct sched_scratch *s;
+
+	if (!want_kernel_stacks && !want_user_stacks)
+		return;
+	s = scratch_of(cpu);
+	if (!s)
+		return;
+	whose.tid = task->pid;
+	whose.pid = task->tgid;
+	if (want_kernel_stacks)
+		*kernel = kernel_stack(ctx, s, task, &whose, c, in_task, origin, mapped);
+	if (want_user_stacks && in_task && is_user_thread(task))
+		*user = user_stack(ctx, s, task, &whose, c, mapped);
+}
 
 /* What it did since the last switch that was seen of it. */
 INLINE void account_slice(struct sched_thread *t, const struct sched_cpu *c, __u64 now_ns)
 {
 	if (t->has_cpu) {
 		t->on_ns += now_ns - t->since_ns;
-		if (count_interrupts)
-			t->interrupted_ns += c->interrupts_ns - t->interrupts_ns;
+		t->interrupted_ns += c->interrupts_ns - t->interrupts_ns;
 	} else {
 		/* The kernel left out the run of this program in which it got the CPU. */
 		t->skipped_ns += now_ns - t->since_ns;
@@ -372,6 +92,9 @@ INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct
 	t->kernel_stack = 0;
 	t->user_stack = 0;
 	t->flags &= SCHED_NEW;
+	if (!outside)
+		note_stacks(ctx, mapped, task, c, cpu, now_ns, ORIGIN_SWITCH,
+			    &t->kernel_stack, &t->user_stack);
 	state = read_state(task);
 	if (state & STATE_DEAD) {
 		t->flags |= SCHED_EXIT;
@@ -482,16 +205,23 @@ int switch_queue(__u64 *ctx)
 
 /* --- wakeups -------------------------------------------------------------------------- */
 
-INLINE void note_waker(struct sched_thread *t, __u64 now_ns)
+INLINE void note_waker(void *ctx, const bool mapped, struct sched_thread *t, __u64 now_ns,
+		       enum origin origin)
 {
 	__u64 pid_tid = bpf_get_current_pid_tgid();
 	__u32 cpu = bpf_get_smp_processor_id();
-	const struct sched_cpu *c = bpf_map_lookup_elem(&cpus, &cpu);
+	struct sched_cpu *c = bpf_map_lookup_elem(&cpus, &cpu);
 
 	t->waker_tid = pid_tid;
 	t->waker_pid = pid_tid >> 32;
 	t->waker_cpu = cpu;
-	t->waker_context = c ? c->interrupts & INTERRUPT_MASK : SCHED_WAKER_TASK;
+	t->waker_kernel_stack = 0;
+	t->waker_user_stack = 0;
+	if (c) {
+		t->waker_context = c->interrupts & INTERRUPT_MASK;
+		note_stacks(ctx, mapped, bpf_get_current_task_btf(), c, cpu, now_ns,
+			    origin, &t->waker_kernel_stack, &t->waker_user_stack);
+	}
 	t->wake_ns = now_ns;
 }
 
@@ -525,7 +255,7 @@ INLINE int waking(__u64 *ctx, const bool mapped)
 		t->state = state;
 	}
 	t->wake_state = state;
-	note_waker(t, now_ns);
+	note_waker(ctx, mapped, t, now_ns, ORIGIN_WAKING);
 	return 0;
 }
 
@@ -564,7 +294,7 @@ INLINE int started(__u64 *ctx, const bool mapped)
 	describe(&t, child, bpf_ktime_get_ns());
 	t.state = 0;
 	t.cpu = bpf_get_smp_processor_id();
-	note_waker(&t, t.since_ns);
+	note_waker(ctx, mapped, &t, t.since_ns, ORIGIN_STARTED);
 	/* The end of the last thread at this address may have been left out. */
 	if (bpf_map_update_elem(&threads, &key, &t, BPF_ANY))
 		count_no_room();

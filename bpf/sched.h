@@ -101,7 +101,8 @@ struct sched_cpu {
 	__u32 interrupts;		/* which ones are going on, the innermost lowest */
 	__u32 is_chosen;		/* -C */
 	__u64 no_room, no_wakeup, walked, remembered, wrong_stacks;	/* counted */
-	__u64 unused[24];
+	__u64 stacks;
+	__u64 unused[23];
 };
 
 /* What record/ tells the programs while they run. */
@@ -115,7 +116,7 @@ struct sched_control {
 	__u32 ending;			/* the end of threads is looked at */
 	__u32 reserved;
 	__u64 start_ns;
-	__u64 generation;
+	__u64 seed;			/* of fingerprints: with another one none is known */
 };
 
 #endif

@@ -153,16 +153,23 @@ static void choose_programs(struct schedprog *p, const struct btftypes *types)
 
 static int share_maps(struct schedprog *p)
 {
-	struct proberings_maps records;
+	struct proberings_maps records, stacks;
 	int err;
 
 	proberings_maps(p->records, &records);
+	proberings_maps(p->stacks, &stacks);
 	p->nr_cpus = records.nr_cpus;
 	err = bpf_map__reuse_fd(p->skel->maps.records, records.ring_fd);
 	if (!err)
 		err = bpf_map__reuse_fd(p->skel->maps.records_lost, records.lost_fd);
 	if (!err)
+		err = bpf_map__reuse_fd(p->skel->maps.stacks, stacks.ring_fd);
+	if (!err)
+		err = bpf_map__reuse_fd(p->skel->maps.stacks_lost, stacks.lost_fd);
+	if (!err)
 		err = bpf_map__set_max_entries(p->skel->maps.cpus, p->nr_cpus);
+	if (!err)
+		err = bpf_map__set_max_entries(p->skel->maps.scratches, p->nr_cpus + 1);
 	if (!err)
 		err = bpf_map__set_max_entries(p->skel->maps.threads, table_size());
 	if (!err && p->opts.traced_fd >= 0)
@@ -172,6 +179,7 @@ static int share_maps(struct schedprog *p)
 	if (!err && p->opts.cgroup_fd >= 0)
 		err = bpf_map__reuse_fd(p->skel->maps.cgroups, p->opts.cgroup_fd);
 	p->skel->rodata->ring_bytes = records.cpu_bytes;
+	p->skel->rodata->stack_ring_bytes = stacks.cpu_bytes;
 	return err;
 }
 
@@ -189,6 +197,11 @@ static void configure(struct schedprog *p, const struct btftypes *types)
 	c->in_cgroup = p->opts.cgroup_fd >= 0;
 	c->all_threads = !c->by_process && !c->by_thread && !c->in_cgroup;
 	c->on_some_cpus = target->some_cpus;
+	c->want_kernel_stacks = p->opts.kernel_stack;
+	c->want_user_stacks = p->opts.user_stack;
+	c->check_stacks = p->opts.check_stacks;
+	if (p->opts.kernel_stack)
+		schedprog_find_symbols(p);
 }
 
 static int load(struct schedprog *p, struct diag *d)
@@ -397,7 +410,8 @@ struct proberings *schedprog_stacks(struct schedprog *p)
 
 void schedprog_forget_stacks(struct schedprog *p)
 {
-	__atomic_add_fetch(&p->skel->bss->control.generation, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&p->skel->bss->control.seed, p->skel->bss->control.seed + 1,
+			 __ATOMIC_SEQ_CST);
 }
 
 void schedprog_get_counts(struct schedprog *p, struct schedprog_counts *out)

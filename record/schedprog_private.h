@@ -29,5 +29,7 @@ struct schedprog {
 
 /* Lets each_task() see every thread; what it does then is in the control word. */
 int schedprog_iterate(const struct schedprog *p);
+/* Tells the programs, before they are loaded. */
+void schedprog_find_symbols(struct schedprog *p);
 
 #endif

@@ -247,9 +247,11 @@ int main(int argc, char **argv)
 		       r->ns - runs[0][0].ns, r->records, (unsigned long)r->counts.lost,
 		       (unsigned long)r->counts.walked, (unsigned long)r->counts.remembered,
 		       r->reader_ns);
-		if (r->counts.wrong_stacks || r->counts.missed || r->counts.no_room)
-			printf("  wrong stacks %lu, missed %lu, no room %lu\n",
+		if (r->counts.wrong_stacks || r->counts.missed || r->counts.no_room ||
+		    r->counts.no_wakeup)
+			printf("  wrong stacks %lu, no wakeup %lu, missed %lu, no room %lu\n",
 			       (unsigned long)r->counts.wrong_stacks,
+			       (unsigned long)r->counts.no_wakeup,
 			       (unsigned long)r->counts.missed, (unsigned long)r->counts.no_room);
 	}
 	return 0;

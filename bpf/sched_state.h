@@ -1,0 +1,205 @@
+/*
+ * For the scheduler's programs: what they are told, and the state of each thread.
+ */
+#ifndef BPF_SCHED_STATE_H
+#define BPF_SCHED_STATE_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/kernel_types.h"
+#include "bpf/sched.h"
+
+/* Set before loading, so that the verifier drops what is not asked for. */
+const volatile bool ring_is_ringbuf = false;	/* not mapped: else perf buffers */
+const volatile __u64 ring_bytes = 4096;		/* mapped: of a CPU; a power of two */
+const volatile __u64 stack_ring_bytes = 4096;
+const volatile __u32 previous_arg = 1;		/* of sched_switch; the next one follows */
+const volatile __u64 min_ns = 0;
+const volatile __u32 not_pid = 0;
+const volatile bool all_threads = true;
+const volatile bool by_process = false;
+const volatile bool by_thread = false;
+const volatile bool in_cgroup = false;
+const volatile bool on_some_cpus = false;
+const volatile bool want_kernel_stacks = false;
+const volatile bool want_user_stacks = false;
+const volatile bool check_stacks = false;
+/* What stands on a stack in place of a return address that a tracer wants to come by; 0: none. */
+const volatile __u64 system_call = 0, system_call_bytes = 0;	/* where its code lies */
+const volatile __u64 return_hooks[2] = { 0, 0 };
+
+struct sched_control control;
+
+/* Keyed by the address of the task, which outlives what exec does to numbers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u64);
+	__type(value, struct sched_thread);
+	__uint(max_entries, 1);
+} threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct sched_cpu);
+	__uint(max_entries, 1);
+} cpus SEC(".maps");
+
+/* By process: 1, or 0 for one that is not recorded before it has run exec. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, __u8);
+	__uint(max_entries, 1);
+} traced SEC(".maps");
+
+/* By thread: chosen by the user, or found in the cgroup at the start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, __u8);
+	__uint(max_entries, 1);
+} traced_tids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+	__uint(max_entries, 1);
+} cgroups SEC(".maps");
+
+/* The maps of struct proberings, in whose place these stand until loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} records SEC(".maps"), records_lost SEC(".maps"), stacks SEC(".maps"),
+  stacks_lost SEC(".maps");
+
+#define INLINE static __always_inline
+
+INLINE __u32 read_state(struct task_struct *task)
+{
+	if (bpf_core_field_exists(task->__state))
+		return task->__state;
+	return ((struct task_struct___before_5_14 *)task)->state;
+}
+
+#define INTERRUPT_BITS 2
+#define INTERRUPT_MASK ((1u << INTERRUPT_BITS) - 1)
+
+#define FLAG_KERNEL_THREAD 0x00200000
+
+#define STATE_REPORTED 0x7f
+#define STATE_DEAD 0x80
+#define STATE_WAKING 0x200
+#define STATE_NO_LOAD 0x400
+
+/* The bits are those that /proc/PID/stat shows as letters. */
+INLINE __u8 letter_of(__u32 state)
+{
+	if (!state)
+		return 'R';
+	if (state & 0x01)
+		return 'S';
+	if (state & 0x02)
+		return state & STATE_NO_LOAD ? 'I' : 'D';
+	if (state & 0x04)
+		return 'T';
+	if (state & 0x08)
+		return 't';
+	if (state & (0x10 | STATE_DEAD))
+		return 'X';
+	if (state & 0x20)
+		return 'Z';
+	if (state & 0x40)
+		return 'P';
+	/* Waiting for a lock as a sleeper would on kernels for real time, or frozen. */
+	return 'D';
+}
+
+INLINE struct sched_thread *find(struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+
+	return bpf_map_lookup_elem(&threads, &key);
+}
+
+INLINE bool is_in(void *map, __u32 number)
+{
+	const __u8 *on = bpf_map_lookup_elem(map, &number);
+
+	return on && *on;
+}
+
+/* Of one that was there at the start. */
+INLINE bool is_chosen(__u32 tid, __u32 pid)
+{
+	if (pid == not_pid)
+		return false;
+	if (by_process && !is_in(&traced, pid))
+		return false;
+	if ((by_thread || in_cgroup) && !is_in(&traced_tids, tid))
+		return false;
+	return true;
+}
+
+INLINE void count_no_room(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct sched_cpu *c = bpf_map_lookup_elem(&cpus, &cpu);
+
+	if (c)
+		c->no_room++;
+}
+
+INLINE void describe(struct sched_thread *t, struct task_struct *task, __u64 since_ns)
+{
+	t->tid = task->pid;
+	t->pid = task->tgid;
+	t->user_ns = task->utime;
+	t->system_ns = task->stime;
+	t->since_ns = since_ns;
+	t->state = 'R';
+	t->waker_cpu = SCHED_NO_CPU;
+}
+
+/* Of those that find it missing at a time one adds it, and all get that. */
+INLINE struct sched_thread *add(struct task_struct *task, const struct sched_thread *t)
+{
+	__u64 key = (__u64)task;
+	struct sched_thread *added;
+
+	bpf_map_update_elem(&threads, &key, t, BPF_NOEXIST);
+	added = bpf_map_lookup_elem(&threads, &key);
+	if (!added)
+		count_no_room();
+	return added;
+}
+
+/* A thread that is not known: NULL if it is not to be. */
+static __noinline struct sched_thread *meet(struct task_struct *task, __u64 now_ns,
+					    __u64 interrupts_ns, bool has_cpu)
+{
+	bool noting = control.noting;
+	struct sched_thread t = { .flags = SCHED_START, .has_cpu = has_cpu };
+
+	/* In a cgroup nobody asks but those that are. */
+	if (!all_threads && !noting && !(in_cgroup && has_cpu))
+		return NULL;
+	if (!(in_cgroup && has_cpu) && !is_chosen(task->pid, task->tgid))
+		return NULL;
+	describe(&t, task, noting ? control.start_ns : now_ns);
+	/* Those of a CPU are summed up from the start on. */
+	t.interrupts_ns = noting ? 0 : interrupts_ns;
+	return add(task, &t);
+}
+
+#endif
