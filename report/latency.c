@@ -234,6 +234,7 @@ int latency_add_wait(struct latency *l, uint32_t group, const struct latency_pie
 	w->count++;
 	row->blocked_ns += ns;
 	row->idle_ns += p->idle ? ns : 0;
+	row->still_ns += p->still && !p->idle ? ns : 0;
 	if (!(p->stack | p->waker | p->waker_stack | p->context))
 		return 0;
 	waker = trace_task(l->trace, p->waker);
@@ -310,7 +311,8 @@ static void sort_waits(struct latency *l)
 static int compare_rows(const void *a, const void *b)
 {
 	const struct latency_row *x = a, *y = b;
-	uint64_t busy_x = x->wall_ns - x->idle_ns, busy_y = y->wall_ns - y->idle_ns;
+	uint64_t busy_x = x->wall_ns - x->idle_ns - x->still_ns;
+	uint64_t busy_y = y->wall_ns - y->idle_ns - y->still_ns;
 
 	if (busy_x != busy_y)
 		return busy_x > busy_y ? -1 : 1;

@@ -68,6 +68,7 @@ struct latency_row {
 	uint64_t nr_threads, nr_spans;
 	uint64_t ns[LATENCY_NR_COLUMNS];
 	uint64_t blocked_ns, idle_ns;	/* sums of the waits: idle_ns is the idle ones' */
+	uint64_t still_ns;		/* not idle, but blocked all through the recording */
 	struct latency_values *values[LATENCY_NR_VALUES];	/* each may be NULL */
 	const struct latency_wait **waits;	/* the longest first */
 	size_t nr_waits;
@@ -98,7 +99,7 @@ int latency_new(struct latency **out, struct query *q, const struct latency_opts
 		struct diag *d);
 void latency_free(struct latency *l);
 
-/* Those with most time that is not idle first. */
+/* Those that were busy longest first: neither idle nor blocked all the time. */
 const struct latency_row *latency_rows(const struct latency *l, size_t *nr);
 /* The sum of all, without waits and distributions; threads count once. */
 const struct latency_row *latency_total(const struct latency *l);

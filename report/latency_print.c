@@ -48,8 +48,8 @@ size_t latency_print_nr_rows(const struct latency_print *p)
 		nr = p->max_rows;
 	if (!p->has_limit)
 		return nr;
-	while (shown < nr && number_percent(rows[shown].wall_ns - rows[shown].idle_ns,
-					    total->wall_ns) >= p->percent_limit)
+	while (shown < nr && number_percent(rows[shown].wall_ns - rows[shown].idle_ns -
+					    rows[shown].still_ns, total->wall_ns) >= p->percent_limit)
 		shown++;
 	return shown;
 }

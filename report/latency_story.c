@@ -13,6 +13,7 @@ static const enum field_role roles[LATENCY_NR_FIELDS] = {
 	[LATENCY_IRQ] = ROLE_INTERRUPTED, [LATENCY_REASON] = ROLE_REASON,
 	[LATENCY_IDLE] = ROLE_IDLE, [LATENCY_STACK] = ROLE_STACK, [LATENCY_WAKER] = ROLE_WAKER,
 	[LATENCY_WAKER_STACK] = ROLE_WAKER_STACK, [LATENCY_CONTEXT] = ROLE_WAKER_CONTEXT,
+	[LATENCY_EDGE] = ROLE_EDGE,
 };
 
 /* A role may be on any field of a strange file: numbers that are none are as if not there. */
@@ -170,6 +171,7 @@ void latency_story_get(struct latency_story *s, struct latency_story_names *name
 	out->waker_stack = id_at(s, LATENCY_WAKER_STACK, row);
 	out->reason = out->blocked_ns ? reason_of(s, names, at(s, LATENCY_REASON, row)) : 0;
 	out->idle = at(s, LATENCY_IDLE, row) != 0;
+	out->still = (~at(s, LATENCY_EDGE, row) & (EDGE_START | EDGE_END)) == 0;
 	out->context = context < UINT8_MAX ? (uint8_t)context : UINT8_MAX;
 }
 

@@ -33,12 +33,13 @@ struct latency_piece {
 	uint8_t reason;			/* of the names */
 	uint8_t context;		/* of the waker */
 	bool idle;
+	bool still;			/* it began before the recording and went on after it */
 };
 
 enum latency_story_field {
 	LATENCY_TIME, LATENCY_TASK, LATENCY_DURATION, LATENCY_RUNNABLE, LATENCY_SLICE,
 	LATENCY_SKIPPED, LATENCY_USER, LATENCY_SYSTEM, LATENCY_IRQ, LATENCY_REASON,
-	LATENCY_IDLE, LATENCY_STACK, LATENCY_WAKER, LATENCY_WAKER_STACK, LATENCY_CONTEXT,
+	LATENCY_IDLE, LATENCY_STACK, LATENCY_WAKER, LATENCY_WAKER_STACK, LATENCY_CONTEXT, LATENCY_EDGE,
 	LATENCY_NR_FIELDS,
 };
 

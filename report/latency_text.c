@@ -26,6 +26,7 @@ struct text {
 	size_t nr_rows, shown;
 	struct latency_lines lines;
 	size_t widths[MAX_COLUMNS];
+	bool has_share[NR_SHARES];
 	int err;
 };
 
@@ -39,6 +40,9 @@ static const struct {
 	{ SHARE_IDLE, "Idle" }, { (enum share)LATENCY_OFF_SKIPPED, "Skipped" },
 	{ (enum share)LATENCY_UNEXPLAINED, "Unknown" },
 };
+
+/* Columns in which every row would have 0.00 % are left out: their parts say it all. */
+#define LEAST_SHARE 0.005
 
 static uint64_t share_ns(const struct latency_row *row, enum share share)
 {
@@ -129,15 +133,29 @@ static bool is_of_spans(const struct text *t)
 	return latency_total(t->l)->nr_spans > 0;
 }
 
+static void choose_shares(struct text *t)
+{
+	for (size_t i = 0; i < t->shown; i++)
+		for (size_t k = 0; k < NR_SHARES; k++)
+			t->has_share[k] |= number_percent(share_ns(&t->rows[i], shares[k].share),
+							  t->rows[i].wall_ns) >= LEAST_SHARE;
+}
+
+/* Of spans there may be many. */
+static int count_width(const struct text *t)
+{
+	return is_of_spans(t) ? 10 : 7;
+}
+
 static void put_heading(struct text *t)
 {
 	static const char dots[] = "........................................................";
-	const struct latency_row *total = latency_total(t->l);
 
-	output_format(t->o, "# %9s  %9s", is_of_spans(t) ? "Spans" : "Threads", "Wall");
+	output_format(t->o, "# %*s %8s", count_width(t), is_of_spans(t) ? "Spans" : "Threads",
+		      "Wall");
 	for (size_t i = 0; i < NR_SHARES; i++)
-		if (share_ns(total, shares[i].share))
-			output_format(t->o, " %8s", shares[i].head);
+		if (t->has_share[i])
+			output_format(t->o, " %7s", shares[i].head);
 	for (size_t k = 0; k < nr_keys(t); k++) {
 		bytebuf_clear(&t->cell);
 		escape_terminal(&t->cell, key_head(t, k), strlen(key_head(t, k)));
@@ -146,10 +164,10 @@ static void put_heading(struct text *t)
 		output_format(t->o, "%*s", k + 1 < nr_keys(t) ?
 			      (int)(t->widths[k] - columns_of(&t->cell)) : 0, "");
 	}
-	output_format(t->o, "\n# %.9s  %.9s", dots, dots);
+	output_format(t->o, "\n# %.*s %.8s", count_width(t), dots, dots);
 	for (size_t i = 0; i < NR_SHARES; i++)
-		if (share_ns(total, shares[i].share))
-			output_format(t->o, " %.8s", dots);
+		if (t->has_share[i])
+			output_format(t->o, " %.7s", dots);
 	for (size_t k = 0; k < nr_keys(t); k++)
 		output_format(t->o, "  %.*s", (int)t->widths[k], dots);
 	output_text(t->o, "\n#\n");
@@ -157,17 +175,17 @@ static void put_heading(struct text *t)
 
 static void put_table_row(struct text *t, const struct latency_row *row)
 {
-	const struct latency_row *total = latency_total(t->l);
 	char number[NUMBER_BYTES];
 
-	output_format(t->o, "  %9s", number_grouped(number, is_of_spans(t) ? row->nr_spans :
-						     row->nr_threads));
-	output_format(t->o, "  %9s", number_ns(number, row->wall_ns));
+	output_format(t->o, "  %*s", count_width(t), number_grouped(number, is_of_spans(t) ?
+								    row->nr_spans :
+								    row->nr_threads));
+	output_format(t->o, " %8s", number_ns(number, row->wall_ns));
 	for (size_t i = 0; i < NR_SHARES; i++) {
-		if (!share_ns(total, shares[i].share))
+		if (!t->has_share[i])
 			continue;
 		output_text(t->o, " ");
-		put_share(t->o, share_ns(row, shares[i].share), row->wall_ns, 8);
+		put_share(t->o, share_ns(row, shares[i].share), row->wall_ns, 7);
 	}
 	for (size_t k = 0; k < nr_keys(t); k++) {
 		output_text(t->o, "  ");
@@ -185,6 +203,7 @@ static void put_table(struct text *t)
 	char number[NUMBER_BYTES];
 
 	measure(t);
+	choose_shares(t);
 	put_heading(t);
 	for (size_t i = 0; i < t->shown && !output_error(t->o); i++)
 		put_table_row(t, &t->rows[i]);
