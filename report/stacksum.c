@@ -540,6 +540,8 @@ static int check(struct stacksum *s, struct diag *d)
 	if (!any && name && s->opts.hops)
 		return diag_set(d, -EINVAL, "no event here tells who woke, with a stack: --hops "
 				"needs waits of threads (record with -e sched)");
+	if (trace_is_stream(s->trace) && profile_keys_check(&s->levels.keys, s->trace, d))
+		return -EINVAL;
 	return measure_check(s->query, s->opts.of, d);
 }
 
