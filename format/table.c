@@ -6,6 +6,7 @@
 
 #include <zstd.h>
 
+#include "format/table_buckets.h"
 #include "format/table_choose.h"
 
 /* A smaller unit gains less than the frame of zstd costs. */
@@ -19,7 +20,7 @@ struct table_encoder {
 	int err;
 	uint64_t *v;			/* the transformed column */
 	size_t v_cap;
-	struct bytebuf raw, packed, column;
+	struct bytebuf raw, packed, column, bits;
 };
 
 int table_encoder_new(struct table_encoder **out, int zstd_level)
@@ -47,6 +48,7 @@ void table_encoder_free(struct table_encoder *e)
 	bytebuf_release(&e->raw);
 	bytebuf_release(&e->packed);
 	bytebuf_release(&e->column);
+	bytebuf_release(&e->bits);
 	free(e->v);
 	free(e);
 }
@@ -196,21 +198,30 @@ static bool is_progression(const uint64_t *x, size_t nr)
 	return true;
 }
 
+static void put_head(struct table_encoder *e, uint32_t id, enum table_transform transform,
+		     enum table_layout layout, uint64_t base)
+{
+	bytebuf_varint(e->to, id);
+	bytebuf_u8(e->to, (uint8_t)transform);
+	bytebuf_u8(e->to, (uint8_t)layout);
+	bytebuf_varint(e->to, base);
+}
+
+static void put_data(struct table_encoder *e)
+{
+	bytebuf_varint(e->to, e->column.len);
+	bytebuf_put(e->to, e->column.data, e->column.len);
+	if (e->column.err)
+		e->err = -ENOMEM;
+}
+
 static void put_column(struct table_encoder *e, uint32_t id, enum table_transform transform,
 		       enum table_layout layout, uint64_t base, uint64_t first)
 {
-	struct bytebuf *to = e->to;
-
-	bytebuf_varint(to, id);
-	bytebuf_u8(to, (uint8_t)transform);
-	bytebuf_u8(to, (uint8_t)layout);
-	bytebuf_varint(to, base);
+	put_head(e, id, transform, layout, base);
 	if (transform != TRANSFORM_NONE)
-		bytebuf_varint(to, first);
-	bytebuf_varint(to, e->column.len);
-	bytebuf_put(to, e->column.data, e->column.len);
-	if (e->column.err)
-		e->err = -ENOMEM;
+		bytebuf_varint(e->to, first);
+	put_data(e);
 }
 
 /* True when a column may be added; counts it. */
@@ -245,17 +256,87 @@ static bool put_plain_column(struct table_encoder *e, uint32_t id, const uint64_
 	return true;
 }
 
+/* Whether buckets are worth it: they are slower than planes. */
+static bool is_less(size_t bucket_bytes, size_t plane_bytes)
+{
+	return bucket_bytes + bucket_bytes / 32 < plane_bytes;
+}
+
+static void put_buckets(struct table_encoder *e, const uint64_t *v, size_t nr, unsigned int sub)
+{
+	uint8_t *symbols = reserve_raw(e, nr), *bits;
+	size_t bits_bytes;
+
+	bytebuf_clear(&e->bits);
+	if (!symbols || bytebuf_reserve(&e->bits, nr * sizeof(*v) + sizeof(*v))) {
+		e->err = -ENOMEM;
+		return;
+	}
+	bits = e->bits.data;
+	bits_bytes = table_buckets_split(v, nr, sub, symbols, bits);
+	bytebuf_u8(&e->column, (uint8_t)sub);
+	e->raw.len = nr;
+	put_unit(e, true);
+	if (reserve_raw(e, bits_bytes))
+		bytebuf_put(&e->raw, bits, bits_bytes);
+	put_unit(e, false);
+}
+
+/* Differences from the usual one, or from the least. */
 static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
 {
-	uint64_t *v = e->v, base = table_choose_step(x, e->nr), all = 0;
-	size_t nr = e->nr - 1;
+	uint64_t *v = e->v, base = table_choose_step(x, e->nr), all = 0, least = UINT64_MAX;
+	size_t nr = e->nr - 1, planes, buckets, steps, unused;
+	unsigned int sub, step_sub;
 
 	for (size_t i = 0; i < nr; i++) {
-		v[i] = zigzag(x[i + 1] - x[i] - base);
+		v[i] = x[i + 1] - x[i];
+		least = v[i] < least ? v[i] : least;
+	}
+	for (size_t i = 0; i < nr; i++)
+		v[i] -= least;
+	step_sub = table_buckets_choose(v, nr, &steps, &unused);
+	for (size_t i = 0; i < nr; i++) {
+		v[i] = zigzag(v[i] + least - base);
 		all |= v[i];
 	}
-	put_planes(e, v, nr, all, true);
-	put_column(e, id, TRANSFORM_DELTA, LAYOUT_PLANES, zigzag(base), x[0]);
+	sub = table_buckets_choose(v, nr, &buckets, &planes);
+	if (!is_less(steps < buckets ? steps : buckets, planes)) {
+		put_planes(e, v, nr, all, true);
+		put_column(e, id, TRANSFORM_DELTA, LAYOUT_PLANES, zigzag(base), x[0]);
+	} else if (buckets <= steps) {
+		put_buckets(e, v, nr, sub);
+		put_column(e, id, TRANSFORM_DELTA, LAYOUT_BUCKETS, zigzag(base), x[0]);
+	} else {
+		for (size_t i = 0; i < nr; i++)
+			v[i] = x[i + 1] - x[i] - least;
+		put_buckets(e, v, nr, step_sub);
+		put_column(e, id, TRANSFORM_STEP, LAYOUT_BUCKETS, least, x[0]);
+	}
+}
+
+/* x = base + v; says what base and layout are. */
+static void put_values(struct table_encoder *e, enum table_hint hint, const uint64_t *x,
+		       struct table_choice *c)
+{
+	size_t buckets, planes;
+	unsigned int sub;
+
+	table_choose(c, x, e->nr, hint, e->v);
+	if (c->layout != LAYOUT_RUNS && hint == TABLE_NOISY) {
+		sub = table_buckets_choose(e->v, e->nr, &buckets, &planes);
+		if (is_less(buckets, planes)) {
+			c->layout = LAYOUT_BUCKETS;
+			put_buckets(e, e->v, e->nr, sub);
+			return;
+		}
+	}
+	if (c->layout == LAYOUT_RUNS)
+		put_runs(e, x, c->base, c->nr_runs);
+	else if (c->layout == LAYOUT_PLANES)
+		put_planes(e, e->v, e->nr, c->range, false);
+	else
+		put_varints(e, e->v, e->nr);
 }
 
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
@@ -269,14 +350,37 @@ void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		put_deltas(e, id, x);
 		return;
 	}
-	table_choose(&c, x, e->nr, hint, e->v);
-	if (c.layout == LAYOUT_RUNS)
-		put_runs(e, x, c.base, c.nr_runs);
-	else if (c.layout == LAYOUT_PLANES)
-		put_planes(e, e->v, e->nr, c.range, false);
-	else
-		put_varints(e, e->v, e->nr);
+	put_values(e, hint, x, &c);
 	put_column(e, id, TRANSFORM_NONE, c.layout, c.base, 0);
+}
+
+static void put_link(struct table_encoder *e, const struct table_link *link)
+{
+	bytebuf_u8(e->to, link->mode);
+	bytebuf_varint(e->to, link->key);
+	bytebuf_varint(e->to, link->time);
+	bytebuf_u8(e->to, link->nr_terms);
+	for (size_t i = 0; i < link->nr_terms; i++) {
+		bytebuf_u8(e->to, link->terms[i].place |
+			   (link->terms[i].minus ? TABLE_LINK_MINUS : 0));
+		bytebuf_varint(e->to, link->terms[i].id);
+	}
+}
+
+void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
+		  const struct table_link *link, const uint64_t *v)
+{
+	struct table_choice c = { .layout = LAYOUT_ZERO };
+
+	if (!begin_column(e))
+		return;
+	if (!e->nr || is_constant(v, e->nr))
+		c.base = e->nr ? v[0] : 0;
+	else
+		put_values(e, hint, v, &c);
+	put_head(e, id, TRANSFORM_LINKED, c.layout, c.base);
+	put_link(e, link);
+	put_data(e);
 }
 
 void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const uint64_t *x)

@@ -5,7 +5,10 @@
  *
  *   payload := varint nr_columns, nr_columns x column
  *   column  := varint id, u8 transform, u8 layout, varint base,
- *              varint first (not TRANSFORM_NONE), varint data_bytes, data
+ *              varint first (but for TRANSFORM_NONE and TRANSFORM_LINKED),
+ *              link (TRANSFORM_LINKED only), varint data_bytes, data
+ *   link    := u8 mode, varint key, varint time, u8 nr_terms, nr_terms x term
+ *   term    := u8 place (| 16: subtracted), varint id
  *
  *   TRANSFORM_NONE   x[i] = base + v[i]
  *   TRANSFORM_DELTA  x[0] = first, x[i] = x[i-1] + unzigzag(base) + unzigzag(v[i-1])
@@ -20,6 +23,7 @@
  *   LAYOUT_RUNS      one unit: varint v, varint run length, repeated
  *   LAYOUT_BYTES     two units: lengths as varints, then the bytes (strings);
  *                    transform must be NONE and base 0
+ *   LAYOUT_BUCKETS   u8 sub-bits, then two units: symbols, bits (format/table_buckets.h)
  *
  *   unit := u8 codec, varint raw_bytes, varint stored_bytes (CODEC_ZSTD only), bytes
  *
@@ -30,12 +34,19 @@
 #define FORMAT_TABLE_H
 
 #include "format/bytebuf.h"
+#include "format/table_links.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum table_transform { TRANSFORM_NONE = 0, TRANSFORM_DELTA = 1, TRANSFORM_NEW = 2 };
+enum table_transform {
+	TRANSFORM_NONE = 0,
+	TRANSFORM_DELTA = 1,
+	TRANSFORM_NEW = 2,
+	TRANSFORM_LINKED = 3,
+	TRANSFORM_STEP = 4,
+};
 
 #define TABLE_NEW_STEPS 16	/* of TRANSFORM_NEW */
 
@@ -45,11 +56,39 @@ enum table_layout {
 	LAYOUT_PLANES = 2,
 	LAYOUT_RUNS = 3,
 	LAYOUT_BYTES = 4,
+	LAYOUT_BUCKETS = 5,
 };
 
 enum table_codec { CODEC_RAW = 0, CODEC_ZSTD = 1 };
 
 #define TABLE_MAX_COLUMNS 256
+
+/*
+ * A prediction is a sum of columns that stand before this one in the table, each at row i
+ * itself, at the row before with the same key (format/table_links.h), or at the row that
+ * stands behind that one.  A single term may name its own column, at the row before.  If
+ * there is no such row the prediction is 0.
+ */
+enum table_place { PLACE_ROW = 0, PLACE_BEFORE = 1, PLACE_AFTER_BEFORE = 2 };
+
+enum table_link_mode {		/* with w = base + v */
+	LINK_ADD = 0,		/* x = p + w */
+	LINK_SIGNED = 1,	/* x = p + unzigzag(w) */
+	LINK_MATCH = 2,		/* x = p if w is 0, else w - 1 */
+};
+
+#define TABLE_LINK_TERMS 4
+#define TABLE_LINK_MINUS 16
+
+struct table_link {
+	uint8_t mode, nr_terms;		/* 1 to TABLE_LINK_TERMS */
+	uint32_t key, time;		/* ids of columns */
+	struct table_term {
+		uint8_t place;
+		bool minus;
+		uint32_t id;
+	} terms[TABLE_LINK_TERMS];
+};
 
 /* --- writing -------------------------------------------------------------- */
 
@@ -58,6 +97,7 @@ enum table_hint {
 	TABLE_PLAIN,		/* small numbers in no order */
 	TABLE_ASCENDING,	/* times, offsets: deltas are small */
 	TABLE_IDS,		/* dictionary ids: byte planes compress best */
+	TABLE_NOISY,		/* measured: their low bits do not compress */
 };
 
 struct table_encoder;		/* owns a zstd context and scratch memory */
@@ -76,6 +116,9 @@ void table_constant(struct table_encoder *e, uint32_t id, uint64_t value);
  */
 void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known,
 		   const uint64_t *values);
+/* v as the link's mode has it. */
+void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
+		  const struct table_link *link, const uint64_t *v);
 void table_strings(struct table_encoder *e, uint32_t id,
 		   const uint32_t *len_bytes, const void *bytes);
 /* 0, or the first error of any call since table_begin(). */
@@ -89,6 +132,7 @@ struct table_column {
 	uint64_t base, first;
 	const uint8_t *data;	/* borrowed from the payload */
 	size_t data_bytes;
+	struct table_link link;	/* TRANSFORM_LINKED */
 };
 
 struct table {
@@ -110,6 +154,20 @@ const struct table_column *table_find(const struct table *t, uint32_t id);
 /* out[0..nr): zeros when c is NULL.  0, -EBADMSG or -ENOMEM. */
 int table_read_numbers(struct table_decoder *d, const struct table *t,
 		       const struct table_column *c, uint64_t *out);
+/*
+ * The same for someone who keeps columns: `column` gives the numbers of another column of
+ * the table, NULL: there are none, or they are damaged.  `links` is empty at the first
+ * column of a table.
+ */
+struct table_context {
+	const uint64_t *(*column)(void *ctx, const struct table_column *c);
+	void *ctx;
+	struct table_links *links;
+};
+
+int table_read_in_context(struct table_decoder *d, const struct table *t,
+			  const struct table_column *c, struct table_context *context,
+			  uint64_t *out);
 /* If the column is one number in every row, that number, without decoding. */
 bool table_is_constant(const struct table *t, const struct table_column *c, uint64_t *value);
 /*

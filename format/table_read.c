@@ -8,6 +8,8 @@
 
 #include "format/block.h"
 #include "format/cursor.h"
+#include "format/table_buckets.h"
+#include "format/table_linked.h"
 
 #define VARINT_MAX_BYTES 10
 
@@ -42,19 +44,63 @@ void table_decoder_free(struct table_decoder *d)
 	free(d);
 }
 
-static void parse_column(struct table_column *col, struct cursor *c)
+static uint32_t parse_id(struct cursor *c)
 {
-	uint64_t id = cursor_varint(c), data_bytes;
+	uint64_t id = cursor_varint(c);
 
+	if (id > UINT32_MAX)
+		cursor_fail(c);
+	return (uint32_t)id;
+}
+
+/* Columns stand before those that are predicted from them, so that there is no circle. */
+static void parse_link(const struct table *t, struct table_column *col, struct cursor *c)
+{
+	struct table_link *link = &col->link;
+	uint8_t nr_terms;
+
+	link->mode = cursor_u8(c);
+	link->key = parse_id(c);
+	link->time = parse_id(c);
+	nr_terms = cursor_u8(c);
+	if (link->mode > LINK_MATCH || !nr_terms || nr_terms > TABLE_LINK_TERMS ||
+	    !table_find(t, link->key) || !table_find(t, link->time))
+		cursor_fail(c);
+	for (link->nr_terms = 0; link->nr_terms < nr_terms && !c->err; link->nr_terms++) {
+		struct table_term *term = &link->terms[link->nr_terms];
+		uint8_t place = cursor_u8(c);
+
+		term->place = place & ~TABLE_LINK_MINUS;
+		term->minus = place & TABLE_LINK_MINUS;
+		term->id = parse_id(c);
+		if (term->place > PLACE_AFTER_BEFORE || table_find(t, term->id))
+			continue;
+		if (term->id != col->id || term->place != PLACE_BEFORE || term->minus ||
+		    nr_terms != 1)
+			cursor_fail(c);
+	}
+	for (size_t i = 0; i < link->nr_terms; i++)
+		if (link->terms[i].place > PLACE_AFTER_BEFORE)
+			cursor_fail(c);
+}
+
+static void parse_column(const struct table *t, struct table_column *col, struct cursor *c)
+{
+	uint64_t data_bytes;
+
+	col->id = parse_id(c);
 	col->transform = cursor_u8(c);
 	col->layout = cursor_u8(c);
 	col->base = cursor_varint(c);
-	col->first = col->transform != TRANSFORM_NONE ? cursor_varint(c) : 0;
+	col->first = 0;
+	if (col->transform == TRANSFORM_LINKED)
+		parse_link(t, col, c);
+	else if (col->transform != TRANSFORM_NONE)
+		col->first = cursor_varint(c);
 	data_bytes = cursor_varint(c);
 	col->data = cursor_bytes(c, data_bytes);
 	col->data_bytes = (size_t)data_bytes;
-	col->id = (uint32_t)id;
-	if (id > UINT32_MAX || col->transform > TRANSFORM_NEW ||
+	if (col->transform > TRANSFORM_STEP ||
 	    (col->transform == TRANSFORM_NEW && col->base))
 		cursor_fail(c);
 }
@@ -72,12 +118,12 @@ int table_parse(struct table *t, const void *payload, size_t payload_bytes, size
 	nr_columns = cursor_varint(&c);
 	if (nr_columns > TABLE_MAX_COLUMNS)
 		return -EBADMSG;
-	for (size_t i = 0; i < nr_columns && !c.err; i++)
-		parse_column(&t->columns[i], &c);
-	if (cursor_done(&c))
-		return -EBADMSG;
-	t->nr_columns = (size_t)nr_columns;
-	return 0;
+	for (; t->nr_columns < nr_columns && !c.err; t->nr_columns++)
+		parse_column(t, &t->columns[t->nr_columns], &c);
+	if (!cursor_done(&c))
+		return 0;
+	t->nr_columns = 0;
+	return -EBADMSG;
 }
 
 const struct table_column *table_find(const struct table *t, uint32_t id)
@@ -94,7 +140,7 @@ bool table_is_constant(const struct table *t, const struct table_column *c, uint
 		*value = 0;
 		return true;
 	}
-	if (c->transform == TRANSFORM_NEW || c->layout != LAYOUT_ZERO || c->data_bytes)
+	if (c->transform == TRANSFORM_NEW || c->transform == TRANSFORM_LINKED || c->layout != LAYOUT_ZERO || c->data_bytes)
 		return false;
 	if (c->transform == TRANSFORM_NONE)
 		*value = c->base;
@@ -214,6 +260,23 @@ static int read_planes(struct table_decoder *d, struct cursor *c, uint64_t *v, s
 	return 0;
 }
 
+static int read_buckets(struct table_decoder *d, struct cursor *c, uint64_t *v, size_t nr)
+{
+	unsigned int sub = cursor_u8(c);
+	const uint8_t *symbols, *bits;
+	size_t nr_symbols, bits_bytes;
+
+	if (sub < TABLE_BUCKETS_MIN_SUB || sub > TABLE_BUCKETS_MAX_SUB ||
+	    bytebuf_reserve(&d->bytes, nr * (sizeof(*v) + 1)))
+		return -EBADMSG;
+	symbols = read_unit(d, c, nr, &d->bytes, &nr_symbols);
+	bits = symbols ? read_unit(d, c, nr * sizeof(*v), &d->bytes, &bits_bytes) : NULL;
+	if (!bits || nr_symbols != nr ||
+	    !table_buckets_join(v, nr, sub, symbols, bits, bits_bytes))
+		return -EBADMSG;
+	return 0;
+}
+
 static int read_layout(struct table_decoder *d, const struct table_column *col,
 		       uint64_t *v, size_t nr)
 {
@@ -234,6 +297,9 @@ static int read_layout(struct table_decoder *d, const struct table_column *col,
 		break;
 	case LAYOUT_RUNS:
 		err = read_runs(d, &c, v, nr);
+		break;
+	case LAYOUT_BUCKETS:
+		err = read_buckets(d, &c, v, nr);
 		break;
 	default:
 		return -EBADMSG;
@@ -275,8 +341,53 @@ static void undo_new(uint64_t *x, size_t nr, uint64_t max)
 	}
 }
 
-int table_read_numbers(struct table_decoder *d, const struct table *t,
-		       const struct table_column *c, uint64_t *out)
+static int read_steps(struct table_decoder *d, const struct table_column *c, uint64_t *out,
+		      size_t nr)
+{
+	int err = read_layout(d, c, out + 1, nr - 1);
+
+	out[0] = c->first;
+	for (size_t i = 1; i < nr && !err; i++)
+		out[i] += out[i - 1] + c->base;
+	return err;
+}
+
+/* The others of a column's prediction have been read. */
+static int read_linked(struct table_decoder *d, const struct table *t,
+		       const struct table_column *c, struct table_context *context,
+		       uint64_t *out)
+{
+	const uint64_t *columns[TABLE_LINK_TERMS] = { NULL }, *key, *time;
+	const uint32_t *before;
+	int err;
+
+	key = context->column(context->ctx, table_find(t, c->link.key));
+	time = context->column(context->ctx, table_find(t, c->link.time));
+	if (!key || !time)
+		return -EBADMSG;
+	for (size_t i = 0; i < c->link.nr_terms; i++) {
+		const struct table_column *term = table_find(t, c->link.terms[i].id);
+
+		columns[i] = term == c ? out : context->column(context->ctx, term);
+		if (!columns[i])
+			return -EBADMSG;
+	}
+	before = table_links_before(context->links, c->link.time, time, c->link.key, key, t->nr);
+	if (!before)
+		return -ENOMEM;
+	bytebuf_clear(&d->bytes);
+	err = read_layout(d, c, out, t->nr);
+	for (size_t i = 0; !err && c->base && i < t->nr; i++)
+		out[i] += c->base;
+	if (!err)
+		table_linked_undo(&c->link, columns, time, before, context->links->order, t->nr,
+				  out);
+	return err;
+}
+
+int table_read_in_context(struct table_decoder *d, const struct table *t,
+			  const struct table_column *c, struct table_context *context,
+			  uint64_t *out)
 {
 	size_t nr = t->nr;
 	uint64_t value;
@@ -290,17 +401,67 @@ int table_read_numbers(struct table_decoder *d, const struct table *t,
 	if (!nr)
 		return 0;
 	bytebuf_clear(&d->bytes);
-	if (c->transform == TRANSFORM_NONE) {
+	switch (c->transform) {
+	case TRANSFORM_NONE:
 		err = read_layout(d, c, out, nr);
 		for (size_t i = 0; !err && c->base && i < nr; i++)
 			out[i] += c->base;
 		return err;
-	}
-	if (c->transform == TRANSFORM_DELTA)
+	case TRANSFORM_DELTA:
 		return read_delta(d, c, out, nr);
-	err = read_layout(d, c, out, nr);
-	if (!err)
-		undo_new(out, nr, c->first);
+	case TRANSFORM_STEP:
+		return read_steps(d, c, out, nr);
+	case TRANSFORM_LINKED:
+		return read_linked(d, t, c, context, out);
+	default:
+		err = read_layout(d, c, out, nr);
+		if (!err)
+			undo_new(out, nr, c->first);
+		return err;
+	}
+}
+
+/* Columns that others are predicted from, while one is read. */
+struct memo {
+	struct table_decoder *d;
+	const struct table *t;
+	struct table_links links;
+	struct table_context context;
+	uint64_t *columns[TABLE_MAX_COLUMNS];
+	int err;
+};
+
+static const uint64_t *read_for_another(void *ctx, const struct table_column *c)
+{
+	struct memo *m = ctx;
+	uint64_t **numbers = &m->columns[c - m->t->columns];
+
+	if (*numbers)
+		return *numbers;
+	*numbers = malloc(m->t->nr * sizeof(**numbers));
+	m->err = *numbers ? table_read_in_context(m->d, m->t, c, &m->context, *numbers) :
+			    -ENOMEM;
+	return m->err ? NULL : *numbers;
+}
+
+int table_read_numbers(struct table_decoder *d, const struct table *t,
+		       const struct table_column *c, uint64_t *out)
+{
+	struct memo *m;
+	int err;
+
+	if (!c || c->transform != TRANSFORM_LINKED)
+		return table_read_in_context(d, t, c, NULL, out);
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	*m = (struct memo){ .d = d, .t = t, .context = { read_for_another, m, &m->links } };
+	err = table_read_in_context(d, t, c, &m->context, out);
+	for (size_t i = 0; i < t->nr_columns; i++)
+		free(m->columns[i]);
+	table_links_release(&m->links);
+	err = m->err ? m->err : err;
+	free(m);
 	return err;
 }
 

@@ -15,6 +15,7 @@ void trace_close(struct trace *t)
 	trace_source_release(&t->window);
 	trace_dict_release(t);
 	table_decoder_free(t->decoder);
+	table_links_release(&t->links);
 	arena_release(&t->arena);
 	for (size_t i = 0; i < TABLE_MAX_COLUMNS; i++) {
 		free(t->cells[i].numbers);

@@ -53,6 +53,7 @@ static int begin_batch(struct trace *t, struct trace_block *b, const struct trac
 		return 0;
 	}
 	forget_cells(t);
+	table_links_clear(&t->links);
 	t->block = b;
 	*batch = (struct trace_batch){
 		.event = e,
@@ -151,18 +152,25 @@ static const struct table_column *column_of(const struct trace *t, uint32_t fiel
 	return table_find(&t->table, field + 1);
 }
 
-const uint64_t *trace_column(struct trace_batch *batch, uint32_t field)
+static const uint64_t *read_column(struct trace_batch *batch, uint32_t field);
+
+/* Fields of which another one's column is made. */
+static const uint64_t *column_for_another(void *ctx, const struct table_column *c)
+{
+	struct trace_batch *batch = ctx;
+
+	if (!c->id || c->id > batch->event->nr_fields ||
+	    batch->event->fields[c->id - 1].type == FIELD_BYTES)
+		return NULL;
+	return read_column(batch, c->id - 1);
+}
+
+static const uint64_t *read_column(struct trace_batch *batch, uint32_t field)
 {
 	struct trace *t = batch->trace;
-	struct trace_cell *cell;
+	struct trace_cell *cell = &t->cells[field];
+	struct table_context context = { column_for_another, batch, &t->links };
 
-	if (field >= batch->event->nr_fields || batch->event->fields[field].type == FIELD_BYTES)
-		return NULL;
-	if (batch->columns)
-		return batch->columns[field];
-	if (batch->whole)
-		return trace_part_column(batch, field);
-	cell = &t->cells[field];
 	if (cell->state == CELL_EMPTY) {
 		cell->state = CELL_DAMAGED;
 		if (batch->nr > cell->cap) {
@@ -175,11 +183,22 @@ const uint64_t *trace_column(struct trace_batch *batch, uint32_t field)
 			cell->numbers = numbers;
 			cell->cap = batch->nr;
 		}
-		if (!table_read_numbers(t->decoder, &t->table, column_of(t, field),
-					cell->numbers))
+		if (!table_read_in_context(t->decoder, &t->table, column_of(t, field), &context,
+					   cell->numbers))
 			cell->state = CELL_NUMBERS;
 	}
 	return cell->state == CELL_NUMBERS ? cell->numbers : NULL;
+}
+
+const uint64_t *trace_column(struct trace_batch *batch, uint32_t field)
+{
+	if (field >= batch->event->nr_fields || batch->event->fields[field].type == FIELD_BYTES)
+		return NULL;
+	if (batch->columns)
+		return batch->columns[field];
+	if (batch->whole)
+		return trace_part_column(batch, field);
+	return read_column(batch, field);
 }
 
 bool trace_column_constant(struct trace_batch *batch, uint32_t field, uint64_t *value)

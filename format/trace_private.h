@@ -139,6 +139,7 @@ struct trace {
 	bool seen_seq;
 
 	struct table_decoder *decoder;
+	struct table_links links;	/* of the block that is a batch now */
 	struct arena arena;		/* texts and events */
 	uint64_t used_bytes;		/* by all dictionaries */
 	uint64_t dictionary_bytes;	/* payloads they came from */

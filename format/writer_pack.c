@@ -20,6 +20,8 @@ void writer_pack_release(struct writer_pack *p)
 	free(p->lens);
 	free(p->index.v);
 	free(p->losses.v);
+	table_links_release(&p->links);
+	free(p->predictions);
 }
 
 static void fail(struct writer_pack *p, int err)

@@ -121,6 +121,9 @@ struct writer_pack {
 	uint32_t *lens;
 	size_t lens_cap;
 	struct writer_rows index, losses;
+	struct table_links links;	/* of the records that are encoded now */
+	uint64_t *predictions;
+	size_t predictions_cap;
 };
 
 struct writer_worker;
@@ -216,6 +219,24 @@ void writer_records_number(struct writer *w, struct writer_source *s);
 void writer_records_flush(struct writer *w, struct writer_source *s, uint64_t safe_ns);
 /* The records as a table at the end of p->block.  They are in order. */
 int writer_records_encode(struct writer_pack *p, const struct writer_batch *b);
+
+/* --- writer_linked.c --------------------------------------------------------- */
+
+/* Columns of records that may be predicted from others, of one block. */
+struct writer_linked {
+	struct writer_pack *p;
+	const struct writer_batch *b;
+	bool varies[WRITER_MAX_FIELDS];		/* p->columns has it */
+	bool is_filled[WRITER_MAX_FIELDS];	/* it has it although it does not vary */
+	uint32_t fields[ROLE_MAX];		/* by role: the field + 1, or 0 */
+	bool is_later[WRITER_MAX_FIELDS];
+	uint32_t later[ROLE_MAX], nr_later;
+};
+
+/* Finds them; p, b and varies are there. */
+void writer_linked_begin(struct writer_linked *l);
+/* Puts one of them if that is worth it, else -ENOENT. */
+int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint hint);
 
 /* --- writer_pack.c ----------------------------------------------------------- */
 

@@ -152,8 +152,18 @@ static void split_columns(struct writer_pack *p, const struct writer_batch *b, b
 
 static enum table_hint column_hint(uint8_t type, uint8_t role)
 {
-	if (role == ROLE_TIME)
+	switch (role) {
+	case ROLE_TIME:
 		return TABLE_ASCENDING;
+	case ROLE_DURATION:
+	case ROLE_SLICE:
+	case ROLE_RUNNABLE:
+	case ROLE_SKIPPED:
+	case ROLE_INTERRUPTED:
+		return TABLE_NOISY;
+	default:
+		break;
+	}
 	switch (type) {
 	case FIELD_STRING:
 	case FIELD_TASK:
@@ -179,29 +189,47 @@ static int put_texts(struct writer_pack *p, const struct writer_batch *b, uint32
 	return p->texts.err;
 }
 
+static int put_field(struct writer_pack *p, const struct writer_batch *b, uint32_t f, bool varies)
+{
+	const struct writer_source *s = b->source;
+	const uint64_t *column = p->columns + f * (size_t)b->nr;
+
+	if (s->types[f] == FIELD_BYTES)
+		return put_texts(p, b, f);
+	if (!varies)
+		table_constant(p->encoder, f + 1, writer_batch_row(b, 0)[f]);
+	else if (is_numbered(s->types[f]))
+		table_new_ids(p->encoder, f + 1, s->types[f] == FIELD_STACK ?
+			      b->known_stack : b->known_frame, column);
+	else
+		table_numbers(p->encoder, f + 1, column_hint(s->types[f], s->roles[f]), column);
+	return 0;
+}
+
+/*
+ * Columns that can be predicted from others stand behind all that cannot, in the order in
+ * which they are predicted from each other.
+ */
 int writer_records_encode(struct writer_pack *p, const struct writer_batch *b)
 {
 	const struct writer_source *s = b->source;
-	bool varies[WRITER_MAX_FIELDS];
+	struct writer_linked linked = { .p = p, .b = b };
 	int err = grow(p, b);
 
 	if (err)
 		return err;
-	split_columns(p, b, varies);
+	split_columns(p, b, linked.varies);
+	writer_linked_begin(&linked);
 	table_begin(p->encoder, &p->block, b->nr, s->nr_fields);
-	for (uint32_t f = 0; f < s->nr_fields && !err; f++) {
-		const uint64_t *column = p->columns + f * (size_t)b->nr;
+	for (uint32_t f = 0; f < s->nr_fields && !err; f++)
+		if (!linked.is_later[f])
+			err = put_field(p, b, f, linked.varies[f]);
+	for (uint32_t i = 0; i < linked.nr_later && !err; i++) {
+		uint32_t f = linked.later[i];
 
-		if (s->types[f] == FIELD_BYTES)
-			err = put_texts(p, b, f);
-		else if (!varies[f])
-			table_constant(p->encoder, f + 1, writer_batch_row(b, 0)[f]);
-		else if (is_numbered(s->types[f]))
-			table_new_ids(p->encoder, f + 1, s->types[f] == FIELD_STACK ?
-				      b->known_stack : b->known_frame, column);
-		else
-			table_numbers(p->encoder, f + 1, column_hint(s->types[f], s->roles[f]),
-				      column);
+		err = writer_linked_put(&linked, f, column_hint(s->types[f], s->roles[f]));
+		if (err == -ENOENT)
+			err = put_field(p, b, f, linked.varies[f]);
 	}
 	return err ? err : table_end(p->encoder);
 }

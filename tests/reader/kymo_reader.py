@@ -116,15 +116,83 @@ def unit(cursor, most):
 # --- tables --------------------------------------------------------------------
 
 
+class Link:
+    """What a column of transform 3 is predicted from."""
+
+    def __init__(self, cursor, own, columns):
+        self.mode, self.key, self.time = cursor.u8(), cursor.varint(), cursor.varint()
+        nr = cursor.u8()
+        if self.mode > 2 or not 1 <= nr <= 4:
+            raise Damage("link")
+        self.terms = []
+        for _ in range(nr):
+            place = cursor.u8()
+            self.terms.append((place & ~16, -1 if place & 16 else 1, cursor.varint()))
+        for place, sign, column in self.terms:
+            alone = column == own and place == 1 and sign == 1 and nr == 1
+            if place > 2 or (column not in columns and not alone):
+                raise Damage("term")
+        if self.key not in columns or self.time not in columns:
+            raise Damage("key or time")
+
+    def numbers(self, own, w, table):
+        time, key = table.numbers(self.time), table.numbers(self.key)
+        terms = [(place, sign, None if column == own else table.numbers(column))
+                 for place, sign, column in self.terms]
+        last, x = {}, list(w)
+        for i in sorted(range(len(w)), key=lambda i: (time[i], i)):
+            before = last.get(key[i])
+            last[key[i]] = i
+            p = 0
+            for place, sign, column in terms:
+                row = before if place else i
+                if place == 2 and row is not None:
+                    row = row + 1 if row + 1 < len(w) and time[row + 1] >= time[row] else None
+                if row is None:
+                    p = 0
+                    break
+                p += sign * (column or x)[row]
+            if self.mode == 0:
+                x[i] = (p + w[i]) & MASK
+            elif self.mode == 1:
+                x[i] = (p + unzigzag(w[i])) & MASK
+            else:
+                x[i] = w[i] - 1 if w[i] else p & MASK
+        return x
+
+
+def buckets(sub, symbols, bits):
+    if not 2 <= sub <= 6:
+        raise Damage("sub-bits")
+    held, at, v = int.from_bytes(bits, "little"), 0, []
+    for symbol in symbols:
+        high, low = symbol >> sub, symbol & ((1 << sub) - 1)
+        n = max(high - 1, 0)
+        if symbol == 255:
+            n, least = 64, 0
+        elif not high:
+            least = symbol
+        else:
+            least = ((1 << sub) + low) << n
+        if symbol != 255 and n + sub + 1 > 64:
+            raise Damage("symbol")
+        v.append(least + (held >> at & ((1 << n) - 1)))
+        at += n
+    if (at + 7) // 8 != len(bits):
+        raise Damage("bits")
+    return v
+
+
 class Column:
-    def __init__(self, cursor):
+    def __init__(self, cursor, columns):
         self.id = cursor.varint()
         self.transform = cursor.u8()
         self.layout = cursor.u8()
         self.base = cursor.varint()
-        self.first = cursor.varint() if self.transform in (1, 2) else 0
+        self.first = cursor.varint() if self.transform in (1, 2, 4) else 0
+        self.link = Link(cursor, self.id, columns) if self.transform == 3 else None
         self.data = cursor.take(cursor.varint())
-        if self.id >= 1 << 32 or self.transform > 2 or (self.transform == 2 and self.base):
+        if self.id >= 1 << 32 or self.transform > 4 or (self.transform == 2 and self.base):
             raise Damage("column header")
 
     def values(self, n):
@@ -154,21 +222,29 @@ class Column:
                 v += [value] * run
             if len(v) != n:
                 raise Damage("runs")
+        elif self.layout == 5:
+            sub, symbols = c.u8(), unit(c, n)
+            if len(symbols) != n:
+                raise Damage("symbols")
+            v = buckets(sub, symbols, unit(c, 8 * n))
         else:
             raise Damage("unknown layout")
         c.done()
         return v
 
-    def numbers(self, nr):
+    def numbers(self, table):
+        nr = table.nr
         if not nr:
             return []
-        if self.transform == 0:
-            return [(self.base + v) & MASK for v in self.values(nr)]
+        if self.transform in (0, 3):
+            v = [(self.base + v) & MASK for v in self.values(nr)]
+            return self.link.numbers(self.id, v, table) if self.link else v
         if self.transform == 2:
             return self.new_ids(nr)
         x = [self.first]
         for v in self.values(nr - 1):
-            x.append((x[-1] + unzigzag(self.base) + unzigzag(v)) & MASK)
+            step = self.base + v if self.transform == 4 else unzigzag(self.base) + unzigzag(v)
+            x.append((x[-1] + step) & MASK)
         return x
 
     def new_ids(self, nr):
@@ -193,19 +269,23 @@ class Column:
 class Table:
     def __init__(self, payload, nr):
         self.nr = nr
-        self.columns, self.missing = {}, {}
+        self.columns, self.missing, self.read = {}, {}, {}
         c = Cursor(payload)
         nr_columns = c.varint()
         if nr_columns > 256:
             raise Damage("too many columns")
         for _ in range(nr_columns):
-            column = Column(c)
+            column = Column(c, self.columns)
             self.columns.setdefault(column.id, column)
         c.done()
 
     def numbers(self, column):
         c = self.columns.get(column)
-        return c.numbers(self.nr) if c else [self.missing.get(column, 0)] * self.nr
+        if not c:
+            return [self.missing.get(column, 0)] * self.nr
+        if column not in self.read:
+            self.read[column] = c.numbers(self)
+        return self.read[column]
 
     def texts(self, column):
         c = self.columns.get(column)

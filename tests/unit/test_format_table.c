@@ -95,7 +95,7 @@ static void test_numbers_round_trip(void **state)
 	assert_int_equal(table_decoder_new(&d), 0);
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
 		for (unsigned int kind = 0; kind < SHAPES; kind++)
-			for (unsigned int hint = TABLE_PLAIN; hint <= TABLE_IDS; hint++)
+			for (unsigned int hint = TABLE_PLAIN; hint <= TABLE_NOISY; hint++)
 				check_numbers(e, d, sizes[s], kind, hint);
 	table_encoder_free(e);
 	table_decoder_free(d);

@@ -1,0 +1,197 @@
+#include "format/table_buckets.h"
+
+#include <string.h>
+
+#define SAMPLE 1024
+#define MAX_WIDTH 64
+
+static unsigned int bit_length(uint64_t v)
+{
+	return v ? 64 - (unsigned int)__builtin_clzll(v) : 0;
+}
+
+/* The symbol, and the number of bits besides. */
+static unsigned int symbol_of(uint64_t v, unsigned int sub, unsigned int *nr_bits)
+{
+	unsigned int n = bit_length(v), symbol;
+
+	*nr_bits = 0;
+	if (n <= sub)
+		return (unsigned int)v;
+	symbol = ((n - sub) << sub) + ((unsigned int)(v >> (n - sub - 1)) & ((1u << sub) - 1));
+	*nr_bits = symbol < TABLE_BUCKETS_ESCAPE ? n - sub - 1 : MAX_WIDTH;
+	return symbol < TABLE_BUCKETS_ESCAPE ? symbol : TABLE_BUCKETS_ESCAPE;
+}
+
+/* --- choosing -------------------------------------------------------------------------- */
+
+/* log2(n) * 256, of n that is not 0. */
+static uint32_t log2_256(uint32_t n)
+{
+	unsigned int whole = bit_length(n) - 1;
+
+	return whole * 256 + (((n << (31 - whole)) >> 23) & 0xff);
+}
+
+/* What nr symbols with these counts take, in bits. */
+static size_t entropy_bits(const uint32_t *counts, uint32_t nr)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < 256; i++)
+		if (counts[i])
+			sum += (uint64_t)counts[i] * (log2_256(nr) - log2_256(counts[i]));
+	return (size_t)(sum / 256);
+}
+
+static size_t sample_bits(const uint64_t *sample, uint32_t n, unsigned int sub)
+{
+	uint32_t counts[256] = { 0 };
+	size_t bits = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		unsigned int nr_bits;
+
+		counts[symbol_of(sample[i], sub, &nr_bits)]++;
+		bits += nr_bits;
+	}
+	return bits + entropy_bits(counts, n);
+}
+
+unsigned int table_buckets_choose(const uint64_t *v, size_t nr, size_t *bucket_bytes,
+				  size_t *plane_bytes)
+{
+	uint64_t sample[SAMPLE], all = 0;
+	uint32_t n = nr < SAMPLE ? (uint32_t)nr : SAMPLE;
+	unsigned int best = 0;
+	size_t bits, planes = 0, least = SIZE_MAX;
+
+	for (uint32_t i = 0; i < n; i++) {
+		sample[i] = v[i * nr / n];
+		all |= sample[i];
+	}
+	for (unsigned int shift = 0; shift < 64 && all >> shift; shift += 8) {
+		uint32_t counts[256] = { 0 };
+
+		for (uint32_t i = 0; i < n; i++)
+			counts[sample[i] >> shift & 0xff]++;
+		planes += entropy_bits(counts, n);
+	}
+	for (unsigned int sub = 2; sub <= 4; sub++) {
+		bits = sample_bits(sample, n, sub);
+		if (bits < least) {
+			least = bits;
+			best = sub;
+		}
+	}
+	*bucket_bytes = n ? least * nr / n / 8 : 0;
+	*plane_bytes = n ? planes * nr / n / 8 : 0;
+	return best;
+}
+
+/* --- both ways ---------------------------------------------------------------------------- */
+
+static uint8_t *put_u64(uint8_t *to, uint64_t v)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		to[i] = (uint8_t)(v >> (8 * i));
+	return to + 8;
+}
+
+size_t table_buckets_split(const uint64_t *v, size_t nr, unsigned int sub, uint8_t *symbols,
+			   uint8_t *bits)
+{
+	uint64_t held = 0;
+	unsigned int nr_held = 0;
+	uint8_t *to = bits;
+
+	for (size_t i = 0; i < nr; i++) {
+		unsigned int n;
+		uint64_t low;
+
+		symbols[i] = (uint8_t)symbol_of(v[i], sub, &n);
+		low = n < 64 ? v[i] & ((UINT64_C(1) << n) - 1) : v[i];
+		held |= low << nr_held;
+		if (nr_held + n < 64) {
+			nr_held += n;
+			continue;
+		}
+		to = put_u64(to, held);
+		/* What did not fit; a shift by 64 is none in C. */
+		held = nr_held ? low >> (64 - nr_held) : 0;
+		nr_held = nr_held + n - 64;
+	}
+	for (; nr_held; nr_held -= nr_held < 8 ? nr_held : 8) {
+		*to++ = (uint8_t)held;
+		held >>= 8;
+	}
+	return (size_t)(to - bits);
+}
+
+/* What a symbol stands for: its least number, and the bits to add, or NO_BUCKET. */
+struct bucket {
+	uint64_t least;
+	uint8_t nr_bits;
+};
+
+#define NO_BUCKET 255
+
+static void make_buckets(struct bucket *b, unsigned int sub)
+{
+	for (unsigned int s = 0; s < TABLE_BUCKETS_ESCAPE; s++) {
+		unsigned int high = s >> sub, n = high ? high - 1 : 0;
+
+		if (n + sub + 1 > MAX_WIDTH) {
+			b[s] = (struct bucket){ 0, NO_BUCKET };
+			continue;
+		}
+		b[s].least = high ? (uint64_t)((1u << sub) + (s & ((1u << sub) - 1))) << n : s;
+		b[s].nr_bits = (uint8_t)n;
+	}
+	b[TABLE_BUCKETS_ESCAPE] = (struct bucket){ 0, MAX_WIDTH };
+}
+
+static uint64_t get_u64(const uint8_t *at)
+{
+	uint64_t v = 0;
+
+	for (unsigned int i = 0; i < 8; i++)
+		v |= (uint64_t)at[i] << (8 * i);
+	return v;
+}
+
+/* Bits from place `at` on; what is behind the end is 0. */
+static uint64_t bits_at(const uint8_t *bits, size_t size_bytes, size_t at)
+{
+	uint8_t tail[16] = { 0 };
+	size_t byte = at / 8, left = byte < size_bytes ? size_bytes - byte : 0;
+	unsigned int shift = at % 8;
+
+	if (left < 9) {
+		memcpy(tail, bits + size_bytes - left, left);
+		bits = tail;
+		byte = 0;
+	}
+	return get_u64(bits + byte) >> shift |
+	       (shift ? (uint64_t)bits[byte + 8] << (64 - shift) : 0);
+}
+
+bool table_buckets_join(uint64_t *v, size_t nr, unsigned int sub, const uint8_t *symbols,
+			const uint8_t *bits, size_t size_bytes)
+{
+	struct bucket buckets[256];
+	size_t at = 0;
+
+	make_buckets(buckets, sub);
+	for (size_t i = 0; i < nr; i++) {
+		const struct bucket *b = &buckets[symbols[i]];
+		uint64_t low = bits_at(bits, size_bytes, at);
+
+		if (b->nr_bits == NO_BUCKET)
+			return false;
+		v[i] = b->nr_bits < MAX_WIDTH ?
+		       b->least + (low & ((UINT64_C(1) << b->nr_bits) - 1)) : low;
+		at += b->nr_bits;
+	}
+	return (at + 7) / 8 == size_bytes;
+}

@@ -1,0 +1,143 @@
+#include "format/table_links.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void table_links_clear(struct table_links *l)
+{
+	l->time = 0;
+	memset(l->keys, 0, sizeof(l->keys));
+}
+
+void table_links_release(struct table_links *l)
+{
+	free(l->order);
+	free(l->merged);
+	free(l->slots);
+	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++)
+		free(l->before[i]);
+	memset(l, 0, sizeof(*l));
+}
+
+static bool grow(struct table_links *l, size_t nr)
+{
+	size_t cap_slots = 256;
+	bool ok;
+
+	if (nr <= l->cap)
+		return true;
+	while (cap_slots < 2 * nr)
+		cap_slots *= 2;
+	table_links_release(l);
+	l->order = malloc(nr * sizeof(*l->order));
+	l->merged = malloc(nr * sizeof(*l->merged));
+	l->slots = malloc(cap_slots * sizeof(*l->slots));
+	ok = l->order && l->merged && l->slots;
+	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++) {
+		l->before[i] = malloc(nr * sizeof(*l->before[i]));
+		ok = ok && l->before[i];
+	}
+	if (!ok) {
+		table_links_release(l);
+		return false;
+	}
+	l->cap = nr;
+	l->cap_slots = cap_slots;
+	return true;
+}
+
+static size_t run_end(const uint64_t *time, const uint32_t *order, size_t first, size_t nr)
+{
+	size_t i = first + 1;
+
+	while (i < nr && time[order[i - 1]] <= time[order[i]])
+		i++;
+	return i < nr ? i : nr;
+}
+
+/* Rows stand CPU by CPU, in time order each: few runs, which are merged in pairs. */
+static void sort_rows(struct table_links *l, const uint64_t *time, size_t nr)
+{
+	uint32_t *from = l->order, *to = l->merged, *swap;
+
+	for (size_t i = 0; i < nr; i++)
+		from[i] = (uint32_t)i;
+	while (run_end(time, from, 0, nr) < nr) {
+		for (size_t at = 0; at < nr;) {
+			size_t middle = run_end(time, from, at, nr);
+			size_t end = middle < nr ? run_end(time, from, middle, nr) : nr;
+			size_t x = at, y = middle;
+
+			while (x < middle && y < end) {
+				bool left = time[from[x]] <= time[from[y]];
+
+				to[at++] = left ? from[x] : from[y];
+				x += left;
+				y += !left;
+			}
+			memcpy(to + at, from + x, (middle - x) * sizeof(*to));
+			at += middle - x;
+			memcpy(to + at, from + y, (end - y) * sizeof(*to));
+			at += end - y;
+		}
+		swap = from;
+		from = to;
+		to = swap;
+	}
+	l->order = from;
+	l->merged = to;
+}
+
+/* Where the last row of that key is noted: in slots that are all 0 at first. */
+static uint32_t *slot_of(struct table_links *l, size_t mask, const uint64_t *key, uint32_t row)
+{
+	size_t at = (size_t)(key[row] * UINT64_C(0x9e3779b97f4a7c15) >> 40) & mask;
+
+	while (l->slots[at] && key[l->slots[at] - 1] != key[row])
+		at = (at + 1) & mask;
+	return &l->slots[at];
+}
+
+static void link_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *before)
+{
+	size_t slots = 256;
+	uint64_t max = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		max |= key[i];
+	while (slots < 2 * nr)
+		slots *= 2;
+	memset(l->slots, 0, (max < slots ? (size_t)max + 1 : slots) * sizeof(*l->slots));
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t row = l->order[i];
+		/* Small numbers, as ids are, need no hash. */
+		uint32_t *slot = max < slots ? &l->slots[key[row]] :
+				 slot_of(l, slots - 1, key, row);
+
+		before[row] = *slot ? *slot - 1 : TABLE_LINKS_NONE;
+		*slot = row + 1;
+	}
+}
+
+const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, const uint64_t *time,
+				   uint32_t key_id, const uint64_t *key, size_t nr)
+{
+	size_t k = 0;
+
+	if (!grow(l, nr))
+		return NULL;
+	if (!l->time || l->time != time_id || l->nr != nr) {
+		table_links_clear(l);
+		sort_rows(l, time, nr);
+		l->time = time_id;
+		l->nr = nr;
+	}
+	while (k < TABLE_LINKS_KEYS && (!l->keys[k] || l->keys[k] != key_id))
+		k++;
+	if (k < TABLE_LINKS_KEYS)
+		return l->before[k];
+	k = l->next_key++ % TABLE_LINKS_KEYS;
+	link_rows(l, key, nr, l->before[k]);
+	l->keys[k] = key_id;
+	return l->before[k];
+}
