@@ -359,7 +359,7 @@ static void put_details(struct text *t, const struct latency_row *row)
 		put_part(t, row, row->wall_ns, row->values[LATENCY_OF_SPANS], "all", "");
 	put_on_cpu(t, row);
 	put_blocked(t, row);
-	put_column(t, row, LATENCY_OFF_SKIPPED, NULL, "waits too short for a record");
+	put_column(t, row, LATENCY_OFF_SKIPPED, NULL, "waits without a record");
 	put_column(t, row, LATENCY_UNEXPLAINED, NULL, "unexplained");
 }
 
