@@ -23,7 +23,8 @@ rows.forEach((row, depth) => {
 
 		f.name = text.slice(0, cut);
 		f.count = text.slice(cut + 1);
-		f.label = (el.dataset.mark ? el.dataset.mark + " " : "") + f.name;
+		f.mark = el.dataset.mark;
+		f.label = (f.mark ? f.mark + " " : "") + f.name;
 		el.frame = f;
 		all.push(f);
 	}
@@ -91,12 +92,12 @@ function drawLabels() {
 		const from = Math.max(f.x, zoomed.x), to = Math.min(f.x + f.w, zoomed.x + zoomed.w);
 		const room = Math.floor(((to - from) * scale - 6) / cellPx);
 
-		if (room < (f.label === f.name ? 3 : 5) || f.depth >= shown)
+		if (room < (f.mark ? 2 : 3) || f.depth >= shown)
 			continue;
 		const text = document.createElementNS(NS, "text");
 		text.setAttribute("x", ((from - zoomed.x) * scale + 3).toFixed(1));
 		text.setAttribute("y", rowY(f.depth) + rowPx * 0.72);
-		text.textContent = cut(f.label, room);
+		text.textContent = f.mark && room < 5 ? f.mark : cut(f.label, room);
 		made.appendChild(text);
 	}
 	labels.replaceChildren(made);

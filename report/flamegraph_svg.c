@@ -189,19 +189,17 @@ static void put_labels(struct drawing *d)
 		double scale = d->inner_px / (double)d->total;
 		double cells = (box->width * scale - 6) / (font_px * MONO_CELL);
 
-		if (cells < 3 || box->depth >= d->nr_rows)
+		if (cells < 2 || box->depth >= d->nr_rows)
 			continue;
 		name_box(d, box);
-		if (*d->mark && cells < 5)
+		if (!*d->mark && cells < 3)
 			continue;
 		output_format(d->o, "<text x=\"%.1f\" y=\"%.1f\">", box->start * scale + 3,
 			      row_y(d, box->depth) + d->row_px * 0.72);
-		if (*d->mark) {
-			put(d, d->mark);
-			put(d, " ");
-			cells -= 3;
-		}
-		put_cut_name(d, (size_t)cells);
+		put(d, d->mark);
+		put(d, *d->mark && cells >= 5 ? " " : "");
+		if (!*d->mark || cells >= 5)
+			put_cut_name(d, (size_t)cells - (*d->mark ? 3 : 0));
 		put(d, "</text>\n");
 		output_settle(d->o);
 	}

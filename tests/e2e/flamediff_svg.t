@@ -181,6 +181,9 @@ def test_room(_):
         for t in texts:
             check(t["x"] >= 0 and t["x"] + t["w"] <= width, "%d px: %s" % (width, t))
         height = float(browser.js("return document.documentElement.getAttribute('height');"))
+        if width == 600:
+            check({"\u25b2", "\u25bc", "+", "\u00d7"} & set(labels()),
+                  "narrow boxes have marks alone: %s" % labels())
         low = max(t["y"] + t["h"] for t in texts)
         check(low <= height, "%d px wide: %d of %d high" % (width, low, height))
 
