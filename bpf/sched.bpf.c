@@ -24,33 +24,52 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* --- the switch ----------------------------------------------------------------------- */
 
-INLINE bool is_user_thread(struct task_struct *task)
-{
-	return task->mm && !(task->flags & FLAG_KERNEL_THREAD);
-}
-
 /* The programs that look at stacks: each lies elsewhere on them. */
 enum origin { ORIGIN_SWITCH = 1, ORIGIN_WAKING, ORIGIN_STARTED };
 
-/* Where the thread is that runs here. */
-INLINE void note_stacks(void *ctx, const bool mapped, struct task_struct *task,
-			struct sched_cpu *c, __u32 cpu, __u64 now_ns, enum origin origin,
-			__u64 *kernel, __u64 *user)
+/* The thread that runs here, as far as it can be looked at. */
+INLINE struct task_struct *current_task(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return bpf_get_current_task_btf();
+	return NULL;
+}
+
+INLINE bool is_user_thread(struct task_struct *task)
+{
+	if (!task && !may_read_kernel)
+		return true;
+	if (!task) {
+		task = (void *)bpf_get_current_task();
+		return BPF_CORE_READ(task, mm) &&
+		       !(BPF_CORE_READ(task, flags) & FLAG_KERNEL_THREAD);
+	}
+	return task->mm && !(task->flags & FLAG_KERNEL_THREAD);
+}
+
+/* Where that thread is. */
+INLINE void note_stacks(void *ctx, const bool mapped, struct sched_cpu *c, __u32 cpu,
+			__u64 now_ns, enum origin origin, __u64 *kernel, __u64 *user)
 {
 	struct stack_of whose = { .time_ns = now_ns, .row = cpu, .cpu = cpu };
-	bool in_task = !c->interrupts;
+	struct task_struct *task;
 	struct sched_scratch *s;
+	__u64 pid_tid;
 
 	if (!want_kernel_stacks && !want_user_stacks)
 		return;
 	s = scratch_of(cpu);
 	if (!s)
 		return;
-	whose.tid = task->pid;
-	whose.pid = task->tgid;
+	pid_tid = bpf_get_current_pid_tgid();
+	whose.tid = pid_tid;
+	whose.pid = pid_tid >> 32;
+	task = current_task();
+	/* An interrupt has a stack of its own. */
 	if (want_kernel_stacks)
-		*kernel = kernel_stack(ctx, s, task, &whose, c, in_task, origin, mapped);
-	if (want_user_stacks && in_task && is_user_thread(task))
+		*kernel = kernel_stack(ctx, s, c->interrupts ? NULL : task, &whose, c, origin,
+				       mapped);
+	if (want_user_stacks && !c->interrupts && is_user_thread(task))
 		*user = user_stack(ctx, s, task, &whose, c, mapped);
 }
 
@@ -93,7 +112,7 @@ INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct
 	t->user_stack = 0;
 	t->flags &= SCHED_NEW;
 	if (!outside)
-		note_stacks(ctx, mapped, task, c, cpu, now_ns, ORIGIN_SWITCH,
+		note_stacks(ctx, mapped, c, cpu, now_ns, ORIGIN_SWITCH,
 			    &t->kernel_stack, &t->user_stack);
 	state = read_state(task);
 	if (state & STATE_DEAD) {
@@ -219,8 +238,7 @@ INLINE void note_waker(void *ctx, const bool mapped, struct sched_thread *t, __u
 	t->waker_user_stack = 0;
 	if (c) {
 		t->waker_context = c->interrupts & INTERRUPT_MASK;
-		note_stacks(ctx, mapped, bpf_get_current_task_btf(), c, cpu, now_ns,
-			    origin, &t->waker_kernel_stack, &t->waker_user_stack);
+		note_stacks(ctx, mapped, c, cpu, now_ns, origin, &t->waker_kernel_stack, &t->waker_user_stack);
 	}
 	t->wake_ns = now_ns;
 }
@@ -407,8 +425,33 @@ INLINE __u16 cpu_of(struct task_struct *task)
 	return bpf_core_field_exists(old->cpu) ? old->cpu : task->thread_info.cpu;
 }
 
+/* Of one that has no CPU now.  Another thread's user stack is out of reach. */
+INLINE void note_start_stacks(void *ctx, struct task_struct *task, struct sched_thread *t,
+			      const bool mapped)
+{
+	struct stack_of whose = { .tid = task->pid, .pid = task->tgid, .row = nr_cpus };
+	struct sched_scratch *s = scratch_of(nr_cpus);
+	long bytes;
+
+	if (want_user_stacks && is_user_thread(task))
+		t->user_stack = ERROR_NOT_SUPPORTED;
+	if (!want_kernel_stacks || !s)
+		return;
+	bytes = bpf_get_task_stack(task, s->stack.ips, SCHED_MAX_STACK * sizeof(__u64), 0);
+	if (bytes <= 0) {
+		t->kernel_stack = -bytes;
+		return;
+	}
+	whose.time_ns = control.start_ns;
+	whose.cpu = bpf_get_smp_processor_id();
+	t->kernel_stack = hash_frames(nr_cpus, (__u64)bytes / 8, 1);
+	if (!is_known(t->kernel_stack))
+		t->kernel_stack = introduce(ctx, s, &whose, t->kernel_stack,
+					    (__u64)bytes / 8, false, mapped);
+}
+
 /* At the start: one that did nothing since then. */
-INLINE void note(struct task_struct *task)
+INLINE void note(void *ctx, struct task_struct *task, const bool mapped)
 {
 	struct sched_thread t = { .flags = SCHED_START };
 	__u32 state = read_state(task);
@@ -417,12 +460,14 @@ INLINE void note(struct task_struct *task)
 	/* A zombie, after its last run. */
 	if ((state & STATE_DEAD) && !task->on_cpu)
 		return;
-	if (!is_chosen(task->pid, task->tgid))
+	if (find(task) || !is_chosen(task->pid, task->tgid))
 		return;
 	describe(&t, task, control.start_ns);
 	t.cpu = cpu_of(task);
 	t.has_cpu = task->on_cpu != 0;
 	t.state = letter_of(state);
+	if (!t.has_cpu)
+		note_start_stacks(ctx, task, &t, mapped);
 	/* Whoever is known by now has done something. */
 	if (bpf_map_update_elem(&threads, &key, &t, BPF_NOEXIST) && !find(task))
 		count_no_room();
@@ -440,16 +485,27 @@ INLINE void look_at(struct task_struct *task)
 	t->end_system_ns = task->stime;
 }
 
-SEC("iter/task")
-int each_task(struct bpf_iter__task *ctx)
+INLINE int each_task(struct bpf_iter__task *ctx, const bool mapped)
 {
 	struct task_struct *task = ctx->task;
 
 	if (!task)
 		return 0;
 	if (control.noting)
-		note(task);
+		note(ctx, task, mapped);
 	else if (control.ending)
 		look_at(task);
 	return 0;
+}
+
+SEC("iter/task")
+int task_mapped(struct bpf_iter__task *ctx)
+{
+	return each_task(ctx, true);
+}
+
+SEC("iter/task")
+int task_queue(struct bpf_iter__task *ctx)
+{
+	return each_task(ctx, false);
 }

@@ -36,6 +36,7 @@
 #define STACK_FRAMES 128		/* a power of two: the verifier believes in masks */
 
 #define ERROR_NO_ROOM 105		/* ENOBUFS */
+#define ERROR_NOT_SUPPORTED 95		/* EOPNOTSUPP */
 
 _Static_assert(STACK_FRAMES > SCHED_MAX_STACK, "all frames fit");
 
@@ -451,27 +452,31 @@ INLINE __u32 measure(struct sched_scratch *s, struct task_struct *task, __u64 at
 	__u64 base = (__u64)task->stack, top;
 
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
-	    at - base >= MOST_STACK_BYTES)
+	    !may_read_kernel || at - base >= MOST_STACK_BYTES)
 		return 0;
 	top = address_of(s, (void *)bpf_task_pt_regs(task));
 	return top - at > sizeof(s->words) ? 0 : (top - at) / 8;
 }
 
-INLINE bool copy_words(struct sched_scratch *s, __u64 at, __u32 nr)
+INLINE bool copy_words(struct sched_scratch *s, __u64 at, __u64 nr)
 {
-	return nr <= STACK_WORDS && !bpf_probe_read_kernel(s->words, nr * 8, (void *)at);
+	__u64 bytes = nr * 8;
+
+	/* Before 6.12 the verifier forgets what is known of a number of words. */
+	asm volatile("" : "+r"(bytes));
+	return bytes <= sizeof(s->words) && !bpf_probe_read_kernel(s->words, bytes, (void *)at);
 }
 
 INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct *task,
-			  const struct stack_of *whose, struct sched_cpu *c,
-			  bool on_own_stack, __u64 origin, const bool mapped)
+			  const struct stack_of *whose, struct sched_cpu *c, __u64 origin,
+			  const bool mapped)
 {
 	__u32 row = whose->row, nr, nr_words = 0;
 	__u64 at = address_of(s, ctx), print = 0;
 	bool was_known, is_checked;
 	long bytes;
 
-	if (on_own_stack)
+	if (task)
 		nr_words = measure(s, task, at);
 	if (nr_words) {
 		nr = nr_words < FIRST_WORDS ? nr_words : FIRST_WORDS;
@@ -547,7 +552,7 @@ INLINE __u32 user_frames(__u32 row, struct task_struct *task)
 {
 	struct pt_regs___x86 *regs;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) || !task)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
 	if ((regs->cs & 0xffff) != USER_CODE)

@@ -19,6 +19,7 @@ const volatile bool ring_is_ringbuf = false;	/* not mapped: else perf buffers */
 const volatile __u64 ring_bytes = 4096;		/* mapped: of a CPU; a power of two */
 const volatile __u64 stack_ring_bytes = 4096;
 const volatile __u32 previous_arg = 1;		/* of sched_switch; the next one follows */
+const volatile __u32 nr_cpus = 0;
 const volatile __u64 min_ns = 0;
 const volatile __u32 not_pid = 0;
 const volatile bool all_threads = true;
@@ -28,6 +29,7 @@ const volatile bool in_cgroup = false;
 const volatile bool on_some_cpus = false;
 const volatile bool want_kernel_stacks = false;
 const volatile bool want_user_stacks = false;
+const volatile bool may_read_kernel = true;
 const volatile bool check_stacks = false;
 /* What stands on a stack in place of a return address that a tracer wants to come by; 0: none. */
 const volatile __u64 system_call = 0, system_call_bytes = 0;	/* where its code lies */

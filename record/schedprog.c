@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "record/btftypes.h"
+#include "record/lockdown.h"
 #include "record/procfs.h"
 #include "record/schedprog_private.h"
 
@@ -190,6 +191,7 @@ static void configure(struct schedprog *p, const struct btftypes *types)
 
 	c->ring_is_ringbuf = proberings_way(p->records) == RINGS_RINGBUF;
 	c->previous_arg = find_previous(types);
+	c->nr_cpus = p->nr_cpus;
 	c->min_ns = p->opts.min_ns;
 	c->not_pid = target->all ? (uint32_t)getpid() : 0;
 	c->by_process = p->opts.traced_fd >= 0;
@@ -199,6 +201,7 @@ static void configure(struct schedprog *p, const struct btftypes *types)
 	c->on_some_cpus = target->some_cpus;
 	c->want_kernel_stacks = p->opts.kernel_stack;
 	c->want_user_stacks = p->opts.user_stack;
+	c->may_read_kernel = !lockdown_is_confidential();
 	c->check_stacks = p->opts.check_stacks;
 	if (p->opts.kernel_stack)
 		schedprog_find_symbols(p);
@@ -217,8 +220,8 @@ static int load(struct schedprog *p, struct diag *d)
 	err = p->skel ? 0 : -errno;
 	if (!err) {
 		choose_programs(p, types);
-		configure(p, types);
 		err = share_maps(p);
+		configure(p, types);
 	}
 	if (!err)
 		err = sched_bpf__load(p->skel);

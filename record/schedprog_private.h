@@ -27,7 +27,7 @@ struct schedprog {
 	char note[256];
 };
 
-/* Lets each_task() see every thread; what it does then is in the control word. */
+/* Lets the iterator see every thread; what it does then is in the control word. */
 int schedprog_iterate(const struct schedprog *p);
 /* Tells the programs, before they are loaded. */
 void schedprog_find_symbols(struct schedprog *p);
