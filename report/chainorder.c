@@ -7,12 +7,13 @@
 /* 14 MB of waits whose turn has not come; beyond, the earlier half goes anyway. */
 #define MAX_WAITING ((size_t)1 << 17)
 /*
- * 14 MB of what threads had waited for.  A thread has its place in one set; in a full one
+ * 8 MB of what threads had waited for.  A thread has its place in one set; in a full one
  * the thread that was not heard of for the longest time is forgotten.
  */
-#define NR_SETS 16384
+#define NR_SETS 8192
 #define SET_SIZE 8
-#define NR_PAST 3
+/* Who was woken long before it got a CPU asks for what its waker had waited for by then. */
+#define NR_PAST 8
 
 
 struct thread {

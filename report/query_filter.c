@@ -109,6 +109,17 @@ bool query_filter_cpu(const struct query_filter *f, uint64_t cpu)
 	return query_list_has(&f->cpus, cpu);
 }
 
+/* What a recording of something else brings along, as people ask for it. */
+static const char *whole_of(const char *name)
+{
+	static const char *const parts[] = { "offcpu", "blocked", "runq", "oncpu", "wakeup" };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (!strcmp(name, parts[i]))
+			return "sched";
+	return NULL;
+}
+
 int query_filter_complain_event(const char *pattern, const struct trace *t, struct diag *d)
 {
 	char all[320] = "";
@@ -131,6 +142,9 @@ int query_filter_complain_event(const char *pattern, const struct trace *t, stru
 	}
 	if (!trace_nr_events(t))
 		return diag_set(d, -ENOENT, "no event '%.80s' in the trace: it has none", pattern);
+	if (whole_of(pattern))
+		return diag_set(d, -ENOENT, "no event '%.80s' in the trace: record with -e %s (it "
+				"has: %s)", pattern, whole_of(pattern), all);
 	return diag_set(d, -ENOENT, "no event '%.80s' in the trace (it has: %s)", pattern, all);
 }
 
