@@ -352,7 +352,10 @@ void fieldtext_put(const struct fieldtext *ft, struct bytebuf *to, const struct 
 		put_bytes(to, f, v, style);
 		break;
 	case FIELD_TASK:
-		put_made(ft, to, make_task, v->number, style);
+		if (v->number)
+			put_made(ft, to, make_task, v->number, style);
+		else
+			put_none(to, "-", style);	/* nobody, as who woke what was not blocked */
 		break;
 	case FIELD_STACK:
 		put_made(ft, to, fieldtext_put_folded, v->number, style);

@@ -127,12 +127,13 @@ int profile_keys_parse(struct profile_keys *keys, const char *text, struct diag 
 
 /* --- fields ------------------------------------------------------------------------- */
 
+/* What has no field of that name may still have a duration. */
 static int field_named(const struct trace_event *e, const char *name)
 {
 	for (uint32_t i = 0; i < e->nr_fields; i++)
 		if (!strcmp(e->fields[i].name, name))
 			return (int)i;
-	return -1;
+	return strcmp(name, "duration") ? -1 : e->by_role[ROLE_DURATION];
 }
 
 int profile_keys_field(const struct profile_key *key, const struct trace_event *e)

@@ -133,10 +133,12 @@ static void put_record_text(struct script *s, const struct script_event *e,
 	if (s->plan.others)
 		script_event_put_text(s, e, r);
 	bytebuf_put(s->to, "\n", 1);
-	if (!shows_stack(s, e))
-		return;
-	script_put_stack(s, r->stack);
-	bytebuf_put(s->to, "\n", 1);
+	if (shows_stack(s, e)) {
+		script_put_stack(s, r->stack);
+		bytebuf_put(s->to, "\n", 1);
+	}
+	if (e->waker_stack >= 0 && r->values[e->waker_stack])
+		script_put_waker_stack(s, e, r);
 }
 
 /* --- JSON ------------------------------------------------------------------ */
@@ -199,6 +201,15 @@ static void put_column_json(struct script *s, const struct script_event *e, size
 		script_event_put_field(s, r, (uint32_t)e->fields[i]);
 }
 
+static void put_waker_stack_json(struct script *s, const struct script_event *e,
+				 const struct query_record *r, bool first)
+{
+	uint64_t stack = r->values[e->waker_stack];
+
+	put_name_json(s, e->event->fields[e->waker_stack].name, &first);
+	script_put_stack(s, stack <= UINT32_MAX ? (uint32_t)stack : 0);
+}
+
 static void put_record_json(struct script *s, const struct script_event *e,
 			    const struct query_record *r)
 {
@@ -219,7 +230,10 @@ static void put_record_json(struct script *s, const struct script_event *e,
 	if (shows_stack(s, e)) {
 		bytebuf_text(s->to, first ? "\"stack\":" : ",\"stack\":");
 		script_put_stack(s, r->stack);
+		first = false;
 	}
+	if (e->waker_stack >= 0)
+		put_waker_stack_json(s, e, r, first);
 	bytebuf_text(s->to, "}\n");
 }
 

@@ -25,7 +25,18 @@ static int field_by_name(const struct trace_event *e, const char *name)
 			return (int)i;
 		common = (int)i;
 	}
-	return common;
+	return common < 0 && !strcmp(name, "duration") ? e->by_role[ROLE_DURATION] : common;
+}
+
+/* The field of a waker's stack, if it is to be shown frame by frame; else -1. */
+static int find_waker_stack(const struct script *s, const struct trace_event *e)
+{
+	int field = e->by_role[ROLE_WAKER_STACK];
+
+	if (field < 0 || e->fields[field].type != FIELD_STACK || s->opts->format == SCRIPT_CSV)
+		return -1;
+	return (s->plan.others && s->plan.stack) || has_column(s, e->fields[field].name) ?
+	       field : -1;
 }
 
 /* --- the fields behind the columns --------------------------------------------- */
@@ -53,7 +64,7 @@ static bool is_other(const struct script *s, const struct script_event *e, uint3
 {
 	const struct field_desc *f = &e->event->fields[i];
 
-	return !script_is_common(f) && !has_column(s, f->name) &&
+	return !script_is_common(f) && !has_column(s, f->name) && (int)i != e->waker_stack &&
 	       !(e->format && printfmt_has(e->format, i)) &&
 	       !(e->call && (i == e->result || i == e->duration));
 }
@@ -153,9 +164,13 @@ static int make_event(struct script *s, struct script_event *e, struct diag *d)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < s->plan.nr_columns; i++)
+	e->waker_stack = find_waker_stack(s, e->event);
+	for (size_t i = 0; i < s->plan.nr_columns; i++) {
 		e->fields[i] = s->plan.columns[i].value ? -1 :
 			       field_by_name(e->event, s->plan.columns[i].field);
+		if (e->fields[i] == e->waker_stack)
+			e->fields[i] = -1;
+	}
 	/* A format that cannot be used leaves the fields to be shown one by one. */
 	if (s->opts->format == SCRIPT_TEXT && s->plan.others)
 		err = printfmt_new(&e->format, e->event);

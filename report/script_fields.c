@@ -194,6 +194,8 @@ static bool is_event_field(const struct trace *t, const char *name)
 		for (uint32_t k = 0; k < e->nr_fields; k++)
 			if (!strcmp(e->fields[k].name, name))
 				return true;
+		if (!strcmp(name, "duration") && e->by_role[ROLE_DURATION] >= 0)
+			return true;
 	}
 	return false;
 }
@@ -316,6 +318,10 @@ static void make_columns(struct script_plan *p, const struct choice *c)
 		if (p->columns[i].value == begin_value)
 			p->time = NULL;
 	p->stack = p->ip || p->sym || p->dso;
+	/* A waker's stack that is asked for alone looks like any other. */
+	for (size_t i = 0; i < c->nr_extra && !p->stack; i++)
+		if (!strcmp(c->extra[i], "waker_stack"))
+			choose_stack(p, true);
 	/* perf fills a comm up when the record is one line. */
 	for (size_t i = 0; i < p->nr_columns; i++)
 		if (p->columns[i].value == comm_value)

@@ -76,6 +76,7 @@ struct script_event {
 	struct script_other *others;
 	size_t nr_others;
 	size_t nr_arguments;	/* of a call: so many others come first */
+	int waker_stack;	/* text, JSON: the field that is shown as a stack, or -1 */
 	int fields[SCRIPT_MAX_COLUMNS];	/* of the columns, or -1 */
 	int *cells;			/* CSV: of its columns of fields, or -1 */
 };
@@ -149,6 +150,9 @@ bool script_put_head(struct script *s, const struct query_record *r);
  */
 void script_keep_head(struct script *s, const struct query_record *r, size_t from,
 		      size_t time_from, size_t time_end);
+/* Behind the record's own stack, if it has any: who woke the thread, and where. */
+void script_put_waker_stack(struct script *s, const struct script_event *e,
+			    const struct query_record *r);
 /* Appends the stack in the format of the options; JSON: a whole array. */
 void script_put_stack(struct script *s, uint32_t stack);
 

@@ -181,6 +181,27 @@ static void count_stack(struct script *s, const struct counts *counts)
 	s->truncated += counts->truncated;
 }
 
+void script_put_waker_stack(struct script *s, const struct script_event *e,
+			    const struct query_record *r)
+{
+	const struct trace_event *event = e->event;
+	const char *name = event->fields[e->waker_stack].name;
+	int waker = event->by_role[ROLE_WAKER];
+	uint64_t stack = r->values[e->waker_stack];
+
+	/* A heading apart from the frames above, which other programs take for a whole. */
+	bytebuf_text(s->to, "\t-- ");
+	if (waker >= 0 && r->values[waker]) {
+		bytebuf_text(s->to, "woken by ");
+		script_event_put_field(s, r, (uint32_t)waker);
+	} else {
+		escape_terminal(s->to, name, strlen(name));
+	}
+	bytebuf_text(s->to, "\n");
+	script_put_stack(s, stack <= UINT32_MAX ? (uint32_t)stack : 0);
+	bytebuf_text(s->to, "\n");
+}
+
 void script_put_stack(struct script *s, uint32_t stack)
 {
 	struct bytebuf *made = &s->scratch_stack;

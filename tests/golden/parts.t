@@ -131,6 +131,38 @@ def check_views():
           json.dumps(listed))
 
 
+def check_script():
+    """A waker and its stack, and durations under another name."""
+    words = ["-i", GOLDEN, "-e", "offcpu", "--comm", "worker"]
+    text = run("script", *words)[1]
+    check("script: the waker's stack follows under a heading",
+          "do_syscall_64+0x4 ([kernel.kallsyms])\n\n\t-- woken by swapper/0:0\n\t" in text and
+          text.count("\t-- woken by") == 2 and text.count("waker_stack") == 0, text)
+    check("script: there may be none", "waker=-" in text, text)
+    found = scripted(*words)["offcpu"]
+    check("script: JSON has its frames",
+          [[f["symbol"] for f in r["waker_stack"]] for r in found if r["fields"]["waker"]] ==
+          [["try_to_wake_up", "try_to_wake_up", "blk_mq_complete"]] * 2 and
+          [r["fields"]["waker"] for r in found].count(None) == 2, json.dumps(found))
+    alone = run("script", *words, "-F", "comm,waker_stack")[1]
+    check("script: alone", "schedule" not in alone and
+          alone.count("blk_mq_complete+0x4") == 2, alone)
+    flat = run("script", *words, "--no-stack")[1]
+    check("script: without stacks in one line",
+          "waker_stack=blk_mq_complete;try_to_wake_up;try_to_wake_up" in flat and
+          "woken" not in flat, flat)
+    csv = run("script", *words, "--csv")[1]
+    check("script: CSV likewise", csv.count('"blk_mq_complete;try_to_wake_up') == 2, csv)
+    whole = run("script", "-i", GOLDEN, "-e", "sched", "-F", "tid,duration")[1]
+    check("script: the duration of an event that calls it otherwise",
+          whole.count("duration=") == 16 and "offcpu" not in whole, whole)
+    one, two = (run("report", "-i", GOLDEN, "-e", e, "--by", "duration", "--csv",
+                    "--filter", "duration > 1ms") for e in ("sched", "offcpu"))
+    check("report: and in --by and --filter",
+          one[1].replace("sched", "offcpu") == two[1] and two[1].count("\n") > 3,
+          one[1], two[1])
+
+
 def cut_at(records, first_ns, last_ns):
     """(sum of what lies in the range, spans that are cut, what is left out)"""
     inside = [r for r in records if first_ns <= r["time"] <= last_ns]
@@ -188,13 +220,15 @@ def main():
     check_time()
     check_filters()
     check_views()
+    check_script()
     check_cut()
     check_together()
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "x.kymo")
         subprocess.run([os.path.join(BUILD, "tests/partgen"), path], check=True)
-        with open(path, "rb") as f:
-            check("the generator still writes that trace", f.read() == DATA)
+        dumps = [subprocess.run([os.path.join(BUILD, "tests/dump"), p], capture_output=True,
+                                check=True).stdout for p in (path, GOLDEN)]
+        check("the generator still writes that trace", dumps[0] == dumps[1])
     print(f"1..{len(results)}")
     for i, (name, good, comments) in enumerate(results, 1):
         print(f"{'' if good else 'not '}ok {i} - {name}")
