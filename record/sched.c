@@ -87,12 +87,15 @@ static struct task *find_task(struct sched *s, uint32_t pid, uint32_t tid, uint6
 
 /*
  * A thread that could have run all the time was not blocked, wherever it left the CPU.
- * The kernel says of few waits that they are for a disk, and of them with certainty.
+ * Where no stack tells more, some states do: 'I' is that of threads of the kernel that
+ * wait for work, and the kernel knows of many waits for disks.
  */
 static struct schedreason reason_of(const struct sched_record *r, struct schedreason why)
 {
 	if (r->state == 'R' || r->runnable_ns >= r->off_ns)
 		return (struct schedreason){ SCHED_REASON_NONE, false };
+	if (r->state == 'I' && why.reason == SCHED_REASON_UNKNOWN)
+		return (struct schedreason){ SCHED_REASON_WORK, true };
 	if (!(r->flags & SCHED_IOWAIT))
 		return why;
 	if (why.reason == SCHED_REASON_OTHER || why.reason == SCHED_REASON_UNKNOWN)

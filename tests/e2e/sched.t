@@ -6,7 +6,7 @@ import time
 from live import *
 
 START, END, EXIT = 1, 2, 4
-NONE, SLEEP, PIPE, UNKNOWN = 0, 6, 7, 12
+NONE, DISK, SLEEP, PIPE, CHILD, WORK, UNKNOWN = 0, 2, 6, 7, 10, 11, 12
 
 
 def spans(trace):
@@ -174,7 +174,43 @@ def stacks_off(folder):
     for r in records(trace, "-e", "sched"):
         check(not r.get("stack"), r)
         check("waker_stack" not in r["fields"], r)
-        check(r["fields"]["reason"] in (NONE, 2, UNKNOWN), r)
+        check(r["fields"]["reason"] in (NONE, DISK, UNKNOWN), r)
+
+
+def longest(trace, comm):
+    """The longest wait of threads of that name."""
+    return max((r for r in records(trace, "-e", "sched") if r["comm"] == comm),
+               key=lambda r: r["fields"]["offcpu"])
+
+
+def reasons(folder):
+    """why a thread was blocked, and its stack, the kernel's part and the program's"""
+    trace = folder + "/t.kymo"
+    kymo("record", "-q", "-e", "sched", "-o", trace, "--", "sh", "-c", "sleep 0.3 | cat >/dev/null")
+    check_conserved(trace)
+    for comm, reason, kernel in (("sleep", SLEEP, "nanosleep"), ("cat", PIPE, "pipe_read"),
+                                 ("sh", CHILD, "do_wait")):
+        r = longest(trace, comm)
+        names = [f.get("symbol") or "" for f in r["stack"]]
+        check(any(kernel in n for n in names), "%s: %r" % (comm, names))
+        check(any("libc" in (f.get("module") or "") for f in r["stack"]), r["stack"])
+        check(names[0] in ("__schedule", "schedule"), "the tracing itself is there: %r" % names)
+        equal((r["fields"]["reason"], r["fields"]["idle"]), (reason, 0), comm)
+    # Whoever wakes is in the middle of doing so.
+    check("wake" in longest(trace, "cat")["fields"]["waker_stack"], longest(trace, "cat"))
+
+
+def kernel_threads(folder):
+    """threads of the kernel without work, by their stacks and without"""
+    for options in ([], ["--no-stack"]):
+        trace = folder + "/t.kymo"
+        kymo("record", "-q", "-a", "-e", "sched", *options, "-o", trace, "--duration", 0.5)
+        of_workers = [r for r in records(trace, "-e", "sched") if r["comm"].startswith("kworker") and
+                      r["state"] == "I"]
+        check(of_workers, "no workers")
+        for r in of_workers:
+            if r["fields"]["offcpu"] > r["fields"]["runq"]:
+                equal((r["fields"]["reason"], r["fields"]["idle"]), (WORK, 1), r)
 
 
 def names_of_parts(folder):
@@ -245,4 +281,4 @@ def listed(folder):
 
 
 run([a_command, whole_machine, a_process, parts, shortest, small_rings, with_samples, stacks_off,
-     names_of_parts, nonsense, no_rights, full_disk, listed])
+     reasons, kernel_threads, names_of_parts, nonsense, no_rights, full_disk, listed])
