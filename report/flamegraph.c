@@ -54,15 +54,15 @@ size_t flamegraph_max_boxes(const struct flamegraph_opts *opts)
 static void put_title(const struct flamegraph_opts *opts, const struct stacksum *sums,
 		      struct bytebuf *to)
 {
-	const char *event = stacksum_event(sums), *measure = stacksum_measure(sums);
+	const char *event = stacksum_event_names(sums), *measure = stacksum_measure(sums);
 
 	if (opts->title) {
 		bytebuf_text(to, opts->title);
 	} else {
 		bytebuf_text(to, opts->icicle ? "Icicle graph" : "Flame graph");
-		bytebuf_text(to, event ? ": " : "");
-		bytebuf_text(to, event ? event : "");
-		if (event && opts->sum.wall) {
+		bytebuf_text(to, *event ? ": " : "");
+		bytebuf_text(to, event);
+		if (*event && opts->sum.wall) {
 			bytebuf_text(to, ", all time of threads");
 		} else if (measure && !opts->sum.of && !strcmp(stacksum_unit(sums), "ns")) {
 			bytebuf_text(to, " time");
@@ -70,7 +70,7 @@ static void put_title(const struct flamegraph_opts *opts, const struct stacksum 
 			bytebuf_text(to, ", ");
 			bytebuf_text(to, measure);
 		}
-		if (event && opts->sum.hops)
+		if (*event && opts->sum.hops)
 			bytebuf_text(to, ", with wakers");
 	}
 	bytebuf_put(to, "", 1);

@@ -26,6 +26,8 @@ struct stacksum {
 	size_t cap_rows;
 	bool planned;
 	const struct trace_event *event;	/* the first; others must measure the same */
+	const struct trace_event *last;		/* that was wanted */
+	char names[128];			/* of those that were */
 	const struct trace_event *samples;	/* of time on a CPU, in a sum of all time */
 	struct measure measure;			/* of the event of the batch */
 	struct measure first;
@@ -92,6 +94,23 @@ static bool fits(const struct stacksum *s, const struct trace_event *e)
 	return s->opts.all_events || e->by_role[ROLE_STACK] >= 0;
 }
 
+/* Events come by turns, and are few. */
+static void add_name(struct stacksum *s, const struct trace_event *e)
+{
+	size_t len = strlen(s->names), name_len = strlen(e->name);
+
+	if (s->last == e || (len > 3 && !strcmp(s->names + len - 3, "...")))
+		return;
+	s->last = e;
+	for (const char *at = s->names; (at = strstr(at, e->name)); at++)
+		if ((at == s->names || at[-1] == ' ') && (!at[name_len] || at[name_len] == ','))
+			return;
+	if (len && len + name_len + 8 > sizeof(s->names))
+		snprintf(s->names + len, sizeof(s->names) - len, ", ...");
+	else
+		snprintf(s->names + len, sizeof(s->names) - len, "%s%s", len ? ", " : "", e->name);
+}
+
 static bool wanted(struct stacksum *s, const struct trace_event *e)
 {
 	if (!fits(s, e))
@@ -102,6 +121,7 @@ static bool wanted(struct stacksum *s, const struct trace_event *e)
 		if (!s->event)
 			s->first = s->measure;
 		s->event = s->event ? s->event : e;
+		add_name(s, e);
 		return true;
 	}
 	s->others |= (uint64_t)1 << (e->id & 63);
@@ -659,6 +679,11 @@ uint64_t stacksum_total(const struct stacksum *s)
 uint64_t stacksum_records(const struct stacksum *s)
 {
 	return s->records;
+}
+
+const char *stacksum_event_names(const struct stacksum *s)
+{
+	return s->names;
 }
 
 const char *stacksum_event(const struct stacksum *s)

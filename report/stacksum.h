@@ -86,7 +86,9 @@ const struct chains *stacksum_chains(const struct stacksum *s);
 /* Sum of all counts. */
 uint64_t stacksum_total(const struct stacksum *s);
 uint64_t stacksum_records(const struct stacksum *s);
-/* Names of the events that were summed, the first of them, or NULL. */
+/* Names of the events that were summed, with commas, or ""; until stacksum_free(). */
+const char *stacksum_event_names(const struct stacksum *s);
+/* The name of the first of them, or NULL; the trace's. */
 const char *stacksum_event(const struct stacksum *s);
 /* What the sum counts: "samples", or the unit of what was summed. */
 const char *stacksum_unit(const struct stacksum *s);
