@@ -236,7 +236,8 @@ static void put_header(struct drawing *d)
 	put_button(d, "reset", "Reset zoom", 84, 84);
 }
 
-static void put_legend(struct drawing *d, uint32_t y)
+/* Where it begins. */
+static int put_legend(struct drawing *d, uint32_t y)
 {
 	int x = (int)d->p->opts->width_px - FLAMEGRAPH_MARGIN_PX;
 
@@ -251,6 +252,7 @@ static void put_legend(struct drawing *d, uint32_t y)
 			      "height=\"11\" rx=\"2\"/><text x=\"%d\" y=\"%" PRIu32 "\">%s</text>\n",
 			      class, x, y - 10, x + 16, y, legend);
 	}
+	return x;
 }
 
 /* What happened and is not in the picture, to the same scale as the rest. */
@@ -294,14 +296,16 @@ static void put_left_out(struct drawing *d, uint32_t y)
 
 static void put_footer(struct drawing *d, uint32_t y)
 {
+	int legend_x;
+
 	put(d, "<g id=\"foot\">\n");
-	put_legend(d, y);
 	if (d->p->lost) {
 		put_lost(d, y);
 		y += FOOT_LINE_PX;
 	}
+	legend_x = put_legend(d, y);
 	output_format(d->o, "<text x=\"%d\" y=\"%" PRIu32 "\">", FLAMEGRAPH_MARGIN_PX, y);
-	put_cut(d, d->p->quality, (d->inner_px - 260.0) / TEXT_CELL_PX);
+	put_cut(d, d->p->quality, (legend_x - 2.0 * FLAMEGRAPH_MARGIN_PX) / TEXT_CELL_PX);
 	put(d, "</text>\n");
 	if (d->p->layout->left_out || hidden_rows(d))
 		put_left_out(d, y += FOOT_LINE_PX);
