@@ -49,11 +49,18 @@ __attribute__((noinline)) static void take_prices(void)
 	__asm__ volatile("");
 }
 
+__attribute__((noinline)) static void give_prices_back(void)
+{
+	pthread_mutex_unlock(&prices_lock);
+	__asm__ volatile("");
+}
+
 __attribute__((noinline)) static void look_up_price(unsigned int item)
 {
 	take_prices();
 	prices[item % NR_ROWS][item % ROW_BYTES] += (char)compute(item, 2000);
-	pthread_mutex_unlock(&prices_lock);
+	give_prices_back();
+	__asm__ volatile("");
 }
 
 __attribute__((noipa)) void handle_request(unsigned int item)
@@ -91,7 +98,7 @@ __attribute__((noinline)) static void save_prices(int fd)
 		memcpy(copied, prices, sizeof(prices));
 	else
 		write_prices(fd, prices);
-	pthread_mutex_unlock(&prices_lock);
+	give_prices_back();
 	if (by_copy)
 		write_prices(fd, copied);
 	__asm__ volatile("");
