@@ -351,8 +351,7 @@ static int finish(struct latency *l)
 	sort_waits(l);
 	if (nr)
 		qsort(l->rows, nr, sizeof(*l->rows), compare_rows);
-	latency_tops_sort(&l->tops);
-	return 0;
+	return latency_tops_sort(&l->tops, l->nr_waits);
 }
 
 /* --- life -------------------------------------------------------------------------------- */
@@ -473,7 +472,7 @@ bool latency_is_of_processes(const struct latency *l)
 	return l->of_processes;
 }
 
-const struct latency_tops *latency_tops(const struct latency *l)
+struct latency_tops *latency_tops(struct latency *l)
 {
 	return &l->tops;
 }

@@ -107,7 +107,7 @@ const struct latency_row *latency_total(const struct latency *l);
 struct groups *latency_groups(struct latency *l);
 const struct profile_keys *latency_keys(const struct latency *l);
 bool latency_is_of_processes(const struct latency *l);
-const struct latency_tops *latency_tops(const struct latency *l);
+struct latency_tops *latency_tops(struct latency *l);
 const char *latency_reason(const struct latency *l, uint8_t reason);
 void latency_get_remarks(const struct latency *l, struct latency_remarks *out);
 /* The time that was looked at, within the trace. */

@@ -250,7 +250,7 @@ static void sort_lines(struct latency_lines *s, size_t nr)
 	s->nr_wakers = nr_wakers;
 }
 
-int latency_lines_make(struct latency_lines *s, const struct latency_tops *tops,
+int latency_lines_make(struct latency_lines *s, struct latency_tops *tops,
 		       const struct latency_wait *wait)
 {
 	size_t nr, nr_ids;

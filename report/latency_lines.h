@@ -43,7 +43,7 @@ struct latency_lines {
 int latency_lines_init(struct latency_lines *s, struct trace *t, size_t max_frames);
 void latency_lines_release(struct latency_lines *s);
 /* From now on they are those of this wait.  0 or -ENOMEM. */
-int latency_lines_make(struct latency_lines *s, const struct latency_tops *tops,
+int latency_lines_make(struct latency_lines *s, struct latency_tops *tops,
 		       const struct latency_wait *wait);
 /* "ep_poll <- do_epoll_wait <- epoll_wait"; raw, to be escaped. */
 const struct intern_string *latency_lines_text(const struct latency_lines *s, uint32_t text);

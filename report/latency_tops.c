@@ -11,6 +11,7 @@
 void latency_tops_release(struct latency_tops *t)
 {
 	free(t->slots);
+	free(t->place);
 	*t = (struct latency_tops) { 0 };
 }
 
@@ -69,34 +70,34 @@ static int make_room(struct latency_tops *t)
 {
 	bool is_full = t->nr_slots == LATENCY_TOPS_SLOTS;
 	uint64_t least_ns = is_full ? middle_of(t) : 0;
-	struct latency_tops bigger = { .nr_slots = t->nr_slots ? 2 * t->nr_slots : FIRST_SLOTS };
+	struct latency_top *old = t->slots;
+	uint32_t nr_old = t->nr_slots;
 
-	if (is_full)
-		bigger.nr_slots = t->nr_slots;
-	bigger.slots = calloc(bigger.nr_slots, sizeof(*bigger.slots));
-	if (!bigger.slots)
+	if (!is_full)
+		t->nr_slots = nr_old ? 2 * nr_old : FIRST_SLOTS;
+	t->slots = calloc(t->nr_slots, sizeof(*t->slots));
+	if (!t->slots) {
+		t->slots = old;
+		t->nr_slots = nr_old;
 		return -ENOMEM;
-	bigger.dropped_ns = t->dropped_ns;
-	bigger.nr_dropped = t->nr_dropped;
-	for (uint32_t i = 0; i < t->nr_slots; i++) {
-		const struct latency_top *e = &t->slots[i];
-
-		if (!e->count)
+	}
+	t->nr = 0;
+	for (uint32_t i = 0; i < nr_old; i++) {
+		if (!old[i].count)
 			continue;
-		if (is_full && e->ns <= least_ns) {
-			bigger.dropped_ns += e->ns;
-			bigger.nr_dropped++;
+		if (is_full && old[i].ns <= least_ns) {
+			t->dropped_ns += old[i].ns;
+			t->nr_dropped++;
 			continue;
 		}
-		*find(&bigger, e) = *e;
-		bigger.nr++;
+		*find(t, &old[i]) = old[i];
+		t->nr++;
 	}
-	free(t->slots);
-	*t = bigger;
+	free(old);
 	return 0;
 }
 
-int latency_tops_add(struct latency_tops *t, const struct latency_top *what)
+static int add(struct latency_tops *t, const struct latency_top *what)
 {
 	struct latency_top *e;
 
@@ -113,47 +114,89 @@ int latency_tops_add(struct latency_tops *t, const struct latency_top *what)
 	return 0;
 }
 
-static int compare_waits(const void *a, const void *b)
+static int add_queue(struct latency_tops *t)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < t->nr_queued && !err; i++)
+		err = add(t, &t->queue[i]);
+	t->nr_queued = 0;
+	return err;
+}
+
+int latency_tops_add(struct latency_tops *t, const struct latency_top *what)
+{
+	if (t->slots)
+		__builtin_prefetch(&t->slots[hash_of(what) & (t->nr_slots - 1)], 1);
+	t->queue[t->nr_queued++] = *what;
+	return t->nr_queued == LATENCY_TOPS_QUEUE ? add_queue(t) : 0;
+}
+
+/* Places by wait: those of wait i go to place[i] and up. */
+static uint32_t *find_places(const struct latency_tops *t, uint32_t nr_waits)
+{
+	uint32_t *place = calloc((size_t)nr_waits + 1, sizeof(*place)), sum = 0;
+
+	for (uint32_t i = 0; place && i < t->nr_slots; i++)
+		if (t->slots[i].count)
+			place[t->slots[i].wait]++;
+	for (uint32_t i = 0; place && i <= nr_waits; i++) {
+		uint32_t nr = place[i];
+
+		place[i] = sum;
+		sum += nr;
+	}
+	return place;
+}
+
+int latency_tops_sort(struct latency_tops *t, uint32_t nr_waits)
+{
+	struct latency_top *sorted;
+
+	if (add_queue(t))
+		return -ENOMEM;
+	sorted = malloc(((size_t)t->nr + 1) * sizeof(*sorted));
+	t->place = find_places(t, nr_waits);
+	if (!t->place || !sorted) {
+		free(sorted);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < t->nr_slots; i++)
+		if (t->slots[i].count)
+			sorted[t->place[t->slots[i].wait]++] = t->slots[i];
+	free(t->slots);
+	t->slots = sorted;
+	t->nr_slots = 0;
+	t->nr_waits = nr_waits;
+	return 0;
+}
+
+static int compare_tops(const void *a, const void *b)
 {
 	const struct latency_top *x = a, *y = b;
 
-	if (x->wait != y->wait)
-		return x->wait < y->wait ? -1 : 1;
 	if (x->ns != y->ns)
 		return x->ns > y->ns ? -1 : 1;
 	if (x->stack != y->stack)
 		return x->stack < y->stack ? -1 : 1;
 	if (x->waker_stack != y->waker_stack)
 		return x->waker_stack < y->waker_stack ? -1 : 1;
-	return x->waker < y->waker ? -1 : x->waker > y->waker;
+	if (x->waker != y->waker)
+		return x->waker < y->waker ? -1 : 1;
+	return x->context < y->context ? -1 : x->context > y->context;
 }
 
-void latency_tops_sort(struct latency_tops *t)
+const struct latency_top *latency_tops_of(struct latency_tops *t, uint32_t wait, size_t *nr)
 {
-	uint32_t nr = 0;
+	uint32_t from;
 
-	for (uint32_t i = 0; i < t->nr_slots; i++)
-		if (t->slots[i].count)
-			t->slots[nr++] = t->slots[i];
-	if (nr)
-		qsort(t->slots, nr, sizeof(*t->slots), compare_waits);
-	t->nr = nr;
-}
-
-const struct latency_top *latency_tops_of(const struct latency_tops *t, uint32_t wait, size_t *nr)
-{
-	uint32_t low = 0, high = t->nr, end;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (t->slots[mid].wait < wait)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (end = low; end < t->nr && t->slots[end].wait == wait; end++)
-		;
-	*nr = end - low;
-	return t->slots + low;
+	*nr = 0;
+	if (wait >= t->nr_waits)
+		return t->slots;
+	/* Each place has moved on to that of the next wait. */
+	from = wait ? t->place[wait - 1] : 0;
+	*nr = t->place[wait] - from;
+	if (*nr > 1)
+		qsort(t->slots + from, *nr, sizeof(*t->slots), compare_tops);
+	return t->slots + from;
 }

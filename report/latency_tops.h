@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* At most so many are kept: 12 MiB, and while it is sorted half as much again. */
+/* At most so many are kept: 8 MiB, and while room is made or it is sorted twice that. */
 #define LATENCY_TOPS_SLOTS (1u << 18)
 
 struct latency_top {
@@ -18,20 +18,26 @@ struct latency_top {
 	uint64_t ns;
 };
 
+/* So many are added at once, so that memory has time to answer. */
+#define LATENCY_TOPS_QUEUE 32
+
 struct latency_tops {
 	struct latency_top *slots;	/* after latency_tops_sort(): nr of them, by wait */
 	uint32_t nr_slots, nr;
+	uint32_t *place, nr_waits;	/* where those of a wait end */
 	uint64_t dropped_ns;		/* of all that were let go */
 	uint64_t nr_dropped;
+	/* Private to latency_tops.c. */
+	struct latency_top queue[LATENCY_TOPS_QUEUE];
+	uint32_t nr_queued;
 };
 
 void latency_tops_release(struct latency_tops *t);
 /* Adds count and time to those of what is equal.  0 or -ENOMEM. */
 int latency_tops_add(struct latency_tops *t, const struct latency_top *what);
-/* Once, at the end. */
-void latency_tops_sort(struct latency_tops *t);
-/* Those of a wait, afterwards. */
-const struct latency_top *latency_tops_of(const struct latency_tops *t, uint32_t wait,
-					  size_t *nr);
+/* Once, at the end: all waits are below nr_waits.  0 or -ENOMEM. */
+int latency_tops_sort(struct latency_tops *t, uint32_t nr_waits);
+/* Those of a wait, afterwards, the longest first. */
+const struct latency_top *latency_tops_of(struct latency_tops *t, uint32_t wait, size_t *nr);
 
 #endif
