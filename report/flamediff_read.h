@@ -16,7 +16,10 @@ struct flamediff_pair {
 	char scale_text[160];
 };
 
-/* -EINVAL: they cannot be compared.  `reverse` as in the tree.  Afterwards flamediff_read_release(). */
+/*
+ * -EINVAL: they cannot be compared.  `reverse` as in the tree.  Afterwards
+ * flamediff_read_release(), also on failure.
+ */
 int flamediff_read(struct flamediff_pair *p, const struct flamediff_opts *opts,
 		   const struct folded_opts *folded, bool reverse,
 		   struct flamediff_result *result, struct diag *d);
