@@ -59,7 +59,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;		/* from 5.14 on */
 	unsigned int flags;
-	int on_cpu;
+	unsigned int on_cpu;		/* a byte from 7.2 on */
 	int exit_state;
 	unsigned in_iowait : 1;
 	int pid, tgid;
