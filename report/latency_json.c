@@ -16,19 +16,20 @@ static void put_number(struct output *o, const char *name, uint64_t v)
 	output_format(o, ", \"%s\": %" PRIu64, name, v);
 }
 
-/* Nothing if there are no values. */
-static void put_numbers(struct json *j, const char *before, const char *name,
+/* False, and nothing, if there are no values. */
+static bool put_numbers(struct json *j, const char *before, const char *name,
 			const struct latency_values *v)
 {
 	struct latency_print_numbers n;
 
 	if (!latency_print_numbers(v, &n))
-		return;
+		return false;
 	output_format(j->o, "%s\"%s\": {\"count\": %" PRIu64, before, name, n.count);
 	for (size_t i = 0; i < LATENCY_PRINT_PARTS; i++)
 		output_format(j->o, ", \"%s_ns\": %" PRIu64, latency_print_part_name(i),
 			      n.parts[i]);
 	output_format(j->o, ", \"max_ns\": %" PRIu64 "}", n.most);
+	return true;
 }
 
 /* --- stacks --------------------------------------------------------------------------------- */
@@ -130,8 +131,8 @@ static int put_row(struct json *j, const struct latency_row *row)
 	put_sums(j, row);
 	output_text(j->o, ", \"values\": {");
 	for (size_t i = 0; i < LATENCY_NR_VALUES; i++) {
-		put_numbers(j, before, names[i], row->values[i]);
-		before = row->values[i] ? ", " : before;
+		if (put_numbers(j, before, names[i], row->values[i]))
+			before = ", ";
 	}
 	before = "";
 	output_text(j->o, "}, \"blocked\": [");

@@ -9,7 +9,7 @@
 #include "report/latency.h"
 
 /* All distributions together. */
-#define LATENCY_VALUES_BYTES (20u << 20)
+#define LATENCY_VALUES_BYTES (12u << 20)
 /* All pairs of threads and rows that are told apart when a thread has several rows. */
 #define LATENCY_MAX_PAIRS (1u << 19)
 
@@ -53,23 +53,26 @@ struct latency {
 	uint64_t nr_stories;		/* records */
 };
 
-/* Rows of groups: numbers of the groups are those of the rows. */
-int latency_groups_of(struct latency *l, struct query_batch *b);
-struct latency_row *latency_row_of(struct latency *l, uint32_t group);
+/* Groups of a batch's rows, in group_of; numbers of groups are those of the latency's rows. */
+int latency_threads_groups(struct latency *l, struct query_batch *b);
+int latency_threads_add(struct latency *l);
 /* Number of the task's thread; UINT32_MAX: out of memory. */
-uint32_t latency_thread_of(struct latency *l, uint32_t task);
-/* The thread has something in the row. */
-int latency_meet(struct latency *l, uint32_t thread, uint32_t group, uint32_t task);
-/* Adds to a distribution that is made if there is room. */
-int latency_add_value(struct latency *l, struct latency_values **to, uint64_t value);
+uint32_t latency_threads_of(struct latency *l, uint32_t task);
+/* The thread has something in the row, which is made if it is new. */
+int latency_threads_meet(struct latency *l, uint32_t thread, uint32_t group, uint32_t task);
+
+/* Adds to a distribution that is made if there is none. */
+int latency_sums_value(struct latency *l, struct latency_values **to, uint64_t value);
 /* Blocked so long, as the piece tells. */
-int latency_add_wait(struct latency *l, uint32_t group, const struct latency_piece *p,
-		     uint64_t ns);
+int latency_sums_wait(struct latency *l, uint32_t group, const struct latency_piece *p,
+		      uint64_t ns);
 /* A value of the distribution: a whole wait; of a span, what all its waits are in sum. */
-int latency_add_wait_value(struct latency *l, uint32_t group, uint8_t reason, bool idle,
-			   uint64_t value);
+int latency_sums_wait_value(struct latency *l, uint32_t group, uint8_t reason, bool idle,
+			    uint64_t value);
 /* The wall clock of the row grows, if the sum of all can hold it. */
-bool latency_add_wall(struct latency *l, struct latency_row *row, uint64_t ns);
+bool latency_sums_wall(struct latency *l, struct latency_row *row, uint64_t ns);
+/* The waits of each row, the longest first. */
+void latency_sums_sort(struct latency *l);
 
 int latency_whole(struct latency *l, struct diag *d);
 int latency_spans(struct latency *l, struct diag *d);

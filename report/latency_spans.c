@@ -57,7 +57,7 @@ static int add_blocked(struct spans *s, uint32_t group, const struct latency_pie
 	if (!*sum)
 		to->reasons[to->nr_reasons++] = (uint8_t)(p->reason << 1 | p->idle);
 	*sum += p->blocked_ns;
-	return latency_add_wait(s->l, group, p, p->blocked_ns);
+	return latency_sums_wait(s->l, group, p, p->blocked_ns);
 }
 
 /* Splits what lies between the two times, from its end to its start. */
@@ -71,7 +71,7 @@ static int split(struct spans *s, const struct latency_thread *t, const struct p
 	for (; kept && end_ns > span->start_ns && !err;
 	     number = kept->before, kept = latency_waits_get(&s->waits, number)) {
 		struct latency_piece p = kept->piece;
-		uint64_t from_ns = p.time_ns - latency_piece_ns(&p);
+		uint64_t from_ns = p.time_ns - latency_story_ns(&p);
 
 		if (p.time_ns < end_ns) {
 			uint64_t at_ns = p.time_ns > span->start_ns ? p.time_ns : span->start_ns;
@@ -79,7 +79,7 @@ static int split(struct spans *s, const struct latency_thread *t, const struct p
 			ns[LATENCY_UNEXPLAINED] += end_ns - at_ns;
 			end_ns = at_ns;
 		}
-		if (!latency_piece_cut(&p, span->start_ns, end_ns))
+		if (!latency_story_cut(&p, span->start_ns, end_ns))
 			continue;
 		ns[LATENCY_ON_CPU] += p.on_ns - p.irq_ns;
 		ns[LATENCY_INTERRUPTED] += p.irq_ns;
@@ -103,19 +103,19 @@ static int add_values(struct spans *s, uint32_t group)
 	int err = 0;
 
 	if (from->ns[LATENCY_ON_CPU])
-		err = latency_add_value(s->l, &row->values[LATENCY_OF_ON_CPU],
+		err = latency_sums_value(s->l, &row->values[LATENCY_OF_ON_CPU],
 					from->ns[LATENCY_ON_CPU]);
 	if (!err && from->ns[LATENCY_INTERRUPTED])
-		err = latency_add_value(s->l, &row->values[LATENCY_OF_INTERRUPTED],
+		err = latency_sums_value(s->l, &row->values[LATENCY_OF_INTERRUPTED],
 					from->ns[LATENCY_INTERRUPTED]);
 	if (!err && from->ns[LATENCY_RUNQ])
-		err = latency_add_value(s->l, &row->values[LATENCY_OF_RUNQ],
+		err = latency_sums_value(s->l, &row->values[LATENCY_OF_RUNQ],
 					from->ns[LATENCY_RUNQ]);
 	for (size_t i = 0; i < from->nr_reasons && !err; i++) {
 		uint8_t reason = from->reasons[i] >> 1;
 		bool idle = from->reasons[i] & 1;
 
-		err = latency_add_wait_value(s->l, group, reason, idle,
+		err = latency_sums_wait_value(s->l, group, reason, idle,
 					     from->blocked_ns[reason][idle]);
 	}
 	return err;
@@ -134,7 +134,7 @@ static int add_split(struct spans *s, uint32_t thread, const struct pending *spa
 	struct latency_row *row = &s->l->rows[span->group];
 	int err = 0;
 
-	if (!latency_add_wall(s->l, row, span->end_ns - span->start_ns))
+	if (!latency_sums_wall(s->l, row, span->end_ns - span->start_ns))
 		return 0;
 	clear_split(&s->split);
 	if (thread)
@@ -210,7 +210,7 @@ static int split_early(struct spans *s, uint32_t thread, struct pending *span)
 	uint64_t known_ns = t->last_ns > span->start_ns ? t->last_ns : span->start_ns;
 
 	s->l->remarks.nr_early++;
-	if (t->newest && latency_add_wall(s->l, row, span->end_ns - known_ns)) {
+	if (t->newest && latency_sums_wall(s->l, row, span->end_ns - known_ns)) {
 		row->ns[LATENCY_ON_CPU] += span->end_ns - known_ns;
 		span->end_ns = known_ns;
 	}
@@ -225,14 +225,14 @@ static int pass_span(struct spans *s, const uint64_t *v)
 		.group = group,
 	};
 	struct latency_row *row;
-	int err = latency_meet(s->l, thread, group, 0);
+	int err = latency_threads_meet(s->l, thread, group, 0);
 
 	if (err)
 		return err;
 	row = &s->l->rows[group];
 	s->nr_spans++;
 	row->nr_spans++;
-	err = latency_add_value(s->l, &row->values[LATENCY_OF_SPANS], v[SPAN_DURATION]);
+	err = latency_sums_value(s->l, &row->values[LATENCY_OF_SPANS], v[SPAN_DURATION]);
 	if (err)
 		return err;
 	if (span.start_ns < s->l->first_ns) {
@@ -297,7 +297,7 @@ static int add_stories(struct spans *s, const struct query_batch *b)
 		uint32_t thread;
 
 		latency_story_get(&s->l->story, &s->l->names, i, &p);
-		thread = latency_thread_of(s->l, p.task);
+		thread = latency_threads_of(s->l, p.task);
 		if (thread == UINT32_MAX)
 			return -ENOMEM;
 		to[STORY_TIME * s->cap] = p.time_ns;
@@ -321,7 +321,7 @@ static int add_spans(struct spans *s, struct query_batch *b)
 	int task = e->by_role[ROLE_TASK];
 	struct column times, tasks, durations;
 	uint64_t *to = s->values;
-	int err = latency_groups_of(s->l, b);
+	int err = latency_threads_groups(s->l, b);
 
 	if (!err)
 		err = column_open(&times, b, e->by_role[ROLE_TIME], 0);
@@ -336,7 +336,7 @@ static int add_spans(struct spans *s, struct query_batch *b)
 		size_t row = b->rows ? b->rows[i] : i;
 		uint64_t time_ns = column_at(&times, row), ns = column_at(&durations, row);
 		uint64_t id = column_at(&tasks, row);
-		uint32_t thread = latency_thread_of(s->l, id <= UINT32_MAX ? (uint32_t)id : 0);
+		uint32_t thread = latency_threads_of(s->l, id <= UINT32_MAX ? (uint32_t)id : 0);
 
 		if (thread == UINT32_MAX)
 			return -ENOMEM;

@@ -198,9 +198,9 @@ static uint64_t share(uint64_t v, uint64_t part, uint64_t whole)
 	return part >= whole || d >= (double)v ? v : (uint64_t)d;
 }
 
-bool latency_piece_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last_ns)
+bool latency_story_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last_ns)
 {
-	uint64_t whole = latency_piece_ns(p), end = p->time_ns, mixed, on = p->on_ns, left;
+	uint64_t whole = latency_story_ns(p), end = p->time_ns, mixed, on = p->on_ns, left;
 
 	if (p->time_ns <= last_ns && p->time_ns - whole >= first_ns)
 		return true;
@@ -219,5 +219,5 @@ bool latency_piece_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last
 	p->system_ticks_ns = share(p->system_ticks_ns, p->on_ns, on);
 	if (p->time_ns > last_ns)
 		p->time_ns = last_ns;
-	return latency_piece_ns(p) > 0;
+	return latency_story_ns(p) > 0;
 }

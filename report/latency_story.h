@@ -59,7 +59,7 @@ void latency_story_get(struct latency_story *s, struct latency_story_names *name
 const char *latency_story_context(const struct trace *t, uint8_t context,
 				  char to[LATENCY_STORY_NAME_BYTES]);
 
-static inline uint64_t latency_piece_ns(const struct latency_piece *p)
+static inline uint64_t latency_story_ns(const struct latency_piece *p)
 {
 	return p->runq_ns + p->blocked_ns + p->on_ns + p->skipped_ns;
 }
@@ -68,6 +68,6 @@ static inline uint64_t latency_piece_ns(const struct latency_piece *p)
  * Leaves what of it is between the two times.  What is mixed is cut in proportion.  False:
  * nothing is left.
  */
-bool latency_piece_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last_ns);
+bool latency_story_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last_ns);
 
 #endif

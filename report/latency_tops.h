@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* At most so many are kept: 8 MiB, and while room is made or it is sorted twice that. */
-#define LATENCY_TOPS_SLOTS (1u << 18)
+/* At most so many are kept: 4 MiB, and while room is made or it is sorted twice that. */
+#define LATENCY_TOPS_SLOTS (1u << 17)
 
 struct latency_top {
 	uint32_t wait, stack, waker_stack;

@@ -5,6 +5,7 @@
 #ifndef REPORT_LATENCY_VALUES_H
 #define REPORT_LATENCY_VALUES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ struct latency_values {
 	uint64_t count, least, most;
 	uint32_t *counts;		/* of the buckets from `first` on */
 	uint32_t first, nr;
+	bool is_gone;			/* there was no room for it */
 };
 
 void latency_values_release(struct latency_values *v);

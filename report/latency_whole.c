@@ -13,11 +13,11 @@ static int add_values(struct latency *l, struct latency_row *row,
 	int err = 0;
 
 	if (p->on_ns)
-		err = latency_add_value(l, &row->values[LATENCY_OF_ON_CPU], whole->on_ns);
+		err = latency_sums_value(l, &row->values[LATENCY_OF_ON_CPU], whole->on_ns);
 	if (!err && p->irq_ns)
-		err = latency_add_value(l, &row->values[LATENCY_OF_INTERRUPTED], whole->irq_ns);
+		err = latency_sums_value(l, &row->values[LATENCY_OF_INTERRUPTED], whole->irq_ns);
 	if (!err && p->runq_ns)
-		err = latency_add_value(l, &row->values[LATENCY_OF_RUNQ], whole->runq_ns);
+		err = latency_sums_value(l, &row->values[LATENCY_OF_RUNQ], whole->runq_ns);
 	return err;
 }
 
@@ -27,7 +27,7 @@ static int add_piece(struct latency *l, uint32_t group, const struct latency_pie
 	struct latency_row *row = &l->rows[group];
 	int err;
 
-	if (!latency_add_wall(l, row, latency_piece_ns(p)))
+	if (!latency_sums_wall(l, row, latency_story_ns(p)))
 		return 0;
 	row->ns[LATENCY_ON_CPU] += p->on_ns - p->irq_ns;
 	row->ns[LATENCY_INTERRUPTED] += p->irq_ns;
@@ -37,16 +37,16 @@ static int add_piece(struct latency *l, uint32_t group, const struct latency_pie
 	row->system_ticks += (double)p->system_ticks_ns;
 	err = add_values(l, row, whole, p);
 	if (!err && p->blocked_ns)
-		err = latency_add_wait(l, group, p, p->blocked_ns);
+		err = latency_sums_wait(l, group, p, p->blocked_ns);
 	if (!err && p->blocked_ns)
-		err = latency_add_wait_value(l, group, p->reason, p->idle, whole->blocked_ns);
+		err = latency_sums_wait_value(l, group, p->reason, p->idle, whole->blocked_ns);
 	return err;
 }
 
 static int add_life(struct latency *l, uint32_t group, const struct latency_piece *p,
 		    uint64_t ns)
 {
-	uint32_t thread = latency_thread_of(l, p->task);
+	uint32_t thread = latency_threads_of(l, p->task);
 	struct latency_thread *t;
 
 	if (thread == UINT32_MAX)
@@ -57,7 +57,7 @@ static int add_life(struct latency *l, uint32_t group, const struct latency_piec
 	if (p->time_ns - ns < t->first_ns)
 		t->first_ns = p->time_ns - ns;
 	t->told_ns += ns;
-	return latency_meet(l, thread, group, p->task);
+	return latency_threads_meet(l, thread, group, p->task);
 }
 
 static int add_cut(struct latency *l, uint32_t group, const struct latency_piece *whole)
@@ -65,10 +65,10 @@ static int add_cut(struct latency *l, uint32_t group, const struct latency_piece
 	struct latency_piece p = *whole;
 	int err;
 
-	if (!latency_piece_cut(&p, l->first_ns, l->last_ns))
+	if (!latency_story_cut(&p, l->first_ns, l->last_ns))
 		return 0;
-	l->remarks.nr_cut += latency_piece_ns(&p) < latency_piece_ns(whole);
-	err = add_life(l, group, &p, latency_piece_ns(&p));
+	l->remarks.nr_cut += latency_story_ns(&p) < latency_story_ns(whole);
+	err = add_life(l, group, &p, latency_story_ns(&p));
 	return err ? err : add_piece(l, group, whole, &p);
 }
 
@@ -83,7 +83,7 @@ static int add_rows(struct latency *l, const struct query_batch *b)
 			err = add_cut(l, l->group_of[i], &p);
 			continue;
 		}
-		err = add_life(l, l->group_of[i], &p, latency_piece_ns(&p));
+		err = add_life(l, l->group_of[i], &p, latency_story_ns(&p));
 		if (!err)
 			err = add_piece(l, l->group_of[i], &p, &p);
 	}
@@ -104,7 +104,7 @@ static int add_batch(void *ctx, struct query_batch *b)
 	l->nr_stories += b->nr;
 	err = latency_story_open(&l->story, b);
 	if (!err)
-		err = latency_groups_of(l, b);
+		err = latency_threads_groups(l, b);
 	if (err == -EBADMSG) {
 		trace_damaged(b->batch);
 		return 0;
@@ -125,7 +125,7 @@ static void add_gaps(struct latency *l)
 		row = &l->rows[t->row - 1];
 		if (t->told_ns > life_ns)
 			l->remarks.overlap_ns += t->told_ns - life_ns;
-		else if (latency_add_wall(l, row, life_ns - t->told_ns))
+		else if (latency_sums_wall(l, row, life_ns - t->told_ns))
 			row->ns[LATENCY_UNEXPLAINED] += life_ns - t->told_ns;
 	}
 }

@@ -541,6 +541,34 @@ static void many_stacks_stay_in_bounds(void **state)
 	latency_tops_release(&tops);
 }
 
+/* With rows without end, what has most values keeps its distributions; no time is lost. */
+static void many_rows_stay_in_bounds(void **state)
+{
+	const uint32_t nr = 30000;
+	const struct latency_row *row;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	for (uint32_t i = 0; i < nr; i++) {
+		add_task(f.w, 10 + i, 1000 + i, 1000 + i, "short", 0);
+		life(&f, &(struct life) { .time = 1000 * (i + 1), .task = 10 + i, .off = 100,
+					  .run = 7, .on = 50, .why = 1 });
+		life(&f, &(struct life) { .time = 1000 * (i + 1), .task = 1, .off = 900,
+					  .run = 500, .on = 100, .why = 1 });
+	}
+	end(&f);
+	read_latency(&f, (struct asked) { 0 });
+	row = row_of(&f, "100");
+	assert_int_equal(row->wall_ns, 1000 * (uint64_t)nr);
+	assert_int_equal(row->values[LATENCY_OF_RUNQ]->count, nr);
+	assert_int_equal(row->waits[0]->values->most, 400);
+	assert_true(remarks(&f).nr_no_room > 0 && remarks(&f).nr_no_room < 3 * nr);
+	assert_int_equal(latency_total(f.latency)->wall_ns, 1150 * (uint64_t)nr);
+	done(&f);
+	remove_file(&f);
+}
+
 /* --- what cannot be --------------------------------------------------------------------------- */
 
 static void absurd_records_still_add_up(void **state)
@@ -611,6 +639,7 @@ int main(void)
 		cmocka_unit_test(what_is_forgotten_is_unexplained),
 		cmocka_unit_test(waits_have_stacks_and_wakers),
 		cmocka_unit_test(many_stacks_stay_in_bounds),
+		cmocka_unit_test(many_rows_stay_in_bounds),
 		cmocka_unit_test(absurd_records_still_add_up),
 		cmocka_unit_test(nothing_to_tell_is_said),
 	};

@@ -1,0 +1,155 @@
+/*
+ * Threads and rows: who is who in what the records tell.
+ */
+#include "report/latency_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int latency_threads_groups(struct latency *l, struct query_batch *b)
+{
+	uint32_t *grown;
+
+	if (b->nr > l->group_cap) {
+		grown = realloc(l->group_of, b->nr * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		l->group_of = grown;
+		l->group_cap = b->nr;
+	}
+	return groups_of(l->groups, b, l->group_of);
+}
+
+static struct latency_row *row_of(struct latency *l, uint32_t group)
+{
+	uint32_t cap = l->cap_rows ? 2 * l->cap_rows : 64;
+	struct latency_row *grown;
+
+	while (group >= l->nr_rows) {
+		if (l->nr_rows == l->cap_rows) {
+			grown = realloc(l->rows, cap * sizeof(*grown));
+			if (!grown)
+				return NULL;
+			l->rows = grown;
+			l->cap_rows = cap;
+			cap *= 2;
+		}
+		l->rows[l->nr_rows] = (struct latency_row) { .group = l->nr_rows };
+		l->nr_rows++;
+	}
+	return &l->rows[group];
+}
+
+/* The first name of the thread, which is the older entry; parts of its chain may be missing. */
+static uint32_t root_of(const struct trace *t, uint32_t task)
+{
+	const struct trace_task *k = trace_task(t, task);
+
+	while (k && k->previous && k->previous < task && trace_task(t, k->previous)) {
+		task = k->previous;
+		k = trace_task(t, task);
+	}
+	return k ? task : 0;
+}
+
+static int grow_tasks(struct latency *l, uint32_t task)
+{
+	uint32_t nr = trace_nr_tasks(l->trace);
+	uint32_t *grown;
+
+	if (nr <= task)
+		nr = task + 1;
+	grown = realloc(l->thread_of_task, nr * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + l->nr_by_task, 0, (nr - l->nr_by_task) * sizeof(*grown));
+	l->thread_of_task = grown;
+	l->nr_by_task = nr;
+	return 0;
+}
+
+int latency_threads_add(struct latency *l)
+{
+	uint32_t cap = l->cap_threads ? 2 * l->cap_threads : 64;
+	struct latency_thread *grown;
+
+	if (l->nr_threads == l->cap_threads) {
+		grown = realloc(l->threads, cap * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		l->threads = grown;
+		l->cap_threads = cap;
+	}
+	l->threads[l->nr_threads++] = (struct latency_thread) { .first_ns = UINT64_MAX };
+	return 0;
+}
+
+uint32_t latency_threads_of(struct latency *l, uint32_t task)
+{
+	uint32_t root;
+
+	if (task < l->nr_by_task && l->thread_of_task[task])
+		return l->thread_of_task[task];
+	root = root_of(l->trace, task);
+	if (!root)
+		return 0;
+	if ((task >= l->nr_by_task || root >= l->nr_by_task) && grow_tasks(l, task))
+		return UINT32_MAX;
+	if (!l->thread_of_task[root]) {
+		if (latency_threads_add(l))
+			return UINT32_MAX;
+		l->thread_of_task[root] = l->nr_threads - 1;
+	}
+	l->thread_of_task[task] = l->thread_of_task[root];
+	return l->thread_of_task[task];
+}
+
+/* A process is called like its first thread. */
+static void name_row(struct latency *l, struct latency_row *row, uint32_t task)
+{
+	const struct trace_task *new = trace_task(l->trace, task);
+	const struct trace_task *old = trace_task(l->trace, row->task);
+
+	if (!new)
+		return;
+	if (!old || (new->pid == new->tid && (old->pid != old->tid || row->task < task)))
+		row->task = task;
+}
+
+/* True if the pair is new; without memory it is not. */
+static bool add_pair(struct latency *l, uint32_t thread, uint32_t group)
+{
+	uint32_t before = l->pairs.nr;
+
+	if (before >= LATENCY_MAX_PAIRS)
+		return false;
+	return intern_pair(&l->pairs, thread, group) >= before && l->pairs.nr > before;
+}
+
+int latency_threads_meet(struct latency *l, uint32_t thread, uint32_t group, uint32_t task)
+{
+	struct latency_thread *t = &l->threads[thread];
+	struct latency_row *row;
+
+	if (t->row == group + 1 && (!l->of_processes || l->rows[group].task == task))
+		return 0;
+	row = row_of(l, group);
+	if (!row)
+		return -ENOMEM;
+	if (l->of_processes)
+		name_row(l, row, task);
+	if (t->row == group + 1)
+		return 0;
+	if (!t->row) {
+		row->nr_threads++;
+		l->total.nr_threads++;
+	} else {
+		if (!t->is_shared)
+			add_pair(l, thread, t->row - 1);
+		t->is_shared = true;
+		row->nr_threads += add_pair(l, thread, group);
+	}
+	t->row = group + 1;
+	return 0;
+}
