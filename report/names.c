@@ -126,7 +126,8 @@ static const char *module_text(struct names *n, const struct trace_module *m)
 	case MODULE_BPF:
 		return "[bpf]";
 	case MODULE_VDSO:
-		return "[vdso]";
+		/* Pages of the kernel's: [vsyscall] and [uprobes] are of this kind, too. */
+		return *path == '[' && strncmp(path, "[vdso", 5) ? path : "[vdso]";
 	case MODULE_JIT:
 		return *path && strncmp(path, "//anon", 6) ? path : "[jit]";
 	default:
