@@ -201,8 +201,11 @@ void latency_get_remarks(const struct latency *l, struct latency_remarks *out)
 
 void latency_range(const struct latency *l, uint64_t *first_ns, uint64_t *last_ns)
 {
-	*first_ns = l->first_ns;
-	*last_ns = l->last_ns;
+	trace_time_range(l->trace, first_ns, last_ns);
+	if (l->first_ns > *first_ns)
+		*first_ns = l->first_ns;
+	if (l->last_ns < *last_ns)
+		*last_ns = l->last_ns;
 }
 
 uint64_t latency_sum(const struct latency_row *row)

@@ -363,7 +363,7 @@ static void put_details(struct text *t, const struct latency_row *row)
 	put_column(t, row, LATENCY_UNEXPLAINED, NULL, "unexplained");
 }
 
-/* --- what must be said -------------------------------------------------------------------------- */
+/* --- what must be said --------------------------------------------------------------- */
 
 static void put_remark(struct text *t, uint64_t nr, const char *noun, const char *what)
 {
@@ -400,14 +400,9 @@ static void put_remarks(struct text *t)
 
 static uint64_t length_of(const struct text *t)
 {
-	uint64_t first_ns, last_ns, from_ns, to_ns;
+	uint64_t first_ns, last_ns;
 
-	trace_time_range(query_trace(t->p->query), &first_ns, &last_ns);
-	latency_range(t->l, &from_ns, &to_ns);
-	if (from_ns > first_ns)
-		first_ns = from_ns;
-	if (to_ns < last_ns)
-		last_ns = to_ns;
+	latency_range(t->l, &first_ns, &last_ns);
 	return last_ns > first_ns ? last_ns - first_ns : 0;
 }
 
