@@ -73,7 +73,7 @@ def a_command(folder):
         check(longest["offcpu"] - longest["runq"] >= least, longest)
         check(longest["waker_context"] in (1, 2), "a timer wakes it: %r" % longest)
         # Its parent has started it.
-        check("sh:" in of_thread[0][2]["waker"] or of_thread[0][2]["edge"] & START,
+        check("sh:" in (of_thread[0][2]["waker"] or "") or of_thread[0][2]["edge"] & START,
               of_thread[0][3])
 
 
@@ -147,7 +147,7 @@ def shortest(folder):
 def small_rings(folder):
     """rings that are too small: records are lost, are counted, and no time is missing"""
     trace = folder + "/t.kymo"
-    kymo("record", "-q", "-e", "sched", "-m", "4K", "-o", trace, "--", *ping_pong(20000))
+    kymo("record", "-q", "-e", "sched", "-m", "4K", "-o", trace, "--", *ping_pong(2000 if EMULATED else 20000))
     found = check_conserved(trace)
     if not lost(trace):
         skip("nothing was lost")
@@ -173,7 +173,7 @@ def stacks_off(folder):
     check_conserved(trace)
     for r in records(trace, "-e", "sched"):
         check(not r.get("stack"), r)
-        check("waker_stack" not in r["fields"], r)
+        check("waker_stack" not in r, r)
         check(r["fields"]["reason"] in (NONE, DISK, UNKNOWN), r)
 
 
@@ -197,7 +197,8 @@ def reasons(folder):
         check(names[0] in ("__schedule", "schedule"), "the tracing itself is there: %r" % names)
         equal((r["fields"]["reason"], r["fields"]["idle"]), (reason, 0), comm)
     # Whoever wakes is in the middle of doing so.
-    check("wake" in longest(trace, "cat")["fields"]["waker_stack"], longest(trace, "cat"))
+    of_waker = [f.get("symbol") or "" for f in longest(trace, "cat")["waker_stack"]]
+    check(any("wake" in name for name in of_waker), of_waker)
 
 
 def kernel_threads(folder):
@@ -251,7 +252,7 @@ def no_rights(folder):
                         folder + "/t.kymo", "-e", "sched", "--", "true"])
     equal(done.returncode, 1, done.stderr)
     equal(len(done.stderr.splitlines()), 1, done.stderr)
-    check(b"'sched'" in done.stderr and b"root" in done.stderr, done.stderr)
+    check(b"root" in done.stderr, done.stderr)
     check(not os.path.exists(folder + "/t.kymo"), "a file is left")
 
 
@@ -264,7 +265,7 @@ def full_disk(folder):
     try:
         trace = small + "/t.kymo"
         done = run_command([KYMO, "record", "-q", "-e", "sched", "-o", trace, "--",
-                            *ping_pong(400000)])
+                            *ping_pong(40000 if EMULATED else 400000)])
         equal(done.returncode, 1, done.stderr)
         check(b"No space left" in done.stderr, done.stderr)
         kymo("info", "-i", trace, status=3)
