@@ -208,7 +208,8 @@ bool latency_story_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last
 	p->blocked_ns = cut(p->blocked_ns, &end, first_ns, last_ns);
 	mixed = on + p->skipped_ns;
 	left = cut(mixed, &end, first_ns, last_ns);
-	p->on_ns = share(on, left, mixed);
+	/* Where nothing is mixed nothing is rounded. */
+	p->on_ns = p->skipped_ns ? share(on, left, mixed) : left;
 	if (p->on_ns > left)
 		p->on_ns = left;
 	p->skipped_ns = left - p->on_ns;

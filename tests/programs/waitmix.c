@@ -5,21 +5,32 @@
  *
  * FILE, of at least 4 MiB, is read past the page cache.  Prints a line for each thread:
  *
- *	NAME TID WALL_NS CPU_NS RUN_DELAY_NS WAITED_NS
+ *	NAME TID WALL_NS CPU_NS RUN_DELAY_NS WAITED_NS USER_NS SYSTEM_NS END_NS
  *
- * WALL_NS is its life between two readings of the clock, CPU_NS its CPU time in that,
- * RUN_DELAY_NS how long the kernel says it waited for a CPU, and WAITED_NS how long it was in
- * the calls that block, by the clock, less the delays for a CPU in them.
+ * WALL_NS is its life between two readings of the clock, END_NS the second one.  Then CPU_NS is
+ * its CPU time, RUN_DELAY_NS how long the kernel says it had waited for a CPU, and USER_NS and
+ * SYSTEM_NS how the kernel splits its CPU time, all since it began.  WAITED_NS is how long it was
+ * in the calls that block, by the clock, less its CPU time and the delays for a CPU in them.
+ *
+ * One more line, named "request", is of the calls of request(): the first number is how many
+ * there were, WALL_NS, CPU_NS and RUN_DELAY_NS are what passed in them.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,14 +40,16 @@
 #define BURN_NS (SECOND_NS / 2)
 #define NR_WAITS 50
 #define WAIT_US 15000
+#define NR_REQUESTS 40
+#define REQUEST_US 5000
 
 static const char *path;
-static int to_reader[2];
+static int to_reader[2], to_receiver[2], to_poller[2];
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t taken, given;
 
 struct account {
-	uint64_t wall_ns, cpu_ns, delay_ns;
+	uint64_t wall_ns, cpu_ns, delay_ns, user_ns, system_ns;
 };
 
 struct waits {
@@ -64,10 +77,20 @@ static uint64_t run_delay_ns(void)
 	return delayed;
 }
 
+static uint64_t in_ns(struct timeval t)
+{
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_usec * 1000;
+}
+
 static struct account account_now(void)
 {
+	struct rusage used;
+
+	if (getrusage(RUSAGE_THREAD, &used))
+		exit(1);
 	return (struct account){
 		clock_now(CLOCK_MONOTONIC), clock_now(CLOCK_THREAD_CPUTIME_ID), run_delay_ns(),
+		in_ns(used.ru_utime), in_ns(used.ru_stime),
 	};
 }
 
@@ -213,6 +236,75 @@ static void faulter(struct waits *w)
 	close(fd);
 }
 
+/* From a socket of the network, to which the other end writes after a nap. */
+static void receiver(struct waits *w)
+{
+	ssize_t n = 1;
+	char byte;
+
+	while (n == 1) {
+		wait_begins(w);
+		n = recv(to_receiver[0], &byte, 1, 0);
+		wait_ends(w);
+	}
+}
+
+static void sender(struct waits *w)
+{
+	for (int i = 0; i < NR_WAITS; i++) {
+		wait_begins(w);
+		nap(WAIT_US);
+		wait_ends(w);
+		if (send(to_receiver[1], "", 1, MSG_NOSIGNAL) != 1)
+			exit(1);
+	}
+	close(to_receiver[1]);
+}
+
+static void poller(struct waits *w)
+{
+	struct pollfd p = { .fd = to_poller[0], .events = POLLIN };
+
+	for (int i = 0; i < NR_WAITS; i++) {
+		wait_begins(w);
+		poll(&p, 1, WAIT_US / 1000);
+		wait_ends(w);
+	}
+}
+
+static void parent(struct waits *w)
+{
+	for (int i = 0; i < NR_WAITS / 5; i++) {
+		pid_t child = fork();
+
+		if (!child) {
+			nap(5 * WAIT_US);
+			_exit(0);
+		}
+		wait_begins(w);
+		if (waitpid(child, NULL, 0) != child)
+			exit(1);
+		wait_ends(w);
+	}
+}
+
+/* Locks of a file: each of the two has it most of the time. */
+static void flocker(struct waits *w)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	for (int i = 0; i < NR_WAITS / 2; i++) {
+		wait_begins(w);
+		if (fd < 0 || flock(fd, LOCK_EX))
+			exit(1);
+		wait_ends(w);
+		nap(WAIT_US);
+		flock(fd, LOCK_UN);
+		sched_yield();
+	}
+	close(fd);
+}
+
 static void burn_until_used(uint64_t ns)
 {
 	uint64_t until = clock_now(CLOCK_THREAD_CPUTIME_ID) + ns;
@@ -249,6 +341,37 @@ static void kernel(struct waits *w)
 	close(fd);
 }
 
+__attribute__((noinline)) static void request(struct waits *w)
+{
+	wait_begins(w);
+	nap(REQUEST_US);
+	wait_ends(w);
+	burn_until_used(REQUEST_US * 1000 / 5);
+}
+
+/* Waits in requests, and as much between them. */
+static void server(struct waits *w)
+{
+	struct account from, to, in = { 0 };
+	struct waits in_requests = { 0 };
+
+	for (int i = 0; i < NR_REQUESTS; i++) {
+		from = account_now();
+		request(&in_requests);
+		to = account_now();
+		in.wall_ns += to.wall_ns - from.wall_ns;
+		in.cpu_ns += to.cpu_ns - from.cpu_ns;
+		in.delay_ns += to.delay_ns - from.delay_ns;
+		wait_begins(w);
+		nap(REQUEST_US);
+		wait_ends(w);
+	}
+	w->ns += in_requests.ns;
+	printf("request %d %llu %llu %llu %llu 0 0 0\n", NR_REQUESTS,
+	       (unsigned long long)in.wall_ns, (unsigned long long)in.cpu_ns,
+	       (unsigned long long)in.delay_ns, (unsigned long long)in_requests.ns);
+}
+
 static const struct actor {
 	const char *name;
 	void (*act)(struct waits *w);
@@ -256,6 +379,9 @@ static const struct actor {
 	{ "sleeper", sleeper }, { "reader", reader }, { "writer", writer }, { "holder", holder },
 	{ "locker", locker }, { "disk", disk }, { "faulter", faulter }, { "rival-1", rival },
 	{ "rival-2", rival }, { "user", user }, { "kernel", kernel },
+	{ "receiver", receiver }, { "sender", sender }, { "poller", poller },
+	{ "parent", parent }, { "flocker-1", flocker }, { "flocker-2", flocker },
+	{ "server", server },
 };
 
 #define NR_ACTORS (sizeof(actors) / sizeof(actors[0]))
@@ -270,11 +396,30 @@ static void *run(void *arg)
 	from = account_now();
 	a->act(&w);
 	to = account_now();
-	printf("%s %ld %llu %llu %llu %llu\n", a->name, (long)syscall(SYS_gettid),
-	       (unsigned long long)(to.wall_ns - from.wall_ns),
-	       (unsigned long long)(to.cpu_ns - from.cpu_ns),
-	       (unsigned long long)(to.delay_ns - from.delay_ns), (unsigned long long)w.ns);
+	printf("%s %ld %llu %llu %llu %llu %llu %llu %llu\n", a->name, (long)syscall(SYS_gettid),
+	       (unsigned long long)(to.wall_ns - from.wall_ns), (unsigned long long)to.cpu_ns,
+	       (unsigned long long)to.delay_ns, (unsigned long long)w.ns,
+	       (unsigned long long)to.user_ns, (unsigned long long)to.system_ns,
+	       (unsigned long long)to.wall_ns);
 	return NULL;
+}
+
+/* A connection of the machine to itself. */
+static void connect_both(int ends[2])
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(at);
+	int listening = socket(AF_INET, SOCK_STREAM, 0);
+
+	ends[1] = socket(AF_INET, SOCK_STREAM, 0);
+	if (listening < 0 || ends[1] < 0 || bind(listening, (struct sockaddr *)&at, sizeof(at)) ||
+	    listen(listening, 1) || getsockname(listening, (struct sockaddr *)&at, &len) ||
+	    connect(ends[1], (struct sockaddr *)&at, sizeof(at)))
+		exit(1);
+	ends[0] = accept(listening, NULL, NULL);
+	close(listening);
 }
 
 int main(int argc, char **argv)
@@ -284,7 +429,8 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	path = argv[1];
-	if (pipe(to_reader) || pthread_barrier_init(&taken, NULL, 2) ||
+	connect_both(to_receiver);
+	if (pipe(to_reader) || pipe(to_poller) || pthread_barrier_init(&taken, NULL, 2) ||
 	    pthread_barrier_init(&given, NULL, 2))
 		return 1;
 	for (size_t i = 0; i < NR_ACTORS; i++)
