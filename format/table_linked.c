@@ -10,24 +10,17 @@ static uint64_t unzigzag(uint64_t v)
 	return (v >> 1) ^ (0 - (v & 1));
 }
 
-/* The row of that term, or TABLE_LINKS_NONE. */
-static uint32_t row_of(uint8_t place, const uint64_t *time, const uint32_t *before, size_t nr,
-		       uint32_t i)
+static inline uint64_t predict(const struct table_link *link, const uint64_t *const *columns,
+			       const uint64_t *time, const uint32_t *before, size_t nr,
+			       uint32_t i)
 {
-	if (place == PLACE_ROW)
-		return i;
-	if (place == PLACE_BEFORE || before[i] == TABLE_LINKS_NONE)
-		return before[i];
-	return table_links_next(time, nr, before[i]);
-}
-
-uint64_t table_linked_row(const struct table_link *link, const uint64_t *const *columns,
-			  const uint64_t *time, const uint32_t *before, size_t nr, uint32_t i)
-{
+	uint32_t rows[] = { i, before[i], TABLE_LINKS_NONE };
 	uint64_t sum = 0;
 
+	if (rows[PLACE_BEFORE] != TABLE_LINKS_NONE)
+		rows[PLACE_AFTER_BEFORE] = table_links_next(time, nr, rows[PLACE_BEFORE]);
 	for (uint8_t k = 0; k < link->nr_terms; k++) {
-		uint32_t row = row_of(link->terms[k].place, time, before, nr, i);
+		uint32_t row = rows[link->terms[k].place];
 
 		if (row == TABLE_LINKS_NONE)
 			return 0;
@@ -36,11 +29,29 @@ uint64_t table_linked_row(const struct table_link *link, const uint64_t *const *
 	return sum;
 }
 
+uint64_t table_linked_row(const struct table_link *link, const uint64_t *const *columns,
+			  const uint64_t *time, const uint32_t *before, size_t nr, uint32_t i)
+{
+	return predict(link, columns, time, before, nr, i);
+}
+
+/* A single column at the row before: what most links are. */
+static bool is_simple(const struct table_link *link)
+{
+	return link->nr_terms == 1 && link->terms[0].place == PLACE_BEFORE &&
+	       !link->terms[0].minus;
+}
+
 void table_linked_predict(const struct table_link *link, const uint64_t *const *columns,
 			  const uint64_t *time, const uint32_t *before, size_t nr, uint64_t *p)
 {
+	if (is_simple(link)) {
+		for (size_t i = 0; i < nr; i++)
+			p[i] = before[i] == TABLE_LINKS_NONE ? 0 : columns[0][before[i]];
+		return;
+	}
 	for (size_t i = 0; i < nr; i++)
-		p[i] = table_linked_row(link, columns, time, before, nr, (uint32_t)i);
+		p[i] = predict(link, columns, time, before, nr, (uint32_t)i);
 }
 
 void table_linked_do(enum table_link_mode mode, const uint64_t *x, size_t nr, uint64_t *p)
@@ -75,14 +86,19 @@ void table_linked_undo(const struct table_link *link, const uint64_t *const *col
 {
 	if (columns[0] != w) {
 		for (size_t i = 0; i < nr; i++)
-			w[i] = undo(link->mode, w[i], table_linked_row(link, columns, time,
-								       before, nr, (uint32_t)i));
+			w[i] = undo(link->mode, w[i], predict(link, columns, time, before, nr,
+							      (uint32_t)i));
 		return;
 	}
 	/* Rows that come before in time are done first. */
 	for (size_t i = 0; i < nr; i++) {
 		uint32_t row = order[i], from = before[row];
 
-		w[row] = undo(link->mode, w[row], from == TABLE_LINKS_NONE ? 0 : w[from]);
+		if (link->mode != LINK_MATCH)
+			w[row] = undo(link->mode, w[row], from == TABLE_LINKS_NONE ? 0 : w[from]);
+		else if (w[row])
+			w[row]--;
+		else if (from != TABLE_LINKS_NONE)
+			w[row] = w[from];
 	}
 }

@@ -130,6 +130,12 @@ static unsigned int try(const struct writer_linked *l, const struct attempt *a,
 	return hits * 100 / rows;
 }
 
+/* What repeats without a link, too, needs a better reason than what is measured. */
+static unsigned int least_percent(const struct candidate *c)
+{
+	return c->terms[0].role == SELF ? 60 : 25;
+}
+
 static bool has_room(struct writer_pack *p, size_t nr)
 {
 	if (nr > p->predictions_cap) {
@@ -143,7 +149,7 @@ static bool has_room(struct writer_pack *p, size_t nr)
 int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint hint)
 {
 	const uint64_t *x = l->p->columns + field * (size_t)l->b->nr;
-	unsigned int best_percent = 24, percent;
+	unsigned int best_percent = 0, percent;
 	struct attempt best = { .before = NULL }, a;
 
 	if (!l->varies[field])
@@ -155,7 +161,7 @@ int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint h
 		    !make(l, &candidates[i], field, &a))
 			continue;
 		percent = try(l, &a, x);
-		if (percent <= best_percent)
+		if (percent <= best_percent || percent < least_percent(&candidates[i]))
 			continue;
 		best_percent = percent;
 		best = a;
