@@ -15,6 +15,13 @@ struct memo {
 	uint32_t round, node;
 };
 
+/* Where a chain on a node ends. */
+#define HOPS_BITS 15
+
+struct hop {
+	uint32_t round, from, chain, node;
+};
+
 /*
  * A node by (parent, name).  The mark is the round of clearing, others are free
  * slots, and some bits of the hash, so that few nodes are looked at in vain.
@@ -38,6 +45,7 @@ struct calltree {
 	uint32_t nr_stacks, round;
 	uint32_t *path;		/* stack ids on the way up */
 	size_t nr_path, cap_path;
+	struct hop *hops;	/* the last ones; NULL without chains */
 	uint64_t cut;
 };
 
@@ -249,43 +257,49 @@ static int add_hop(struct calltree *t, uint32_t group, const struct chain_link *
 	return err ? err : go_on(t, group, node, CALLTREE_WAKER, link->name, hop);
 }
 
-/* Entries come sorted: the one before often has the same waker on the same stack. */
-struct last_hop {
-	uint32_t from, stack, name, to;
-	uint16_t frames;
-};
-
-static int ascend(struct calltree *t, const struct stacksum_entry *e, struct last_hop *last,
-		  uint32_t *node)
+static struct hop *hop_of(const struct calltree *t, uint32_t from, uint32_t chain)
 {
-	const struct chain_link *link = chain_at(t->opts.chains, e->chain);
-	uint32_t from = *node;
-	int err = 0;
+	uint64_t x = ((uint64_t)from << 32 | chain) * 0x9e3779b97f4a7c15u;
 
-	for (uint32_t hop = 1; link && !err; link = chain_at(t->opts.chains, link->next), hop++) {
-		if (hop == 1 && last->to && last->from == from && last->stack == link->stack &&
-		    last->name == link->name && last->frames == link->frames) {
-			*node = last->to;
-			continue;
-		}
-		err = add_hop(t, e->group, link, hop, node);
-		if (hop == 1 && !err)
-			*last = (struct last_hop) {
-				from, link->stack, link->name, *node, link->frames };
-	}
-	if (err == NO_ROOM)
-		t->cut += e->records;
-	return err < 0 ? err : 0;
+	return &t->hops[x >> (64 - HOPS_BITS)];
 }
 
-static int add_entry(struct calltree *t, const struct stacksum_entry *e, struct last_hop *last)
+/* Many chains begin alike: those without their last waker are gone through once. */
+static int ascend(struct calltree *t, uint32_t group, uint32_t chain, uint32_t *node)
+{
+	const struct chain_link *link = chain_at(t->opts.chains, chain), *last = link, *next;
+	struct hop *known;
+	uint32_t from = *node;
+	int err;
+
+	if (!link)
+		return 0;
+	known = hop_of(t, from, chain);
+	if (known->round == t->round && known->from == from && known->chain == chain) {
+		*node = known->node;
+		return 0;
+	}
+	err = ascend(t, group, link->shorter, node);
+	if (err)
+		return err;
+	while ((next = chain_at(t->opts.chains, last->next)))
+		last = next;
+	err = add_hop(t, group, last, link->hops, node);
+	if (!err)
+		*known = (struct hop) { t->round, from, chain, *node };
+	return err;
+}
+
+static int add_entry(struct calltree *t, const struct stacksum_entry *e)
 {
 	uint32_t node;
+	int err = descend(t, e, &node);
 
-	if (descend(t, e, &node))
-		return -ENOMEM;
-	if (e->chain && ascend(t, e, last, &node))
-		return -ENOMEM;
+	if (!err && e->chain)
+		err = ascend(t, e->group, e->chain, &node);
+	if (err < 0)
+		return err;
+	t->cut += err == NO_ROOM ? e->records : 0;
 	t->nodes[node].self += e->count;
 	t->nodes[node].self_records += e->records;
 	return 0;
@@ -293,7 +307,6 @@ static int add_entry(struct calltree *t, const struct stacksum_entry *e, struct 
 
 int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, size_t nr)
 {
-	struct last_hop last = { .to = 0 };
 	bool in_order = !tree->opts.chains || nr < WIDE_PART;
 	uint64_t total = 0, wide;
 	int err = 0;
@@ -304,10 +317,10 @@ int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, si
 	wide = total / WIDE_PART;
 	for (size_t i = 0; i < nr && !err; i++)
 		if (in_order || entries[i].count >= wide)
-			err = add_entry(tree, &entries[i], &last);
+			err = add_entry(tree, &entries[i]);
 	for (size_t i = 0; i < nr && !err && !in_order; i++)
 		if (entries[i].count < wide)
-			err = add_entry(tree, &entries[i], &last);
+			err = add_entry(tree, &entries[i]);
 	return err;
 }
 
@@ -352,7 +365,9 @@ int calltree_new(struct calltree **out, const struct calltree_opts *opts)
 	tree->trace = opts->trace;
 	tree->nr_stacks = trace_nr_stacks(opts->trace);
 	tree->memos = calloc((size_t)tree->nr_stacks + 1, sizeof(*tree->memos));
-	if (!tree->memos || grow(tree)) {
+	if (opts->chains)
+		tree->hops = calloc((size_t)1 << HOPS_BITS, sizeof(*tree->hops));
+	if (!tree->memos || (opts->chains && !tree->hops) || grow(tree)) {
 		calltree_free(tree);
 		return -ENOMEM;
 	}
@@ -368,6 +383,7 @@ void calltree_free(struct calltree *tree)
 	free(tree->nodes);
 	free(tree->slots);
 	free(tree->memos);
+	free(tree->hops);
 	free(tree->path);
 	free(tree);
 }
