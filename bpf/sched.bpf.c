@@ -265,7 +265,7 @@ INLINE int waking(__u64 *ctx, const bool mapped)
 	now_ns = bpf_ktime_get_ns();
 	state = letter_of(read_state(task));
 	if (!t) {
-		if (!control.noting || !task->pid)
+		if (!task->pid)
 			return 0;
 		t = meet(task, now_ns, 0, false);
 		if (!t)

@@ -108,13 +108,10 @@ struct sched_cpu {
 /* What record/ tells the programs while they run. */
 struct sched_control {
 	__u32 enabled;
-	/*
-	 * Threads that are not known were there before start_ns, and did since then
-	 * what they are found doing.
-	 */
+	/* The iterator notes those that did nothing since start_ns, and others what they do. */
 	__u32 noting;
 	__u32 ending;			/* the end of threads is looked at */
-	__u32 reserved;
+	__u32 has_gaps;			/* somebody found no room */
 	__u64 start_ns;
 	__u64 seed;			/* of fingerprints: with another one none is known */
 };

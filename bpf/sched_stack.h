@@ -35,9 +35,6 @@
 #define CHECK_EVERY 256			/* of a CPU's stacks; a power of two */
 #define STACK_FRAMES 128		/* a power of two: the verifier believes in masks */
 
-#define ERROR_NO_ROOM 105		/* ENOBUFS */
-#define ERROR_NOT_SUPPORTED 95		/* EOPNOTSUPP */
-
 _Static_assert(STACK_FRAMES > SCHED_MAX_STACK, "all frames fit");
 
 /* The fingerprints whose stacks were handed over, each where its last bits say. */

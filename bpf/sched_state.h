@@ -97,6 +97,11 @@ INLINE __u32 read_state(struct task_struct *task)
 #define INTERRUPT_BITS 2
 #define INTERRUPT_MASK ((1u << INTERRUPT_BITS) - 1)
 
+/* In place of a fingerprint. */
+#define ERROR_NO_DATA 61
+#define ERROR_NOT_SUPPORTED 95
+#define ERROR_NO_ROOM 105
+
 #define FLAG_KERNEL_THREAD 0x00200000
 
 #define STATE_REPORTED 0x7f
@@ -160,6 +165,8 @@ INLINE void count_no_room(void)
 
 	if (c)
 		c->no_room++;
+	/* From now on a thread that is not known may have run before. */
+	control.has_gaps = 1;
 }
 
 INLINE void describe(struct sched_thread *t, struct task_struct *task, __u64 since_ns)
@@ -190,17 +197,23 @@ INLINE struct sched_thread *add(struct task_struct *task, const struct sched_thr
 static __noinline struct sched_thread *meet(struct task_struct *task, __u64 now_ns,
 					    __u64 interrupts_ns, bool has_cpu)
 {
-	bool noting = control.noting;
 	struct sched_thread t = { .flags = SCHED_START, .has_cpu = has_cpu };
+	bool is_complete = !control.has_gaps;
 
 	/* In a cgroup nobody asks but those that are. */
-	if (!all_threads && !noting && !(in_cgroup && has_cpu))
+	if (!all_threads && !control.noting && !(in_cgroup && has_cpu))
 		return NULL;
 	if (!(in_cgroup && has_cpu) && !is_chosen(task->pid, task->tgid))
 		return NULL;
-	describe(&t, task, noting ? control.start_ns : now_ns);
+	/* All it has done since the start is what it is found doing: else it were known. */
+	describe(&t, task, is_complete ? control.start_ns : now_ns);
 	/* Those of a CPU are summed up from the start on. */
-	t.interrupts_ns = noting ? 0 : interrupts_ns;
+	t.interrupts_ns = is_complete ? 0 : interrupts_ns;
+	/* Where it left the CPU was not seen. */
+	if (!has_cpu && want_kernel_stacks)
+		t.kernel_stack = ERROR_NO_DATA;
+	if (!has_cpu && want_user_stacks && task->mm)
+		t.user_stack = ERROR_NO_DATA;
 	return add(task, &t);
 }
 

@@ -53,12 +53,16 @@ INLINE void commit(void *record, __u32 size_bytes, __u32 probe)
 #endif
 }
 
-/* Whoever is woken from here would need the lock that is held: the reader polls. */
+/*
+ * A message is the number of the CPU and then the record, which lies at a multiple of 8 of
+ * what comes out: perf puts 4 bytes before it, so it gets no others.  Whoever is woken
+ * from here would need the lock that is held: the reader polls.
+ */
 INLINE bool send(void *ctx, void *map, void *message, __u64 size_bytes)
 {
 	if (ring_is_ringbuf)
 		return !bpf_ringbuf_output(map, message, size_bytes, BPF_RB_NO_WAKEUP);
-	return !bpf_perf_event_output(ctx, map, BPF_F_CURRENT_CPU, message, size_bytes);
+	return !bpf_perf_event_output(ctx, map, BPF_F_CURRENT_CPU, message + 4, size_bytes - 4);
 }
 
 INLINE void count_lost(void *map, __u32 row)

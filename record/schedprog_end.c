@@ -6,14 +6,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct ending {
 	struct sched_thread *threads;
 	size_t nr, room;
 	uint64_t time_ns;
-	bool have_seen_all;
 };
 
 static int keep(struct ending *e, const struct sched_thread *t)
@@ -95,6 +96,15 @@ static void hand_out(const struct schedprog *p, const struct ending *e,
 	fn(ctx, t->cpu, &r);
 }
 
+/* The iterator does not show every thread to everybody, and old kernels have none. */
+static bool is_there(const struct sched_thread *t)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%u/task/%u", t->pid, t->tid);
+	return !access(path, F_OK);
+}
+
 int schedprog_end(struct schedprog *p, schedprog_fn fn, void *ctx)
 {
 	struct ending e = { 0 };
@@ -103,14 +113,14 @@ int schedprog_end(struct schedprog *p, schedprog_fn fn, void *ctx)
 	schedprog_disable(p);
 	e.time_ns = p->disabled_ns;
 	p->skel->bss->control.ending = 1;
-	e.have_seen_all = !schedprog_iterate(p);
+	schedprog_iterate(p);
 	p->skel->bss->control.ending = 0;
 	err = read_table(p, &e);
 	for (size_t i = 0; !err && i < e.nr; i++) {
 		const struct sched_thread *t = &e.threads[i];
 
 		/* Gone, and the kernel left out the run in which it went. */
-		if (e.have_seen_all && !t->is_alive)
+		if (!t->is_alive && !is_there(t))
 			continue;
 		if (t->outside || t->cpu >= p->nr_cpus)
 			continue;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,13 +35,24 @@ struct recording {
 	uint32_t *cpus;
 	size_t nr;
 	struct schedprog_counts counts;
+	uint64_t stacks, began_ns, ended_ns;
+	int traced_fd;
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 static void init(struct recording *r)
 {
 	*r = (struct recording){
 		.target = { .all = true, .cgroup_fd = -1 },
 		.opts = { .traced_fd = -1, .traced_tids_fd = -1, .cgroup_fd = -1 },
+		.traced_fd = -1,
 	};
 	r->list = calloc(MAX_RECORDS, sizeof(*r->list));
 	assert_non_null(r->list);
@@ -55,7 +67,20 @@ static void begin(struct recording *r)
 		free(r->list);
 		skip();
 	}
+	r->began_ns = now_ns();
 	assert_int_equal(schedprog_enable(r->prog, &r->diag), 0);
+}
+
+/* Only this process and what it starts; fn's process, held until all is set up. */
+static void only(struct recording *r, pid_t pid)
+{
+	const uint32_t key = (uint32_t)pid;
+	const uint8_t on = 1;
+
+	r->traced_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "traced", 4, 1, 64, NULL);
+	bpf_map_update_elem(r->traced_fd, &key, &on, 0);
+	r->target.all = false;
+	r->opts.traced_fd = r->traced_fd;
 }
 
 static void keep_last(void *ctx, uint32_t cpu, const struct sched_record *rec)
@@ -73,12 +98,27 @@ static void keep(void *ctx, uint32_t cpu, const struct probe_record *rec)
 	keep_last(ctx, cpu, (const void *)rec);
 }
 
+static void keep_stack(void *ctx, uint32_t cpu, const struct probe_record *rec)
+{
+	const struct sched_stack *stack = (const void *)rec;
+	struct recording *r = ctx;
+
+	(void)cpu;
+	assert_int_equal(stack->size_bytes,
+			 sizeof(*stack) + stack->frames * sizeof(stack->ips[0]));
+	assert_in_range(stack->frames, 1, SCHED_MAX_STACK);
+	r->stacks++;
+}
+
 static void take(struct recording *r)
 {
 	struct proberings *rings = schedprog_records(r->prog);
 
 	for (uint32_t lane = 0; lane < proberings_nr_lanes(rings); lane++)
 		proberings_take(rings, lane, UINT64_MAX, keep, r);
+	rings = schedprog_stacks(r->prog);
+	for (uint32_t lane = 0; lane < proberings_nr_lanes(rings); lane++)
+		proberings_take(rings, lane, UINT64_MAX, keep_stack, r);
 }
 
 static int by_time(const void *a, const void *b)
@@ -93,6 +133,7 @@ static int by_time(const void *a, const void *b)
 static void finish(struct recording *r)
 {
 	schedprog_disable(r->prog);
+	r->ended_ns = now_ns();
 	take(r);
 	assert_int_equal(schedprog_end(r->prog, keep_last, r), 0);
 	schedprog_get_counts(r->prog, &r->counts);
@@ -103,6 +144,8 @@ static void finish(struct recording *r)
 static void release(struct recording *r)
 {
 	schedprog_close(r->prog);
+	if (r->traced_fd >= 0)
+		close(r->traced_fd);
 	free(r->list);
 }
 
@@ -167,15 +210,43 @@ static void ping_pong(long rounds, int cpu)
 	close(back[1]);
 }
 
-static pid_t start(void (*fn)(void))
-{
-	pid_t pid = fork();
+/* A process that waits until it is let go. */
+struct held {
+	pid_t pid;
+	int go_fd;
+};
 
-	if (!pid) {
-		fn();
+static struct held hold(void (*fn)(void))
+{
+	struct held h;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	h.pid = fork();
+	if (!h.pid) {
+		char c;
+
+		if (read(ends[0], &c, 1) == 1)
+			fn();
 		_exit(0);
 	}
-	return pid;
+	close(ends[0]);
+	h.go_fd = ends[1];
+	return h;
+}
+
+static void let_go(struct held *h)
+{
+	assert_int_equal(write(h->go_fd, "", 1), 1);
+}
+
+static void wait_for(struct recording *r, struct held *h)
+{
+	while (waitpid(h->pid, NULL, WNOHANG) == 0) {
+		take(r);
+		usleep(2000);
+	}
+	close(h->go_fd);
 }
 
 static void some_load(void)
@@ -192,20 +263,289 @@ static void some_load(void)
 	}
 }
 
+static void record_load(struct recording *r, void (*fn)(void), bool all)
+{
+	struct held h = hold(fn);
+
+	if (!all)
+		only(r, h.pid);
+	begin(r);
+	let_go(&h);
+	wait_for(r, &h);
+	finish(r);
+	fprintf(stderr, "# %zu records, %lu stacks; lost %lu, missed %lu, no room %lu, no wakeup %lu, "
+		"walked %lu, remembered %lu, wrong %lu\n", r->nr, (unsigned long)r->stacks,
+		(unsigned long)r->counts.lost, (unsigned long)r->counts.missed,
+		(unsigned long)r->counts.no_room, (unsigned long)r->counts.no_wakeup,
+		(unsigned long)r->counts.walked, (unsigned long)r->counts.remembered,
+		(unsigned long)r->counts.wrong_stacks);
+}
+
+static const struct sched_record *first_of(const struct recording *r, uint32_t tid)
+{
+	for (size_t i = 0; i < r->nr; i++)
+		if (r->list[i].tid == tid)
+			return &r->list[i];
+	return NULL;
+}
+
+/* --- tests ------------------------------------------------------------------------------- */
+
 static void test_conservation(void **state)
 {
 	struct recording r;
 
 	(void)state;
 	init(&r);
-	begin(&r);
-	waitpid(start(some_load), NULL, 0);
-	finish(&r);
-	fprintf(stderr, "# %zu records, %lu lost, %lu missed, %lu no wakeup, %lu no room\n", r.nr,
-		(unsigned long)r.counts.lost, (unsigned long)r.counts.missed,
-		(unsigned long)r.counts.no_wakeup, (unsigned long)r.counts.no_room);
+	record_load(&r, some_load, true);
 	assert_true(r.nr > 4000);
 	assert_int_equal(r.counts.lost, 0);
+	assert_int_equal(r.counts.no_room, 0);
+	check_conservation(&r);
+	release(&r);
+}
+
+/* Every thread of the machine has a record that begins at the start, and one at the end. */
+static void test_start_and_end(void **state)
+{
+	size_t starts = 0, ends = 0, exits = 0, news = 0;
+	uint64_t start_ns = 0, end_ns = 0;
+	struct recording r;
+
+	(void)state;
+	init(&r);
+	r.opts.kernel_stack = true;
+	record_load(&r, some_load, true);
+	for (size_t i = 0; i < r.nr; i++) {
+		const struct sched_record *rec = &r.list[i];
+		bool is_first = !i || rec[-1].tid != rec->tid;
+
+		news += (rec->flags & SCHED_NEW) != 0;
+		exits += (rec->flags & SCHED_EXIT) != 0;
+		if (rec->flags & SCHED_EXIT)
+			assert_int_equal(rec->off_ns, 0);
+		if (rec->flags & SCHED_END) {
+			ends++;
+			assert_true(!end_ns || rec->time_ns == end_ns);
+			end_ns = rec->time_ns;
+		}
+		if (is_first && !(rec->flags & SCHED_NEW)) {
+			starts++;
+			if (start_ns && begins_ns(rec) != start_ns)
+				fprintf(stderr, "# tid %u of %u begins %ld ns later: %c, flags %x\n",
+					rec->tid, rec->pid, (long)(begins_ns(rec) - start_ns),
+					rec->state, rec->flags);
+			assert_true(!start_ns || begins_ns(rec) == start_ns);
+			start_ns = begins_ns(rec);
+		}
+		if ((rec->flags & SCHED_START) && rec->state == 'S')
+			assert_true(rec->kernel_stack != 0);
+	}
+	assert_true(starts > 5);
+	assert_true(ends > 5);
+	assert_true(news >= 20);
+	assert_true(exits >= 20);
+	assert_in_range(start_ns, r.began_ns, r.ended_ns);
+	assert_in_range(end_ns, start_ns, r.ended_ns);
+	release(&r);
+}
+
+static int handed[2];
+static uint32_t *shared_tids;
+
+/* A thread sleeps in a pipe until the other one, which sleeps itself, writes to it. */
+static void *reader_thread(void *arg)
+{
+	char c;
+
+	shared_tids[0] = (uint32_t)syscall(SYS_gettid);
+	if (read(handed[0], &c, 1) != 1)
+		_exit(1);
+	return arg;
+}
+
+static void waits(void)
+{
+	const struct timespec nap = { 0, 100000000 };
+	pthread_t thread;
+
+	shared_tids[1] = (uint32_t)getpid();
+	if (pipe(handed) < 0 || pthread_create(&thread, NULL, reader_thread, NULL))
+		_exit(1);
+	while (!__atomic_load_n(&shared_tids[0], __ATOMIC_SEQ_CST))
+		sched_yield();
+	nanosleep(&nap, NULL);
+	if (write(handed[1], "", 1) != 1)
+		_exit(1);
+	pthread_join(thread, NULL);
+	for (int i = 0; i < 10; i++)
+		sched_yield();
+}
+
+static void test_waker(void **state)
+{
+	bool woken = false, slept = false;
+	struct recording r;
+
+	(void)state;
+	init(&r);
+	r.opts.kernel_stack = r.opts.user_stack = true;
+	shared_tids = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	record_load(&r, waits, false);
+	for (size_t i = 0; i < r.nr; i++) {
+		const struct sched_record *rec = &r.list[i];
+
+		assert_int_equal(rec->pid, shared_tids[1]);
+		if (rec->off_ns < 80000000 || (rec->flags & SCHED_START))
+			continue;
+		assert_int_equal(rec->state, 'S');
+		assert_in_range(rec->off_ns, 80000000, 10000000000);
+		assert_true(rec->runnable_ns < rec->off_ns);
+		assert_true(rec->kernel_stack >= SCHED_FIRST_FINGERPRINT);
+		assert_true(rec->user_stack >= SCHED_FIRST_FINGERPRINT);
+		assert_true(rec->waker_kernel_stack >= SCHED_FIRST_FINGERPRINT);
+		if (rec->tid == shared_tids[0]) {
+			woken = true;
+			assert_int_equal(rec->waker_tid, shared_tids[1]);
+			assert_int_equal(rec->waker_pid, shared_tids[1]);
+			assert_int_equal(rec->waker_context, SCHED_WAKER_TASK);
+			assert_true(rec->waker_user_stack >= SCHED_FIRST_FINGERPRINT);
+		} else {
+			/* By a timer. */
+			slept = true;
+			assert_int_not_equal(rec->waker_context, SCHED_WAKER_TASK);
+			assert_int_equal(rec->waker_user_stack, 0);
+		}
+	}
+	assert_true(woken);
+	assert_true(slept);
+	assert_true(first_of(&r, shared_tids[0])->flags & SCHED_NEW);
+	assert_int_equal(first_of(&r, shared_tids[0])->waker_tid, shared_tids[1]);
+	check_conservation(&r);
+	munmap(shared_tids, 4096);
+	release(&r);
+}
+
+static void test_min(void **state)
+{
+	uint64_t skipped = 0;
+	struct recording r;
+
+	(void)state;
+	init(&r);
+	r.opts.min_ns = 20000000;
+	shared_tids = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	record_load(&r, waits, false);
+	for (size_t i = 0; i < r.nr; i++) {
+		skipped += r.list[i].skipped;
+		if (!(r.list[i].flags & (SCHED_EXIT | SCHED_END)))
+			assert_true(r.list[i].off_ns >= 20000000);
+	}
+	assert_true(skipped > 0);
+	check_conservation(&r);
+	munmap(shared_tids, 4096);
+	release(&r);
+}
+
+static void many_switches(void)
+{
+	ping_pong(3000, 0);
+}
+
+/* Nobody reads, the rings overflow: the time of what is lost is in the last records. */
+static void overflow(const char *use)
+{
+	struct recording r;
+	struct held h;
+	int status;
+
+	init(&r);
+	h = hold(many_switches);
+	only(&r, h.pid);
+	r.opts.cpu_bytes = 64 << 10;
+	r.opts.use = use;
+	begin(&r);
+	let_go(&h);
+	assert_int_equal(waitpid(h.pid, &status, 0), h.pid);
+	close(h.go_fd);
+	finish(&r);
+	fprintf(stderr, "# %s: %zu records, %lu lost\n", use, r.nr, (unsigned long)r.counts.lost);
+	assert_true(r.nr > 100);
+	if (!strcmp(use, "mapped"))
+		assert_true(r.counts.lost > 1000);
+	check_conservation(&r);
+	release(&r);
+}
+
+static void test_overflow(void **state)
+{
+	(void)state;
+	overflow("mapped");
+	overflow("ringbuf");
+	overflow("perfbuf");
+}
+
+static void *sleeper(void *arg)
+{
+	const struct timespec nap = { 0, 100000 };
+
+	for (int i = 0; i < 50; i++)
+		nanosleep(&nap, NULL);
+	return arg;
+}
+
+static void stacks_load(void)
+{
+	pthread_t threads[8];
+
+	for (int i = 0; i < 8; i++)
+		pthread_create(&threads[i], NULL, sleeper, NULL);
+	some_load();
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void test_stacks(void **state)
+{
+	struct recording r;
+
+	(void)state;
+	init(&r);
+	r.opts.kernel_stack = r.opts.user_stack = r.opts.check_stacks = true;
+	record_load(&r, stacks_load, false);
+	assert_int_equal(r.counts.wrong_stacks, 0);
+	assert_true(r.counts.remembered > 1000);
+	assert_true(r.stacks > 10);
+	release(&r);
+}
+
+static void execs(void)
+{
+	execl("/bin/true", "true", (char *)NULL);
+}
+
+/* A command is recorded from its exec on. */
+static void test_exec(void **state)
+{
+	const uint8_t off = 0;
+	struct recording r;
+	uint32_t key;
+	struct held h;
+
+	(void)state;
+	init(&r);
+	h = hold(execs);
+	only(&r, h.pid);
+	key = (uint32_t)h.pid;
+	bpf_map_update_elem(r.traced_fd, &key, &off, 0);
+	begin(&r);
+	let_go(&h);
+	wait_for(&r, &h);
+	finish(&r);
+	assert_true(r.nr > 0);
+	assert_true(r.list[r.nr - 1].flags & SCHED_EXIT);
+	assert_false(r.list[0].flags & SCHED_START);
+	assert_int_equal(r.list[0].tid, key);
 	check_conservation(&r);
 	release(&r);
 }
@@ -214,6 +554,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conservation),
+		cmocka_unit_test(test_start_and_end),
+		cmocka_unit_test(test_waker),
+		cmocka_unit_test(test_min),
+		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_stacks),
+		cmocka_unit_test(test_exec),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
