@@ -318,6 +318,49 @@ static void test_wall(void **state)
 	unlink(f.path);
 }
 
+/* Samples in ns tell where threads were on a CPU: their weights stand for the slices. */
+static void test_wall_samples(void **state)
+{
+	static const struct field_desc fields[] = {
+		{ "time", FIELD_UNSIGNED, ROLE_TIME, 0, 0, "ns", NULL },
+		{ "task", FIELD_TASK, ROLE_TASK, 0, 0, "", NULL },
+		{ "stack", FIELD_STACK, ROLE_STACK, 0, 0, "", NULL },
+		{ "period", FIELD_UNSIGNED, ROLE_WEIGHT, 0, 0, "ns", NULL },
+	};
+	const struct event_desc desc = { .name = "clock", .nr_fields = 4, .fields = fields };
+	struct wait wait = { .task = SERVER, .from = 40, .until = 100, .ready = 7, .run = 30 };
+	struct folded_opts opts = { .sum.wall = true };
+	struct folded_sums sums;
+	struct fixture f;
+	struct lines l;
+	uint32_t clock;
+
+	(void)state;
+	begin(&f);
+	clock = writer_event(f.w, &desc);
+	wait.stack = stack_of(f.w, SERVE, SLEEP, -1);
+	put(&f, &wait);
+	for (uint64_t i = 0; i < 3; i++)
+		writer_record(f.w, clock, (uint64_t[]) {
+			20 + i, SERVER + i % 2, stack_of(f.w, STORE, WAKE, -1), 10 });
+	finish(&f);
+	fold(&f, &opts, NULL, &l, &sums);
+	assert_string_equal(l.text,
+			    "server;blocked;main;serve;sleep 60\n"
+			    "server;on_CPU;main;store;wake 20\n"
+			    "server;waiting_for_a_CPU;main;serve;sleep 7\n"
+			    "worker;on_CPU;main;store;wake 10\n");
+	assert_int_equal(sums.total, 97);
+	/* Side by side, as two events of one unit. */
+	opts = (struct folded_opts) { .sum = { .all_events = true, .by = NULL } };
+	fold(&f, &opts, NULL, &l, &sums);
+	assert_string_equal(l.text,
+			    "clock;server;main;store;wake 20\n"
+			    "clock;worker;main;store;wake 10\n"
+			    "waits;server;main;serve;sleep 67\n");
+	unlink(f.path);
+}
+
 /* --- many ------------------------------------------------------------------------ */
 
 static int count_chain(void *ctx, const struct chainorder_wait *w, uint32_t chain)
@@ -404,7 +447,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chains), cmocka_unit_test(test_filter),
-		cmocka_unit_test(test_wall), cmocka_unit_test(test_many_threads),
+		cmocka_unit_test(test_wall), cmocka_unit_test(test_wall_samples),
+		cmocka_unit_test(test_many_threads),
 		cmocka_unit_test(test_many_chains),
 	};
 
