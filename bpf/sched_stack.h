@@ -32,6 +32,7 @@
 #define STACK_WORDS 512			/* deeper ones are walked */
 #define FIRST_WORDS 128			/* enough for most */
 #define NR_RULES 16384
+#define UNREADABLE_SLOTS 64
 #define CHECK_EVERY 256			/* of a CPU's stacks; a power of two */
 #define STACK_FRAMES 128		/* a power of two: the verifier believes in masks */
 
@@ -61,6 +62,7 @@ struct sched_scratch {
 	};
 	__u64 words[STACK_WORDS];
 	__u64 check[STACK_FRAMES];
+	__u64 unreadable[UNREADABLE_SLOTS], unreadable_ns[UNREADABLE_SLOTS];
 	__u64 address;
 	__u64 ip;			/* where there is something to learn */
 	__u32 word, frame;
@@ -518,26 +520,59 @@ INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct
 
 #define USER_CODE 0x33			/* the segment of 64-bit code */
 
+#define FIRST_PAGE 4096
+
 struct user_frame {
 	__u64 next, return_address;
 };
 
+#define REAL_STACK_BYTES (16u << 20)
+#define UNREADABLE_NS 100000000ull
+
+INLINE __u64 page_of(const struct sched_scratch *s, __u64 address)
+{
+	return (__u64)s->stack.pid << 32 ^ address >> 12;
+}
+
+INLINE __u32 page_slot(__u64 page)
+{
+	return page * 0x9e3779b97f4a7c15ull >> 58;
+}
+
 /*
  * Along the frame pointers, as the kernel does it (perf_callchain_user()): up to the first
  * frame that cannot be read.  The number of frames.
+ *
+ * In code without frame pointers the register holds anything, and a read that fails costs
+ * a fault, ten times what one costs that does not.  What lies nowhere near the stack and
+ * could not be read is taken for unreadable for a while.
  */
-__noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp)
+__noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp, __u64 sp)
 {
 	struct sched_scratch *s = scratch_of(row);
 	struct user_frame frame;
+	__u64 page;
 	__u32 nr;
 
 	if (!s)
 		return 0;
 	s->stack.ips[0] = ip;
 	for (nr = 1; nr < SCHED_MAX_STACK; nr++) {
-		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)bp))
+		bool is_near = bp - sp < REAL_STACK_BYTES;
+
+		if (bp < FIRST_PAGE)
 			break;
+		page = page_of(s, bp);
+		if (!is_near && s->unreadable[page_slot(page) & (UNREADABLE_SLOTS - 1)] == page &&
+		    s->stack.time_ns - s->unreadable_ns[page_slot(page) &
+							(UNREADABLE_SLOTS - 1)] < UNREADABLE_NS)
+			break;
+		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)bp)) {
+			s->unreadable[page_slot(page) & (UNREADABLE_SLOTS - 1)] = page;
+			s->unreadable_ns[page_slot(page) & (UNREADABLE_SLOTS - 1)] =
+				s->stack.time_ns;
+			break;
+		}
 		s->stack.ips[nr] = frame.return_address;
 		bp = frame.next;
 	}
@@ -554,7 +589,7 @@ INLINE __u32 user_frames(__u32 row, struct task_struct *task)
 	regs = (void *)bpf_task_pt_regs(task);
 	if ((regs->cs & 0xffff) != USER_CODE)
 		return 0;
-	return walk_user(row, regs->ip, regs->bp);
+	return walk_user(row, regs->ip, regs->bp, regs->sp);
 }
 
 #else
@@ -570,11 +605,15 @@ INLINE __u32 user_frames(__u32 row, struct task_struct *task)
 INLINE __u64 user_stack(void *ctx, struct sched_scratch *s, struct task_struct *task,
 			const struct stack_of *whose, struct sched_cpu *c, const bool mapped)
 {
-	__u32 row = whose->row, nr = user_frames(row, task);
+	__u32 row = whose->row, nr;
 	__u64 print, seed = (__u64)whose->pid << 32 | 2;
-	bool is_own = nr;
+	bool is_own;
 	long bytes;
 
+	s->stack.pid = whose->pid;
+	s->stack.time_ns = whose->time_ns;
+	nr = user_frames(row, task);
+	is_own = nr;
 	if (!is_own) {
 		bytes = bpf_get_stack(ctx, s->stack.ips, SCHED_MAX_STACK * sizeof(__u64),
 				      BPF_F_USER_STACK);
