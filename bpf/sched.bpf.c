@@ -74,7 +74,7 @@ INLINE void note_stacks(void *ctx, const bool mapped, struct sched_cpu *c, __u32
 }
 
 /* What it did since the last switch that was seen of it. */
-INLINE void account_slice(struct sched_thread *t, const struct sched_cpu *c, __u64 now_ns)
+INLINE void account_slice(struct sched_thread *t, struct sched_cpu *c, __u64 now_ns)
 {
 	if (t->has_cpu) {
 		t->on_ns += now_ns - t->since_ns;
@@ -83,6 +83,7 @@ INLINE void account_slice(struct sched_thread *t, const struct sched_cpu *c, __u
 		/* The kernel left out the run of this program in which it got the CPU. */
 		t->skipped_ns += now_ns - t->since_ns;
 		t->skipped++;
+		c->unseen++;
 	}
 }
 

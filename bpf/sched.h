@@ -102,7 +102,8 @@ struct sched_cpu {
 	__u32 is_chosen;		/* -C */
 	__u64 no_room, no_wakeup, walked, remembered, wrong_stacks;	/* counted */
 	__u64 stacks;
-	__u64 unused[23];
+	__u64 unseen;			/* records that are missing: the kernel left out a run */
+	__u64 unused[22];
 };
 
 /* What record/ tells the programs while they run. */

@@ -419,12 +419,15 @@ void schedprog_forget_stacks(struct schedprog *p)
 
 void schedprog_get_counts(struct schedprog *p, struct schedprog_counts *out)
 {
+	uint64_t unseen = 0;
+
 	*out = (struct schedprog_counts){
 		.missed = p->enabled ? count_missed(p) - p->missed_before : p->missed,
 	};
 	for (uint32_t cpu = 0; cpu < p->nr_cpus; cpu++) {
 		const volatile struct sched_cpu *c = &p->cpus[cpu];
 
+		unseen += c->unseen;
 		out->lost += proberings_lost(p->records, 0, cpu);
 		out->no_room += c->no_room;
 		out->no_wakeup += c->no_wakeup;
@@ -432,4 +435,7 @@ void schedprog_get_counts(struct schedprog *p, struct schedprog_counts *out)
 		out->remembered += c->remembered;
 		out->wrong_stacks += c->wrong_stacks;
 	}
+	/* Some kernels show no switch away from some threads, and count no missed run either. */
+	if (out->missed < unseen)
+		out->missed = unseen;
 }

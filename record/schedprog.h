@@ -57,7 +57,8 @@ struct schedprog_counts {
 	uint64_t lost;		/* records for which there was no room in a ring: their time
 				 * is in the thread's next one, as skipped */
 	uint64_t no_room;	/* threads that found none in the table, times they ran */
-	uint64_t missed;	/* runs that the kernel left out */
+	/* Runs that the kernel left out; the time of records that are missing is as above. */
+	uint64_t missed;
 	uint64_t no_wakeup;	/* waits whose end nobody was seen to cause */
 	uint64_t walked, remembered;	/* stacks */
 	uint64_t wrong_stacks;	/* of remembered ones, with check_stacks */
