@@ -36,7 +36,22 @@ void stacktrim_init(struct stacktrim *t, struct kernelmap *kernel, struct symbol
 	t->symbolizer = symbolizer;
 }
 
-/* What follows the program's own address is the same each time. */
+static bool is_other(struct stacktrim *t, uint64_t address)
+{
+	__u64 *slot = &t->others[(address ^ address >> 8) % STACKTRIM_OTHERS];
+
+	if (*slot == address)
+		return true;
+	if (is_machinery(t, address))
+		return false;
+	*slot = address;
+	return true;
+}
+
+/*
+ * What follows the program's own address is nearly always the same; there is a little
+ * more of it while others look at the same event.
+ */
 int stacktrim_count(struct stacktrim *t, const __u64 *ips, int nr)
 {
 	size_t slot;
@@ -45,7 +60,8 @@ int stacktrim_count(struct stacktrim *t, const __u64 *ips, int nr)
 	if (nr <= 0)
 		return 0;
 	slot = (ips[0] ^ ips[0] >> 6) % STACKTRIM_SLOTS;
-	if (t->known[slot].first == ips[0] && t->known[slot].nr <= nr)
+	if (t->known[slot].first == ips[0] && t->known[slot].nr < nr &&
+	    is_other(t, ips[t->known[slot].nr]))
 		return t->known[slot].nr;
 	while (count < nr && count < MAX_MACHINERY && is_machinery(t, ips[count]))
 		count++;
@@ -60,4 +76,5 @@ int stacktrim_count(struct stacktrim *t, const __u64 *ips, int nr)
 void stacktrim_forget(struct stacktrim *t)
 {
 	memset(t->known, 0, sizeof(t->known));
+	memset(t->others, 0, sizeof(t->others));
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define STACKTRIM_SLOTS 64
+#define STACKTRIM_OTHERS 256		/* a power of two */
 
 struct stacktrim {
 	struct kernelmap *kernel;
@@ -20,6 +21,7 @@ struct stacktrim {
 		__u64 first;		/* innermost address; 0: free */
 		int nr;
 	} known[STACKTRIM_SLOTS];
+	__u64 others[STACKTRIM_OTHERS];	/* addresses that are no machinery */
 };
 
 void stacktrim_init(struct stacktrim *t, struct kernelmap *kernel, struct symbolizer *symbolizer);
