@@ -74,11 +74,13 @@ INLINE void note_stacks(void *ctx, const bool mapped, struct sched_cpu *c, __u32
 }
 
 /* What it did since the last switch that was seen of it. */
-INLINE void account_slice(struct sched_thread *t, struct sched_cpu *c, __u64 now_ns)
+INLINE void account_slice(struct sched_thread *t, struct sched_cpu *c, __u32 cpu, __u64 now_ns)
 {
 	if (t->has_cpu) {
 		t->on_ns += now_ns - t->since_ns;
-		t->interrupted_ns += c->interrupts_ns - t->interrupts_ns;
+		/* It may have moved without being seen. */
+		if (t->cpu == cpu)
+			t->interrupted_ns += c->interrupts_ns - t->interrupts_ns;
 	} else {
 		/* The kernel left out the run of this program in which it got the CPU. */
 		t->skipped_ns += now_ns - t->since_ns;
@@ -104,7 +106,7 @@ INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct
 		if (!t)
 			return;
 	}
-	account_slice(t, c, now_ns);
+	account_slice(t, c, cpu, now_ns);
 	t->has_cpu = 0;
 	t->since_ns = now_ns;
 	t->cpu = cpu;
