@@ -34,19 +34,24 @@ struct builder {
 
 /*
  * Rounded down, as whole numbers: so children are never wider than their parent.  The
- * product has at most 40 bits before the point; a large amount has few behind it.
+ * product has at most 40 bits before the point; a large amount has few behind it.  It is
+ * made of halves, for not all machines have a type of 128 bits.
  */
 static uint64_t scale(uint64_t amount, double units_each)
 {
 	int exponent;
-	double mantissa = frexp(units_each, &exponent);
-	unsigned __int128 product = (unsigned __int128)amount *
-				    (uint64_t)ldexp(mantissa, FACTOR_BITS);
+	uint64_t factor = (uint64_t)ldexp(frexp(units_each, &exponent), FACTOR_BITS);
+	uint64_t amount_low = (uint32_t)amount, factor_low = (uint32_t)factor;
+	uint64_t lowest = amount_low * factor_low;
+	uint64_t a = (amount >> 32) * factor_low + (lowest >> 32);
+	uint64_t b = amount_low * (factor >> 32) + (uint32_t)a;
+	uint64_t high = (amount >> 32) * (factor >> 32) + (a >> 32) + (b >> 32);
+	uint64_t low = b << 32 | (uint32_t)lowest;
 	int shift = FACTOR_BITS - exponent;
 
-	if (shift < 0)
-		return (uint64_t)(product << -shift);
-	return shift < 128 ? (uint64_t)(product >> shift) : 0;
+	if (!amount || shift >= 128)
+		return 0;
+	return shift < 64 ? high << (64 - shift) | low >> shift : high >> (shift - 64);
 }
 
 static int measure(struct builder *b, struct flamediff_shape *shape)

@@ -20,11 +20,16 @@ static bool wants_records(void *ctx, const struct trace_event *e)
 	       (q->spans && query_spans_needs(q->spans, e));
 }
 
+bool query_makes_event(struct query *q, const struct trace_event *e)
+{
+	return q->spans && query_spans_makes(q->spans, e);
+}
+
 bool query_wants_block(void *ctx, const struct trace_event *e)
 {
 	struct query *q = ctx;
 
-	if (q->spans && query_spans_makes(q->spans, e))
+	if (query_makes_event(q, e))
 		return false;
 	return wants_records(q, e) || query_parts_needs(q->trace, e, wants_records, q);
 }

@@ -42,6 +42,8 @@ void query_close(struct query *q);
 struct trace *query_trace(struct query *q);
 /* Whether records of the event may be among the chosen ones. */
 bool query_wants_event(struct query *q, const struct trace_event *e);
+/* Whether it is made here of other records: the trace counts none of it. */
+bool query_makes_event(struct query *q, const struct trace_event *e);
 
 /* What was asked for with a time range, inclusive; of a pipe known with the first record. */
 void query_range(const struct query *q, uint64_t *first_ns, uint64_t *last_ns);

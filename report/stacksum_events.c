@@ -73,7 +73,8 @@ bool stacksum_events_want(struct stacksum *s, const struct trace_event *e)
 static bool may_come(const struct stacksum *s, const struct trace_event *e)
 {
 	return query_wants_event(s->query, e) &&
-	       (e->nr_records || e->part_of || trace_is_stream(s->trace));
+	       (e->nr_records || e->part_of || query_makes_event(s->query, e) ||
+		trace_is_stream(s->trace));
 }
 
 /* Spans and samples of one unit make a sum if weights are summed, not samples counted. */
