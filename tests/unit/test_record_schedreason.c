@@ -164,6 +164,7 @@ static void test_names(void **state)
 /* --- threads that wait --------------------------------------------------------------- */
 
 struct wait {
+	struct wait *next;
 	void (*fn)(struct wait *w);
 	int fds[2], semaphore;
 	pid_t tid;
@@ -223,6 +224,9 @@ static void expect_at(const char *path, enum sched_reason reason, bool idle)
 	fail_msg("%s: reason %d idle %d, not %d %d", stack, got.reason, got.idle, reason, idle);
 }
 
+/* What threads that never end still use, where a leak checker finds it. */
+static struct wait *left;
+
 /* The thread is left where it is: but for that of a semaphore, its wait never ends. */
 static void expect(void (*fn)(struct wait *w), enum sched_reason reason, bool idle)
 {
@@ -231,6 +235,8 @@ static void expect(void (*fn)(struct wait *w), enum sched_reason reason, bool id
 	char path[64];
 
 	assert_non_null(w);
+	w->next = left;
+	left = w;
 	w->fn = fn;
 	assert_int_equal(pthread_create(&thread, NULL, run, w), 0);
 	pthread_detach(thread);
