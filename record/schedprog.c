@@ -215,7 +215,7 @@ static int load(struct schedprog *p, struct diag *d)
 
 	if (err)
 		return err;
-	old_print = getenv("KYMO_DEBUG_BPF") ? NULL : libbpf_set_print(silence);
+	old_print = libbpf_set_print(silence);
 	p->skel = sched_bpf__open();
 	err = p->skel ? 0 : -errno;
 	if (!err) {
@@ -225,8 +225,7 @@ static int load(struct schedprog *p, struct diag *d)
 	}
 	if (!err)
 		err = sched_bpf__load(p->skel);
-	if (old_print)
-		libbpf_set_print(old_print);
+	libbpf_set_print(old_print);
 	btftypes_put(types);
 	if (err == -EPERM || err == -EACCES)
 		return diag_set(d, err, "cannot load the scheduler's programs: %s (run as root, or "
@@ -383,7 +382,10 @@ void schedprog_disable(struct schedprog *p)
 	p->disabled_ns = monotonic_ns();
 	p->missed = count_missed(p) - p->missed_before;
 	p->enabled = false;
-	/* Programs run with preemption off: those that have begun are waited for. */
+	/*
+	 * Programs run in read sections of RCU: those that have begun are waited for.  With
+	 * CPUs that run without ticks the kernel refuses that; no program takes that long.
+	 */
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
 		usleep(20000);
 }
