@@ -89,6 +89,30 @@ INLINE void account_slice(struct sched_thread *t, struct sched_cpu *c, __u32 cpu
 	}
 }
 
+/* What found no room in the ring is told at the end. */
+INLINE void keep_end(struct sched_thread *t, struct task_struct *task)
+{
+	__u32 tid = t->tid;
+
+	t->end_user_ns = task->utime;
+	t->end_system_ns = task->stime;
+	bpf_map_update_elem(&ended, &tid, t, BPF_ANY);
+}
+
+/* Longer than whoever wakes a thread needs to change its state. */
+#define WAKING_NS 1000000
+
+/*
+ * A wakeup that came while it was running and about to sleep has kept it from that, and is
+ * none of the wait that begins now.  Another one may come at any time.
+ */
+INLINE void forget_wakeup(struct sched_thread *t, __u64 now_ns)
+{
+	__u64 wake_ns = t->wake_ns;
+
+	t->old_wake_ns = now_ns - wake_ns > WAKING_NS ? wake_ns : 0;
+}
+
 INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct sched_cpu *c,
 		  __u32 cpu, __u64 now_ns, bool preempted)
 {
@@ -122,8 +146,8 @@ INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct
 		t->flags |= SCHED_EXIT;
 		t->state = 'X';
 		t->wake_ns = 0;
-		if (!outside)
-			write(ctx, mapped, t, task, cpu, now_ns, 0);
+		if (!outside && !write(ctx, mapped, t, task, cpu, now_ns, 0))
+			keep_end(t, task);
 		bpf_map_delete_elem(&threads, &key);
 	} else if (preempted || !state) {
 		t->flags |= SCHED_PREEMPTED;
@@ -135,6 +159,7 @@ INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct
 		t->state = letter_of(state);
 		if (BPF_CORE_READ_BITFIELD(task, in_iowait))
 			t->flags |= SCHED_IOWAIT;
+		forget_wakeup(t, now_ns);
 	}
 }
 
@@ -151,8 +176,9 @@ INLINE void enter(void *ctx, const bool mapped, struct task_struct *task, struct
 			return;
 	}
 	if (t->has_cpu) {
-		/* The kernel left out the run in which it left the CPU. */
-		t->on_ns += now_ns - t->since_ns;
+		/* The kernel left out the run in which it left the CPU, whenever that was. */
+		t->skipped_ns += now_ns - t->since_ns;
+		t->skipped++;
 		t->since_ns = now_ns;
 		t->state = 'R';
 	}
@@ -162,7 +188,7 @@ INLINE void enter(void *ctx, const bool mapped, struct task_struct *task, struct
 		t->tid = task->pid;
 		t->flags |= SCHED_NEW;
 	}
-	if (t->state != 'R' && !t->wake_ns)
+	if (t->state != 'R' && t->wake_ns == t->old_wake_ns)
 		c->no_wakeup++;
 	if (off_ns < min_ns || t->outside || (on_some_cpus && !c->is_chosen) ||
 	    !write(ctx, mapped, t, task, cpu, now_ns, off_ns)) {
@@ -173,6 +199,7 @@ INLINE void enter(void *ctx, const bool mapped, struct task_struct *task, struct
 	t->since_ns = now_ns;
 	t->cpu = cpu;
 	t->wake_ns = 0;
+	t->old_wake_ns = 0;
 	t->interrupts_ns = c->interrupts_ns;
 }
 
@@ -206,6 +233,7 @@ INLINE int switched(__u64 *ctx, const bool mapped)
 	now_ns = bpf_ktime_get_ns();
 	/* Whatever the kernel left out: no interrupt lasts longer than until here. */
 	c->interrupts = 0;
+	c->running = (__u64)next;
 	if (prev->pid)
 		leave(ctx, mapped, prev, c, cpu, now_ns, ctx[0] & 1);
 	if (next->pid)

@@ -75,6 +75,7 @@ struct sched_stack {
 struct sched_thread {
 	__u64 since_ns;			/* when it left the CPU, or got it */
 	__u64 wake_ns;			/* 0: nobody woke it since it last got a CPU */
+	__u64 old_wake_ns;		/* the same, if that was none from this wait; else 0 */
 	__u64 on_ns, skipped_ns, interrupted_ns;
 	__u64 interrupts_ns;		/* of the CPU it has, when it got it */
 	__u64 user_ns, system_ns;	/* of the thread, at its last record */
@@ -103,7 +104,8 @@ struct sched_cpu {
 	__u64 no_room, no_wakeup, walked, remembered, wrong_stacks;	/* counted */
 	__u64 stacks;
 	__u64 unseen;			/* records that are missing: the kernel left out a run */
-	__u64 unused[22];
+	__u64 running;			/* key of the thread that it was given to last; 0: none */
+	__u64 unused[21];
 };
 
 /* What record/ tells the programs while they run. */

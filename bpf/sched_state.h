@@ -45,6 +45,14 @@ struct {
 	__uint(max_entries, 1);
 } threads SEC(".maps");
 
+/* By number: threads that have ended, and whose last record found no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, struct sched_thread);
+	__uint(max_entries, 2048);
+} ended SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -81,7 +81,8 @@ struct message {
 INLINE void fill(struct sched_record *r, const struct sched_thread *t, __u64 now_ns,
 		 __u64 off_ns, __u64 user_ns, __u64 system_ns)
 {
-	bool is_runnable = t->state == 'R', is_woken = !is_runnable && t->wake_ns;
+	bool is_runnable = t->state == 'R';
+	bool is_woken = !is_runnable && t->wake_ns != t->old_wake_ns;
 	__u64 wake_ns = t->wake_ns > t->since_ns ? t->wake_ns : t->since_ns;
 	__u16 flags = t->flags;
 

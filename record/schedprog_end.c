@@ -11,34 +11,40 @@
 #include <string.h>
 #include <unistd.h>
 
+struct known_thread {
+	struct sched_thread thread;
+	uint64_t key;
+};
+
 struct ending {
-	struct sched_thread *threads;
+	struct known_thread *threads;
 	size_t nr, room;
 	uint64_t time_ns;
 };
 
-static int keep(struct ending *e, const struct sched_thread *t)
+static int keep(struct ending *e, const struct sched_thread *t, uint64_t key)
 {
 	if (e->nr == e->room) {
 		size_t room = e->room ? 2 * e->room : 256;
-		struct sched_thread *more = realloc(e->threads, room * sizeof(*more));
+		struct known_thread *more = realloc(e->threads, room * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
 		e->threads = more;
 		e->room = room;
 	}
-	e->threads[e->nr++] = *t;
+	e->threads[e->nr++] = (struct known_thread){ *t, key };
 	/* What began when the recording was being ended is in it. */
 	if (t->since_ns > e->time_ns)
 		e->time_ns = t->since_ns;
 	return 0;
 }
 
-static int read_table(const struct schedprog *p, struct ending *e)
+/* Keys may be of 4 bytes. */
+static int read_table(int fd, struct ending *e)
 {
-	int fd = bpf_map__fd(p->skel->maps.threads), err = 0;
-	uint64_t key, *last = NULL, next;
+	uint64_t key = 0, *last = NULL, next = 0;
+	int err = 0;
 
 	while (!err && !bpf_map_get_next_key(fd, last, &next)) {
 		struct sched_thread t;
@@ -46,7 +52,7 @@ static int read_table(const struct schedprog *p, struct ending *e)
 		key = next;
 		last = &key;
 		if (!bpf_map_lookup_elem(fd, &key, &t))
-			err = keep(e, &t);
+			err = keep(e, &t, key);
 	}
 	return err;
 }
@@ -60,7 +66,7 @@ static void add_wait(struct sched_record *r, const struct sched_thread *t)
 	r->user_stack = t->user_stack;
 	if (is_runnable) {
 		r->runnable_ns = r->off_ns;
-	} else if (t->wake_ns) {
+	} else if (t->wake_ns != t->old_wake_ns) {
 		r->runnable_ns = t->wake_ns > t->since_ns ? r->time_ns - t->wake_ns : r->off_ns;
 		r->waker_kernel_stack = t->waker_kernel_stack;
 		r->waker_user_stack = t->waker_user_stack;
@@ -71,28 +77,45 @@ static void add_wait(struct sched_record *r, const struct sched_thread *t)
 	}
 }
 
-static void hand_out(const struct schedprog *p, const struct ending *e,
-		     const struct sched_thread *t, schedprog_fn fn, void *ctx)
+/* The kernel may have left out the run in which it left the CPU. */
+static void add_slice(const struct schedprog *p, struct sched_record *r,
+		      const struct known_thread *k)
 {
+	const struct sched_thread *t = &k->thread;
+	const struct sched_cpu *c = &p->cpus[t->cpu];
+
+	r->state = 'R';
+	if (c->running && c->running != k->key) {
+		r->skipped_ns += r->time_ns - t->since_ns;
+		r->skipped++;
+	} else {
+		r->on_ns += r->time_ns - t->since_ns;
+		r->interrupted_ns += c->interrupts_ns - t->interrupts_ns;
+	}
+}
+
+static void hand_out(const struct schedprog *p, uint64_t time_ns, const struct known_thread *k,
+		     schedprog_fn fn, void *ctx)
+{
+	const struct sched_thread *t = &k->thread;
+	bool has_ended = t->flags & SCHED_EXIT;
 	struct sched_record r = {
-		.size_bytes = sizeof(r), .time_ns = e->time_ns, .tid = t->tid, .pid = t->pid,
+		.size_bytes = sizeof(r), .time_ns = has_ended ? t->since_ns : time_ns,
+		.tid = t->tid, .pid = t->pid,
 		.on_ns = t->on_ns, .skipped_ns = t->skipped_ns, .skipped = t->skipped,
 		.interrupted_ns = t->interrupted_ns, .from_cpu = t->cpu,
 		.waker_cpu = SCHED_NO_CPU, .state = t->state ? t->state : 'R',
-		.flags = (uint16_t)(t->flags | SCHED_END),
+		.flags = (uint16_t)(t->flags | (has_ended ? 0 : SCHED_END)),
 	};
 
-	if (t->is_alive) {
+	if (t->is_alive || has_ended) {
 		r.user_ns = t->end_user_ns - t->user_ns;
 		r.system_ns = t->end_system_ns - t->system_ns;
 	}
-	if (t->has_cpu) {
-		r.on_ns += e->time_ns - t->since_ns;
-		r.interrupted_ns += p->cpus[t->cpu].interrupts_ns - t->interrupts_ns;
-		r.state = 'R';
-	} else {
+	if (t->has_cpu)
+		add_slice(p, &r, k);
+	else
 		add_wait(&r, t);
-	}
 	fn(ctx, t->cpu, &r);
 }
 
@@ -115,18 +138,20 @@ int schedprog_end(struct schedprog *p, schedprog_fn fn, void *ctx)
 	p->skel->bss->control.ending = 1;
 	schedprog_iterate(p);
 	p->skel->bss->control.ending = 0;
-	err = read_table(p, &e);
+	err = read_table(bpf_map__fd(p->skel->maps.threads), &e);
+	if (!err)
+		err = read_table(bpf_map__fd(p->skel->maps.ended), &e);
 	for (size_t i = 0; !err && i < e.nr; i++) {
-		const struct sched_thread *t = &e.threads[i];
+		const struct sched_thread *t = &e.threads[i].thread;
 
 		/* Gone, and the kernel left out the run in which it went. */
-		if (!t->is_alive && !is_there(t))
+		if (!(t->flags & SCHED_EXIT) && !t->is_alive && !is_there(t))
 			continue;
 		if (t->outside || t->cpu >= p->nr_cpus)
 			continue;
 		if (p->opts.target->some_cpus && !p->cpus[t->cpu].is_chosen)
 			continue;
-		hand_out(p, &e, t, fn, ctx);
+		hand_out(p, e.time_ns, &e.threads[i], fn, ctx);
 	}
 	free(e.threads);
 	return err;
