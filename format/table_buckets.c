@@ -4,6 +4,7 @@
 
 #define SAMPLE 1024
 #define MAX_WIDTH 64
+#define MAX_QUICK 56	/* bits that are in eight bytes wherever they begin */
 
 static unsigned int bit_length(uint64_t v)
 {
@@ -153,11 +154,9 @@ static void make_buckets(struct bucket *b, unsigned int sub)
 
 static uint64_t get_u64(const uint8_t *at)
 {
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < 8; i++)
-		v |= (uint64_t)at[i] << (8 * i);
-	return v;
+	return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
+	       (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
+	       (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
 }
 
 /* Bits from place `at` on; what is behind the end is 0. */
@@ -185,8 +184,15 @@ bool table_buckets_join(uint64_t *v, size_t nr, unsigned int sub, const uint8_t 
 	make_buckets(buckets, sub);
 	for (size_t i = 0; i < nr; i++) {
 		const struct bucket *b = &buckets[symbols[i]];
-		uint64_t low = bits_at(bits, size_bytes, at);
+		uint64_t low;
 
+		if (b->nr_bits <= MAX_QUICK && at / 8 + 8 <= size_bytes) {
+			low = get_u64(bits + at / 8) >> at % 8;
+			v[i] = b->least + (low & ((UINT64_C(1) << b->nr_bits) - 1));
+			at += b->nr_bits;
+			continue;
+		}
+		low = bits_at(bits, size_bytes, at);
 		if (b->nr_bits == NO_BUCKET)
 			return false;
 		v[i] = b->nr_bits < MAX_WIDTH ?

@@ -12,6 +12,7 @@ void table_links_clear(struct table_links *l)
 void table_links_release(struct table_links *l)
 {
 	free(l->order);
+	free(l->places);
 	free(l->merged);
 	free(l->slots);
 	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++)
@@ -30,9 +31,10 @@ static bool grow(struct table_links *l, size_t nr)
 		cap_slots *= 2;
 	table_links_release(l);
 	l->order = malloc(nr * sizeof(*l->order));
+	l->places = malloc(nr * sizeof(*l->places));
 	l->merged = malloc(nr * sizeof(*l->merged));
 	l->slots = malloc(cap_slots * sizeof(*l->slots));
-	ok = l->order && l->merged && l->slots;
+	ok = l->order && l->places && l->merged && l->slots;
 	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++) {
 		l->before[i] = malloc(nr * sizeof(*l->before[i]));
 		ok = ok && l->before[i];
@@ -46,46 +48,58 @@ static bool grow(struct table_links *l, size_t nr)
 	return true;
 }
 
-static size_t run_end(const uint64_t *time, const uint32_t *order, size_t first, size_t nr)
+static size_t run_end(const struct table_links_place *p, size_t first, size_t nr)
 {
 	size_t i = first + 1;
 
-	while (i < nr && time[order[i - 1]] <= time[order[i]])
+	while (i < nr && p[i - 1].time <= p[i].time)
 		i++;
 	return i < nr ? i : nr;
+}
+
+/*
+ * From both ends, which do not wait for each other: the first half of what comes out is
+ * taken from the beginnings of the two runs, the second half from their ends.
+ */
+static void merge_runs(const struct table_links_place *p, size_t begin, size_t middle, size_t end,
+		       struct table_links_place *to)
+{
+	size_t x = begin, y = middle, x_end = middle, y_end = end, at = begin, at_end = end;
+
+	while (x < x_end && y < y_end) {
+		bool first = p[x].time <= p[y].time;
+		bool last = p[x_end - 1].time <= p[y_end - 1].time;
+
+		to[at++] = p[first ? x : y];
+		to[--at_end] = p[(last ? y_end : x_end) - 1];
+		x += first;
+		y += !first;
+		y_end -= last;
+		x_end -= !last;
+	}
+	memcpy(to + at, p + x, (x_end - x) * sizeof(*to));
+	memcpy(to + at + (x_end - x), p + y, (y_end - y) * sizeof(*to));
 }
 
 /* Rows stand CPU by CPU, in time order each: few runs, which are merged in pairs. */
 static void sort_rows(struct table_links *l, const uint64_t *time, size_t nr)
 {
-	uint32_t *from = l->order, *to = l->merged, *swap;
+	struct table_links_place *swap;
 
 	for (size_t i = 0; i < nr; i++)
-		from[i] = (uint32_t)i;
-	while (run_end(time, from, 0, nr) < nr) {
-		for (size_t at = 0; at < nr;) {
-			size_t middle = run_end(time, from, at, nr);
-			size_t end = middle < nr ? run_end(time, from, middle, nr) : nr;
-			size_t x = at, y = middle;
-
-			while (x < middle && y < end) {
-				bool left = time[from[x]] <= time[from[y]];
-
-				to[at++] = left ? from[x] : from[y];
-				x += left;
-				y += !left;
-			}
-			memcpy(to + at, from + x, (middle - x) * sizeof(*to));
-			at += middle - x;
-			memcpy(to + at, from + y, (end - y) * sizeof(*to));
-			at += end - y;
+		l->places[i] = (struct table_links_place){ time[i], (uint32_t)i };
+	while (run_end(l->places, 0, nr) < nr) {
+		for (size_t at = 0, middle, end; at < nr; at = end) {
+			middle = run_end(l->places, at, nr);
+			end = middle < nr ? run_end(l->places, middle, nr) : nr;
+			merge_runs(l->places, at, middle, end, l->merged);
 		}
-		swap = from;
-		from = to;
-		to = swap;
+		swap = l->places;
+		l->places = l->merged;
+		l->merged = swap;
 	}
-	l->order = from;
-	l->merged = to;
+	for (size_t i = 0; i < nr; i++)
+		l->order[i] = l->places[i].row;
 }
 
 /* Where the last row of that key is noted: in slots that are all 0 at first. */

@@ -14,11 +14,17 @@
 #define TABLE_LINKS_KEYS 4		/* that are remembered */
 #define TABLE_LINKS_NONE UINT32_MAX
 
+struct table_links_place {
+	uint64_t time;
+	uint32_t row;
+};
+
 /* Of one table: empty (zeros) at first, or after table_links_clear(). */
 struct table_links {
 	size_t nr, cap;
 	uint32_t time;			/* id of its column; 0: not known yet */
-	uint32_t *order, *merged;	/* rows by time */
+	uint32_t *order;		/* rows by time */
+	struct table_links_place *places, *merged;
 	uint32_t keys[TABLE_LINKS_KEYS], *before[TABLE_LINKS_KEYS], next_key;
 	uint32_t *slots;		/* of a hash of keys: row + 1 */
 	size_t cap_slots;

@@ -386,6 +386,44 @@ static int find_group(struct groups *g, const uint64_t *raw, uint32_t *group)
 	return 0;
 }
 
+/* Whether the group follows from the task alone, and so is decided once. */
+static bool is_of_tasks(const struct groups *g)
+{
+	for (size_t i = 0; i < g->keys->nr; i++)
+		if (g->sources[i].kind != GROUPS_OF_TASK)
+			return false;
+	return true;
+}
+
+/* Group + 1 of a task that had one before, else 0. */
+static uint32_t known_group(const struct groups *g, uint64_t task)
+{
+	uint32_t id = task < g->tasks.cap ? g->tasks.ids[task] : 0;
+
+	return id && id < g->group_of_cap ? g->group_of[id] : 0;
+}
+
+static int groups_of_tasks(struct groups *g, const struct column *tasks,
+			   const struct query_batch *b, uint32_t *to)
+{
+	uint64_t raw[PROFILE_MAX_KEYS];
+
+	for (size_t i = 0; i < b->nr; i++) {
+		uint64_t task = column_at(tasks, b->rows ? b->rows[i] : i);
+		uint32_t group = known_group(g, task);
+
+		if (group) {
+			to[i] = group - 1;
+			continue;
+		}
+		for (size_t k = 0; k < g->keys->nr; k++)
+			raw[k] = task;
+		if (find_group(g, raw, &to[i]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int groups_of_rows(struct groups *g, const struct column *columns,
 			  const struct query_batch *b, uint32_t *to)
 {
@@ -424,7 +462,8 @@ int groups_of(struct groups *g, struct query_batch *b, uint32_t *to)
 				  g->sources[i].field, 0);
 	if (err)
 		return err;
-	return groups_of_rows(g, columns, b, to);
+	return is_of_tasks(g) ? groups_of_tasks(g, &columns[0], b, to) :
+	       groups_of_rows(g, columns, b, to);
 }
 
 size_t groups_nr(const struct groups *g)
