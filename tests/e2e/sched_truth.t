@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """-e sched beside what threads know of themselves, and beside the kernel's own accounts."""
+import bisect
+
 from story import *
 
 MS = 1000000
@@ -134,4 +136,235 @@ def known_requests(folder):
     within_three(attempt)
 
 
-run([known_waits, known_requests])
+# A command that runs another one and says how much CPU time that took, with its children.
+ACCOUNT = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(int((used.ru_utime + used.ru_stime) * 1e9))
+"""
+
+DATABASE = """
+import multiprocessing, sqlite3, sys
+def work(path, n):
+    db = sqlite3.connect(path, timeout=30, isolation_level=None)
+    for i in range(40):
+        db.execute("begin immediate")
+        db.execute("insert into t values (?, ?)", (n, i))
+        db.execute("commit")
+        db.execute("select sum(b) from t where a = ?", (n,)).fetchone()
+db = sqlite3.connect(sys.argv[1])
+db.execute("create table t (a int, b int)")
+db.commit()
+workers = [multiprocessing.Process(target=work, args=(sys.argv[1], n)) for n in range(4)]
+for w in workers: w.start()
+for w in workers: w.join()
+"""
+
+WEB = """
+import http.client, http.server, os, threading
+class Page(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = b"x" * 20000
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+def ask():
+    c = http.client.HTTPConnection("127.0.0.1", server.server_address[1])
+    for i in range(60):
+        c.request("GET", "/")
+        c.getresponse().read()
+    c.close()
+clients = [threading.Thread(target=ask) for i in range(8)]
+for c in clients: c.start()
+for c in clients: c.join()
+server.shutdown()
+"""
+
+
+def compile_load(folder):
+    if not shutil.which("make") or not shutil.which(os.environ.get("CC", "cc")):
+        skip("no compiler")
+    objects = ["%s/out/report/%s.o" % (folder, name) for name in (
+        "column", "groups", "valuenames", "escape", "numbers", "measure")
+        if os.path.exists("%s/report/%s.c" % (ROOT, name))]
+    return ["make", "-s", "-C", ROOT, "-j2", "O=%s/out" % folder] + objects
+
+
+def check_lives(trace, found):
+    """Threads live from the fork to the exit that the kernel's own events tell."""
+    forks = {r["fields"]["child_pid"]: r["time"] * 1e9
+             for r in records(trace, "-e", "sched:sched_process_fork")}
+    exits = {r["tid"]: r["time"] * 1e9 for r in records(trace, "-e", "sched:sched_process_exit")}
+    lives = 0
+    for tid, of_thread in found.items():
+        first, last = of_thread[0], of_thread[-1]
+        told = sum(r.on + r.off + r.skipped for r in of_thread)
+        check(abs(told - (last.time - first.begin)) <= 2 * len(of_thread), (first, last))
+        if tid not in forks or tid not in exits:
+            continue
+        lives += 1
+        check(last.edge & EXIT, "thread %d has no end: %r" % (tid, last))
+        check(last.time >= exits[tid], last)
+        life = last.time - forks[tid]
+        # Between the event of the fork and the moment in which it can run.
+        check(abs(told - life) <= life * 0.001 + 2 * MS,
+              "thread %d: %.3f ms told, %.3f lived" % (tid, told / 1e6, life / 1e6))
+    return lives
+
+
+def load(folder, command, least):
+    """Records a load: all lives of its threads, and all its CPU time."""
+    def attempt():
+        trace = folder + "/t.kymo"
+        theft = stolen()
+        used = int(kymo("record", "-q", "-o", trace, "-e", "sched,sched:sched_process_fork,"
+                        "sched:sched_process_exit", "--", "python3", "-c", ACCOUNT, *command))
+        theft = stolen() - theft
+        found = check_conserved(trace)
+        equal(lost(trace), 0)
+        check(check_lives(trace, found) >= least, "few threads: %d" % len(found))
+        account = min(t[0].pid for t in found.values())
+        mine = [r for t in found.values() for r in t if r.pid != account]
+        hidden = sum(r.skipped for r in mine)
+        near(sum(r.on for r in mine), used, "time on CPUs", hidden + theft, 5 * MS)
+        rows, total, told = latency(trace)
+        equal(sum(total["ns"].values()), total["wall_ns"])
+        equal(total["wall_ns"], sum(r.on + r.off + r.skipped for t in found.values() for r in t))
+        equal(total["ns"]["unexplained"], 0)
+    within_three(attempt)
+
+
+def a_compile(folder):
+    """a compiler, two at a time: nothing is missing of its threads' time"""
+    load(folder, compile_load(folder), 8)
+
+
+def a_database(folder):
+    """a database of several processes: nothing is missing of its threads' time"""
+    load(folder, ["python3", "-c", DATABASE, folder + "/db"], 4)
+
+
+def a_server(folder):
+    """a web server and its clients: nothing is missing of its threads' time"""
+    load(folder, ["python3", "-c", WEB], 16)
+
+
+# Processes that hand a byte to each other as fast as they can, and children that come and go.
+BUSY = """
+import os
+pairs = []
+for pair in range(3):
+    there, back = os.pipe(), os.pipe()
+    pid = os.fork()
+    if not pid:
+        for i in range(6000):
+            os.read(there[0], 1); os.write(back[1], b"x")
+        os._exit(0)
+    pairs.append((pid, there, back))
+    pid = os.fork()
+    if not pid:
+        for i in range(6000):
+            os.write(there[1], b"x"); os.read(back[0], 1)
+        os._exit(0)
+    pairs.append((pid, there, back))
+for i in range(200):
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+for pid, there, back in pairs:
+    os.waitpid(pid, 0)
+"""
+
+
+def too_small(folder):
+    """rings that are too small: losses are counted, and no time is missing"""
+    trace = folder + "/t.kymo"
+
+    def attempt():
+        theft = stolen()
+        used = int(kymo("record", "-q", "-o", trace, "-m", "64K", "-e", "sched", "--", "python3",
+                        "-c", ACCOUNT, "python3", "-c", BUSY))
+        theft = stolen() - theft
+        found = check_conserved(trace)
+        check(len(found) > 200, len(found))
+        for of_thread in found.values():
+            check(of_thread[-1].edge & EXIT, "no end: %r" % of_thread[-1])
+        account = min(t[0].pid for t in found.values())
+        mine = [r for t in found.values() for r in t if r.pid != account]
+        # What is skipped is told apart from waits, not from the work between them.
+        near(sum(r.on for r in mine), used, "time on CPUs", theft, 5 * MS)
+        return found
+    found = within_three(attempt)
+    hidden = sum(r.skipped for t in found.values() for r in t)
+    if not lost(trace):
+        skip("nothing was lost")
+    check(hidden, "nothing is skipped")
+    rows, total, told = latency(trace)
+    equal(sum(total["ns"].values()), total["wall_ns"])
+    check(total["ns"]["skipped"] > 0 and total["ns"]["unexplained"] == 0, total)
+    equal(told["quality"]["lost"], sum(l["count"] for l in info(trace)["losses"]
+                                       if l["cause"] != "sideband"))
+
+
+def check_cpus(found):
+    """No two threads are on a CPU at once.  How much of the time of each CPU is told."""
+    slices, first = {}, min(t[0].begin for t in found.values())
+    last = max(t[-1].time for t in found.values())
+    for of_thread in found.values():
+        for r in of_thread:
+            if r.on and not r.skipped:
+                end = r.time - r.off
+                slices.setdefault(r.from_cpu, []).append((end - r.on, end, r))
+    for of_cpu in slices.values():
+        of_cpu.sort(key=lambda s: s[:2])
+        for a, b in zip(of_cpu, of_cpu[1:]):
+            check(b[0] >= a[1] - 2, "two at once: %r, %r" % (a, b))
+        check(sum(s[1] - s[0] for s in of_cpu) <= last - first)
+
+
+def check_wakers(trace, found):
+    """Who woke a thread, and when, as the kernel's own event tells."""
+    raw, right = {}, 0
+    for r in records(trace, "-e", "sched:sched_waking"):
+        name = "%s:%d" % (r["comm"], r["tid"])
+        raw.setdefault(r["fields"]["pid"], []).append((round(r["time"] * 1e9), name))
+    for of_thread in raw.values():
+        of_thread.sort()
+    for tid, of_thread in found.items():
+        seen = raw.get(tid, [])
+        times = [at for at, name in seen]
+        for r in of_thread:
+            # The recorder's own wakeups are not in the event; who began has another one.
+            if not r.waker or r.waker.startswith("kymo:") or r is of_thread[0]:
+                continue
+            woken = r.time - r.runq
+            near_by = seen[bisect.bisect(times, woken - 50000):bisect.bisect(times, woken + 50000)]
+            if r.runq == r.off and not near_by:
+                continue                # woken before it had left the CPU
+            check(near_by, "nobody wakes at %d: %r" % (woken, r))
+            # A thread may have another name by the end of the wait.
+            check(any(name.split(":")[-1] == r.waker.split(":")[-1] for at, name in near_by),
+                  (near_by, r))
+            right += 1
+    return right
+
+
+def whole_machine(folder):
+    """the whole machine: one thread a CPU at a time, woken by whom the kernel's event tells"""
+    trace = folder + "/t.kymo"
+    kymo("record", "-q", "-a", "-o", trace, "-e", "sched,sched:sched_waking", "--",
+         "python3", "-c", WEB)
+    found = check_conserved(trace)
+    equal(lost(trace), 0)
+    check_cpus(found)
+    check(check_wakers(trace, found) > 1000, "few wakeups")
+
+
+run([known_waits, known_requests, a_compile, a_database, a_server, too_small, whole_machine])
