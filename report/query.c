@@ -237,6 +237,24 @@ static uint64_t count_rows(struct query_batch *b)
 	return nr;
 }
 
+/* Of those that are kept, what lies in the range that was asked for: losses do, too. */
+static uint64_t count_kept(struct query *q, struct query_batch *b)
+{
+	const struct trace_batch *batch = b->batch;
+	struct query_span span = asked_for(q);
+	const uint64_t *times;
+	uint64_t nr = 0;
+
+	if (batch->first_ns >= span.first_ns && batch->last_ns <= span.last_ns)
+		return count_rows(b);
+	if (batch->first_ns > span.last_ns || batch->last_ns < span.first_ns)
+		return 0;
+	times = trace_column(b->batch, (uint32_t)b->event->by_role[ROLE_TIME]);
+	for (size_t i = 0; times && i < b->nr; i++)
+		nr += times[i] >= span.first_ns && times[i] <= span.last_ns;
+	return nr;
+}
+
 /* One block through the filters to fn.  A block that fn finds damaged is not counted. */
 static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn fn, void *ctx,
 		      struct diag *d)
@@ -247,9 +265,13 @@ static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn
 	uint64_t damaged;
 	int err;
 
+	damaged = nr_damaged(q);
 	if (keeps(q, batch->event)) {
 		b.nr = batch->nr;
-		return fn(ctx, &b);
+		err = fn(ctx, &b);
+		if (nr_damaged(q) == damaged)
+			q->records += count_kept(q, &b);
+		return err;
 	}
 	span.last_ns = reads_until(q);
 	if (!query_filter_event(q->filter, batch->event) || batch->first_ns > span.last_ns ||
@@ -266,7 +288,6 @@ static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn
 		return 0;
 	b.rows = rows.rows;
 	b.nr = rows.nr;
-	damaged = nr_damaged(q);
 	err = fn(ctx, &b);
 	if (nr_damaged(q) == damaged)
 		q->records += count_rows(&b);
