@@ -151,7 +151,7 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/flags
 	$(call say,BPF)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@.full $<
 	@$(BPFTOOL) gen object $@ $@.full
 # Compare-and-exchange, for kernels that have it.
-$(O)/bpf/sched.bpf.o: BPF_CFLAGS += -mcpu=v3 -Wno-gnu-variable-sized-type-not-at-end
+$(O)/bpf/sched.bpf.o: BPF_CFLAGS += -mcpu=v3
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	@{ echo '#pragma GCC system_header'; $(BPFTOOL) gen skeleton $< name $*_bpf; } \
 		>$@.new && mv $@.new $@

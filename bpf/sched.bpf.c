@@ -37,7 +37,7 @@ INLINE struct task_struct *current_task(void)
 
 INLINE bool is_user_thread(struct task_struct *task)
 {
-	if (!task && !may_read_kernel)
+	if (!task && !may_read)
 		return true;
 	if (!task) {
 		task = (void *)bpf_get_current_task();

@@ -56,10 +56,14 @@ struct {
 
 struct sched_scratch {
 	__u32 zero, cpu;		/* of a message */
-	union {
-		struct sched_stack stack;
-		__u8 bytes[sizeof(struct sched_stack) + STACK_FRAMES * sizeof(__u64)];
-	};
+	struct {			/* a struct sched_stack, with room for its frames */
+		__u32 size_bytes, probe;
+		__u64 time_ns;
+		__u32 tid, pid;
+		__u64 fingerprint;
+		__u32 frames, reserved;
+		__u64 ips[STACK_FRAMES];
+	} stack;
 	__u64 words[STACK_WORDS];
 	__u64 check[STACK_FRAMES];
 	__u64 unreadable[UNREADABLE_SLOTS], unreadable_ns[UNREADABLE_SLOTS];
@@ -68,6 +72,9 @@ struct sched_scratch {
 	__u32 word, frame;
 	__u32 tries;
 };
+
+_Static_assert(offsetof(struct sched_scratch, stack.ips) ==
+	       offsetof(struct sched_stack, ips) + 8, "the same members");
 
 /* For each CPU, whose programs do not interrupt each other, and one for the iterator. */
 struct {
@@ -154,7 +161,7 @@ __noinline int put_stack(__u32 row, __u32 cpu, __u32 nr)
 
 	if (!s || !ring || nr > SCHED_MAX_STACK)
 		return 0;
-	size_bytes = sizeof(s->stack) + nr * sizeof(__u64);
+	size_bytes = sizeof(struct sched_stack) + nr * sizeof(__u64);
 	to = reserve(ring, stack_ring_bytes, size_bytes, row != cpu);
 	if (!to)
 		return 0;
@@ -178,7 +185,7 @@ INLINE bool hand_over(void *ctx, struct sched_scratch *s, __u32 row, __u32 cpu,
 		      const bool mapped)
 {
 	__u32 nr = s->stack.frames & SCHED_MAX_STACK;
-	__u32 size_bytes = sizeof(s->stack) + nr * sizeof(__u64);
+	__u32 size_bytes = sizeof(struct sched_stack) + nr * sizeof(__u64);
 
 	if (mapped)
 		return put_stack(row, cpu, nr);
@@ -451,7 +458,7 @@ INLINE __u32 measure(struct sched_scratch *s, struct task_struct *task, __u64 at
 	__u64 base = (__u64)task->stack, top;
 
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
-	    !may_read_kernel || at - base >= MOST_STACK_BYTES)
+	    !may_read || at - base >= MOST_STACK_BYTES)
 		return 0;
 	top = address_of(s, (void *)bpf_task_pt_regs(task));
 	return top - at > sizeof(s->words) ? 0 : (top - at) / 8;
@@ -554,7 +561,7 @@ __noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp, __u64 sp)
 	__u64 page;
 	__u32 nr;
 
-	if (!s)
+	if (!s || !may_read)
 		return 0;
 	s->stack.ips[0] = ip;
 	for (nr = 1; nr < SCHED_MAX_STACK; nr++) {

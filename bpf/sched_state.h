@@ -29,7 +29,7 @@ const volatile bool in_cgroup = false;
 const volatile bool on_some_cpus = false;
 const volatile bool want_kernel_stacks = false;
 const volatile bool want_user_stacks = false;
-const volatile bool may_read_kernel = true;
+const volatile bool may_read = true;		/* memory; not on a kernel locked down */
 const volatile bool check_stacks = false;
 /* What stands on a stack in place of a return address that a tracer wants to come by; 0: none. */
 const volatile __u64 system_call = 0, system_call_bytes = 0;	/* where its code lies */
@@ -202,8 +202,9 @@ INLINE struct sched_thread *add(struct task_struct *task, const struct sched_thr
 }
 
 /* A thread that is not known: NULL if it is not to be. */
-static __noinline struct sched_thread *meet(struct task_struct *task, __u64 now_ns,
-					    __u64 interrupts_ns, bool has_cpu)
+static __noinline __attribute__((unused))
+struct sched_thread *meet(struct task_struct *task, __u64 now_ns, __u64 interrupts_ns,
+			  bool has_cpu)
 {
 	struct sched_thread t = { .flags = SCHED_START, .has_cpu = has_cpu };
 	bool is_complete = !control.has_gaps;

@@ -201,7 +201,7 @@ static void configure(struct schedprog *p, const struct btftypes *types)
 	c->on_some_cpus = target->some_cpus;
 	c->want_kernel_stacks = p->opts.kernel_stack;
 	c->want_user_stacks = p->opts.user_stack;
-	c->may_read_kernel = !lockdown_is_confidential();
+	c->may_read = !lockdown_is_confidential();
 	c->check_stacks = p->opts.check_stacks;
 	if (p->opts.kernel_stack)
 		schedprog_find_symbols(p);
