@@ -22,6 +22,7 @@
 /* Records that wait to be encoded, off the thread that drains. */
 #define ENCODER_LIMIT_BYTES (64u << 20)
 #define SPOOL_BUFFERS 4		/* with a given buffer size: as many of them */
+#define SPOOL_LEAST_BYTES (256u << 10)	/* a block of records finds room beside names */
 #define DRAIN_INTERVAL_MS 200
 /*
  * Nobody wakes us for the rings of probes.  At 5 million records a second they fill in
@@ -219,6 +220,15 @@ static int say_no_thread(struct diag *d, int err, const char *what)
 			"memory.max and pids.max)" : "");
 }
 
+static size_t spool_bytes(const struct session *s)
+{
+	size_t bytes = s->opts.buffer_bytes * SPOOL_BUFFERS;
+
+	if (!bytes)
+		return SPOOL_LIMIT_BYTES;
+	return bytes > SPOOL_LEAST_BYTES ? bytes : SPOOL_LEAST_BYTES;
+}
+
 static int open_output(struct session *s, struct diag *d)
 {
 	struct writer_output out = { .put = spool_put };
@@ -229,9 +239,7 @@ static int open_output(struct session *s, struct diag *d)
 	};
 	int err;
 
-	err = spool_open(&s->spool, s->opts.output_fd,
-			 s->opts.buffer_bytes ? s->opts.buffer_bytes * SPOOL_BUFFERS :
-						SPOOL_LIMIT_BYTES);
+	err = spool_open(&s->spool, s->opts.output_fd, spool_bytes(s));
 	s->opts.output_fd = -1;
 	if (err)
 		return say_no_thread(d, err, "writing");
