@@ -6,10 +6,12 @@ as text, as tests/dump.c does:
 
     kymo_reader.py [--parts] FILE
 
-With --parts, records of a whole are followed by those of its parts.  It wants the standard library and the zstd program.  Exit status 3 when the
-trace was cut or damaged, 1 when it cannot be read.
+With --parts, records of a whole are followed by those of its parts.  It wants the
+standard library and the zstd program.  Exit status 3 when the trace was cut or damaged,
+1 when it cannot be read.
 """
 
+import functools
 import struct
 import subprocess
 import sys
@@ -93,6 +95,13 @@ def frame_content_size(frame):
     return int.from_bytes(field, "little") + (256 if size_bytes == 2 else 0)
 
 
+# Starting the program is what takes long: the tests read many files that have most in common.
+@functools.lru_cache(maxsize=None)
+def decompressed(frame):
+    done = subprocess.run(["zstd", "-dcq"], input=frame, capture_output=True)
+    return None if done.returncode else done.stdout
+
+
 def unit(cursor, most):
     codec = cursor.u8()
     raw_bytes = cursor.varint()
@@ -102,9 +111,8 @@ def unit(cursor, most):
         frame = cursor.take(cursor.varint())
         if raw_bytes > most or frame_content_size(frame) != raw_bytes:
             raise Damage("frame of another size")
-        done = subprocess.run(["zstd", "-dcq"], input=frame, capture_output=True)
-        data = done.stdout
-        if done.returncode or len(data) != raw_bytes:
+        data = decompressed(bytes(frame))
+        if data is None or len(data) != raw_bytes:
             raise Damage("zstd")
     else:
         raise Damage("unknown codec")
