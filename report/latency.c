@@ -52,7 +52,8 @@ static int finish(struct latency *l)
 	for (uint32_t i = 0; i < l->nr_rows; i++) {
 		struct latency_row *row = &l->rows[i];
 
-		if (!row->nr_threads && !row->nr_spans)
+		/* A row of threads that have too many rows may count none of them. */
+		if (!row->nr_threads && !row->nr_spans && !row->wall_ns)
 			continue;
 		if (!l->opts.spans)
 			split_on_cpu(row);

@@ -41,16 +41,17 @@ static struct latency_row *row_of(struct latency *l, uint32_t group)
 	return &l->rows[group];
 }
 
-/* The first name of the thread, which is the older entry; parts of its chain may be missing. */
-static uint32_t root_of(const struct trace *t, uint32_t task)
+static uint32_t known_thread(const struct latency *l, uint32_t task)
+{
+	return task < l->nr_by_task ? l->thread_of_task[task] : 0;
+}
+
+/* The thread's name before, which is an older entry; parts of its chain may be missing. */
+static uint32_t older_name(const struct trace *t, uint32_t task)
 {
 	const struct trace_task *k = trace_task(t, task);
 
-	while (k && k->previous && k->previous < task && trace_task(t, k->previous)) {
-		task = k->previous;
-		k = trace_task(t, task);
-	}
-	return k ? task : 0;
+	return k && k->previous < task && trace_task(t, k->previous) ? k->previous : 0;
 }
 
 static int grow_tasks(struct latency *l, uint32_t task)
@@ -87,22 +88,24 @@ int latency_threads_add(struct latency *l)
 
 uint32_t latency_threads_of(struct latency *l, uint32_t task)
 {
-	uint32_t root;
+	uint32_t thread = known_thread(l, task), at = task, older;
 
-	if (task < l->nr_by_task && l->thread_of_task[task])
-		return l->thread_of_task[task];
-	root = root_of(l->trace, task);
-	if (!root)
-		return 0;
-	if ((task >= l->nr_by_task || root >= l->nr_by_task) && grow_tasks(l, task))
+	if (thread || !trace_task(l->trace, task))
+		return thread;
+	if (task >= l->nr_by_task && grow_tasks(l, task))
 		return UINT32_MAX;
-	if (!l->thread_of_task[root]) {
+	while ((older = older_name(l->trace, at)) && !l->thread_of_task[at])
+		at = older;
+	thread = l->thread_of_task[at];
+	if (!thread) {
 		if (latency_threads_add(l))
 			return UINT32_MAX;
-		l->thread_of_task[root] = l->nr_threads - 1;
+		thread = l->nr_threads - 1;
 	}
-	l->thread_of_task[task] = l->thread_of_task[root];
-	return l->thread_of_task[task];
+	/* All names on the way are known now, so that no part of a chain is walked twice. */
+	for (at = task; at && !l->thread_of_task[at]; at = older_name(l->trace, at))
+		l->thread_of_task[at] = thread;
+	return thread;
 }
 
 /* A process is called like its first thread. */

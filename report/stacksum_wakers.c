@@ -7,6 +7,7 @@
 
 struct wakers {
 	struct column time, task, waker, waker_stack, context, duration, runnable;
+	const uint64_t *order;	/* times of the whole, which the batches promise */
 	const struct field_desc *context_field;
 	bool starts_woken;	/* the record is of the time from the wakeup on */
 };
@@ -26,6 +27,7 @@ static bool is_runnable_part(const struct trace *t, const struct trace_event *e)
 static int open_wakers(const struct stacksum *s, struct wakers *w, const struct query_batch *b)
 {
 	const struct trace_event *e = b->event;
+	struct trace_batch *whole = b->batch->whole ? b->batch->whole : b->batch;
 	const int *by_role = e->by_role;
 	struct {
 		struct column *column;
@@ -42,7 +44,8 @@ static int open_wakers(const struct stacksum *s, struct wakers *w, const struct 
 	w->context_field = by_role[ROLE_WAKER_CONTEXT] < 0 ? NULL :
 			   &e->fields[by_role[ROLE_WAKER_CONTEXT]];
 	w->starts_woken = is_runnable_part(s->trace, e);
-	return err;
+	w->order = trace_column(whole, (uint32_t)whole->event->by_role[ROLE_TIME]);
+	return err ? err : w->order ? 0 : -EBADMSG;
 }
 
 static uint64_t less(uint64_t a, uint64_t b)
@@ -67,7 +70,7 @@ static int get_wait(struct stacksum *s, const struct stacksum_columns *c, const 
 	uint64_t duration = column_at(&w->duration, row);
 	int err;
 
-	*out = (struct chainorder_wait) { .time_ns = time_ns };
+	*out = (struct chainorder_wait) { .time_ns = w->order[row] };
 	out->thread = thread_of(s->trace, task);
 	out->until_ns = less(time_ns, w->starts_woken ? duration : column_at(&w->runnable, row));
 	out->from_ns = w->starts_woken ? 0 : less(time_ns, duration);

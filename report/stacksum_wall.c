@@ -18,7 +18,8 @@ int stacksum_wall_add(struct stacksum *s, const struct stacksum_columns *c,
 			r.ns[STACKSUM_ON_CPU] = 0;
 		if (column_at(&c->idle, row) && r.ns[STACKSUM_BLOCKED]) {
 			s->idle_records++;
-			s->idle += r.ns[STACKSUM_BLOCKED];
+			if (__builtin_add_overflow(s->idle, r.ns[STACKSUM_BLOCKED], &s->idle))
+				s->idle = UINT64_MAX;
 			r.ns[STACKSUM_BLOCKED] = 0;
 		}
 		for (int part = STACKSUM_ON_CPU; part < STACKSUM_NR_PARTS && !err; part++)

@@ -35,7 +35,8 @@ void stackwall_get(const struct stackwall_columns *c, size_t row, uint64_t first
 		   uint64_t last_ns, struct stackwall_row *out)
 {
 	uint64_t time_ns = column_at(&c->time, row), duration = column_at(&c->duration, row);
-	uint64_t runnable = column_at(&c->runnable, row), length = 0, late, early;
+	uint64_t runnable = column_at(&c->runnable, row), late;
+	uint64_t left = time_ns > first_ns ? time_ns - first_ns : 0;
 
 	if (runnable > duration)
 		runnable = duration;
@@ -44,14 +45,14 @@ void stackwall_get(const struct stackwall_columns *c, size_t row, uint64_t first
 		[STACKSUM_ON_CPU] = column_at(&c->slice, row),
 		[STACKSUM_SKIPPED] = column_at(&c->skipped, row),
 	} };
-	for (size_t i = 0; i < NR_ORDER; i++)
-		length += out->ns[order[i]];
+	/* Nothing is longer than there was time for it, whatever a file claims. */
+	for (size_t i = NR_ORDER; i-- > 0;) {
+		uint64_t *ns = &out->ns[order[i]];
+
+		*ns = *ns < left ? *ns : left;
+		left -= *ns;
+	}
 	late = time_ns > last_ns ? time_ns - last_ns : 0;
 	for (size_t i = NR_ORDER; i-- > 0;)
 		cut(&out->ns[order[i]], &late);
-	if (time_ns >= first_ns && length <= time_ns - first_ns)
-		return;
-	early = time_ns < first_ns ? UINT64_MAX : length - (time_ns - first_ns);
-	for (size_t i = 0; i < NR_ORDER; i++)
-		cut(&out->ns[order[i]], &early);
 }

@@ -469,6 +469,9 @@ static void stop(struct generator *g, struct thread *t)
 			t->irq_ns += nearly(g, 1800);
 	}
 	t->on_ns += slice_ns;
+	/* What an interrupt still had to take is not the thread's. */
+	if (t->irq_ns > t->on_ns)
+		t->irq_ns = t->on_ns;
 	t->since_ns = g->now_ns;
 }
 

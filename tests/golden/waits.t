@@ -102,11 +102,11 @@ class Story:
                 line += self.hop(last, left - 1)
         return line
 
-    def fold(self, hops, idle=False):
+    def fold(self, hops, idle=False, width=lambda r: r["wait"]):
         counts = collections.Counter()
         for r in self.records:
-            if r["wait"] and (idle or not r["idle"]):
-                counts[";".join([r["comm"]] + r["stack"] + self.hop(r, hops))] += r["wait"]
+            if width(r) and (idle or not r["idle"]):
+                counts[";".join([r["comm"]] + r["stack"] + self.hop(r, hops))] += width(r)
         return dict(counts)
 
 
@@ -122,6 +122,9 @@ def check_hops(story, trace):
         result(got == want and len(got) > 20, "%d hops" % hops, differ(got, want))
     got, want = folded(trace, "-e", "offcpu", "--hops", "1", "--idle"), story.fold(1, True)
     result(got == want, "one hop, with those who wait for work", differ(got, want))
+    got = folded(trace, "-e", "blocked", "--hops", "3")
+    want = story.fold(3, width=lambda r: r["wait"] - r["runq"])
+    result(got == want, "chains of a part with times of its own", differ(got, want))
     got = folded(trace, "--hops", "3")
     want = story.fold(3)
     result(got == want, "without -e it is the event that has wakers", differ(got, want))
