@@ -193,7 +193,8 @@ static int check_latency(const struct report_opts *o)
 	else if (o->latency && o->children != CHILDREN_AUTO)
 		option = "--children";
 	if (option)
-		command_complain("%s is not for --latency, which shows stacks of its own", option);
+		command_complain("%s is not for --latency, which sums up time and shows stacks "
+				 "of its own", option);
 	else if (!o->latency && o->max_stack)
 		command_complain("--max-stack is for --latency");
 	return option || (!o->latency && o->max_stack) ? EXIT_USAGE : EXIT_OK;

@@ -154,11 +154,16 @@ int stacksum_events_plan(struct stacksum *s, struct diag *d)
 	return err ? err : groups_begin(s->groups, s->trace, d);
 }
 
+static bool tells_waker_only(const struct trace_event *e)
+{
+	return e->by_role[ROLE_WAKER] >= 0 && e->by_role[ROLE_WAKER_STACK] < 0;
+}
+
 /* What was asked for and no event has; of a pipe, when it has been read. */
 int stacksum_events_check(struct stacksum *s, struct diag *d)
 {
 	const char *name = NULL;
-	bool any = false;
+	bool any = false, lacks_stacks = false;
 
 	for (size_t i = 0; i < trace_nr_events(s->trace); i++) {
 		const struct trace_event *e = trace_event_at(s->trace, i);
@@ -166,11 +171,15 @@ int stacksum_events_check(struct stacksum *s, struct diag *d)
 		if (!query_wants_event(s->query, e))
 			continue;
 		name = e->name;
+		lacks_stacks |= tells_waker_only(e);
 		any |= fits(s, e) && (!s->opts.wall || e->by_role[ROLE_SLICE] >= 0);
 	}
 	if (!any && name && s->opts.wall)
 		return diag_set(d, -EINVAL, "no event here tells when threads ran and when they "
 				"waited, which --wall needs: record with -e sched");
+	if (!any && s->opts.hops && lacks_stacks)
+		return diag_set(d, -EINVAL, "who woke is told here, but not from which stack, which "
+				"--hops needs: record without --no-stack");
 	if (!any && name && s->opts.hops && s->opts.all_events)
 		return diag_set(d, -EINVAL, "event '%.80s' does not tell who woke, with a stack: "
 				"--hops needs waits of threads (record with -e sched)", name);

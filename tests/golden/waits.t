@@ -197,7 +197,12 @@ def check_forms(records, trace):
 def check_errors(trace, folder):
     none = os.path.join(folder, "none.kymo")
     subprocess.run([os.path.join(BUILD, "tests", "tracegen"), "100", none], check=True)
+    bare = os.path.join(folder, "bare.kymo")
+    subprocess.run([os.path.join(BUILD, "tests", "schedgen"), "200", bare, "--no-stacks"],
+                   check=True)
     for args, want in (
+            (("-i", bare, "--hops", "1"), r"record without --no-stack"),
+            (("-i", bare, "--hops", "2", "-e", "offcpu"), r"record without --no-stack"),
             (("-i", none, "--hops", "1"), r"tells who woke, with a stack: --hops needs"),
             (("-i", none, "-e", "cpu-clock", "--hops", "1"), r"'cpu-clock' does not tell who woke"),
             (("-i", none, "--wall"), r"--wall needs: record with -e sched"),
