@@ -73,10 +73,32 @@ INLINE void note_stacks(void *ctx, const bool mapped, struct sched_cpu *c, __u32
 		*user = user_stack(ctx, s, task, &whose, c, mapped);
 }
 
-/* What it did since the last switch that was seen of it. */
-INLINE void account_slice(struct sched_thread *t, struct sched_cpu *c, __u32 cpu, __u64 now_ns)
+INLINE bool is_elsewhere(const struct sched_cpu *c)
 {
-	if (t->has_cpu) {
+	return on_some_cpus && !c->is_chosen;
+}
+
+/* Time on CPUs that nobody asked for is skipped, and so is what it did there. */
+INLINE void begin_elsewhere(struct sched_thread *t, struct task_struct *task)
+{
+	t->end_user_ns = task->utime;
+	t->end_system_ns = task->stime;
+}
+
+INLINE void end_elsewhere(struct sched_thread *t, struct task_struct *task, __u64 now_ns)
+{
+	t->skipped_ns += now_ns - t->since_ns;
+	t->user_ns += task->utime - t->end_user_ns;
+	t->system_ns += task->stime - t->end_system_ns;
+}
+
+/* What it did since the last switch that was seen of it. */
+INLINE void account_slice(struct sched_thread *t, struct task_struct *task, struct sched_cpu *c,
+			  __u32 cpu, __u64 now_ns)
+{
+	if (t->has_cpu && is_elsewhere(c)) {
+		end_elsewhere(t, task, now_ns);
+	} else if (t->has_cpu) {
 		t->on_ns += now_ns - t->since_ns;
 		/* It may have moved without being seen. */
 		if (t->cpu == cpu)
@@ -130,7 +152,7 @@ INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct
 		if (!t)
 			return;
 	}
-	account_slice(t, c, cpu, now_ns);
+	account_slice(t, task, c, cpu, now_ns);
 	t->has_cpu = 0;
 	t->since_ns = now_ns;
 	t->cpu = cpu;
@@ -146,7 +168,7 @@ INLINE void leave(void *ctx, const bool mapped, struct task_struct *task, struct
 		t->flags |= SCHED_EXIT;
 		t->state = 'X';
 		t->wake_ns = 0;
-		if (!outside && !write(ctx, mapped, t, task, cpu, now_ns, 0))
+		if (!outside && (!is_elsewhere(c) || t->on_ns) && !write(ctx, mapped, t, task, cpu, now_ns, 0))
 			keep_end(t, task);
 		bpf_map_delete_elem(&threads, &key);
 	} else if (preempted || !state) {
@@ -190,11 +212,13 @@ INLINE void enter(void *ctx, const bool mapped, struct task_struct *task, struct
 	}
 	if (t->state != 'R' && t->wake_ns == t->old_wake_ns)
 		c->no_wakeup++;
-	if (off_ns < min_ns || t->outside || (on_some_cpus && !c->is_chosen) ||
+	if (off_ns < min_ns || t->outside || is_elsewhere(c) ||
 	    !write(ctx, mapped, t, task, cpu, now_ns, off_ns)) {
 		t->skipped_ns += off_ns;
 		t->skipped++;
 	}
+	if (is_elsewhere(c))
+		begin_elsewhere(t, task);
 	t->has_cpu = 1;
 	t->since_ns = now_ns;
 	t->cpu = cpu;
@@ -325,8 +349,10 @@ INLINE bool is_child_chosen(struct task_struct *child)
 {
 	struct sched_thread *parent;
 
-	if (all_threads)
-		return (__u32)child->tgid != not_pid;
+	if ((__u32)child->tgid == not_pid)
+		return false;
+	if (all_threads || in_cgroup)
+		return all_threads || is_in_cgroup(child);
 	parent = find((void *)bpf_get_current_task());
 	return parent && !parent->outside;
 }
@@ -491,7 +517,7 @@ INLINE void note(void *ctx, struct task_struct *task, const bool mapped)
 	/* A zombie, after its last run. */
 	if ((state & STATE_DEAD) && !task->on_cpu)
 		return;
-	if (find(task) || !is_chosen(task->pid, task->tgid))
+	if (find(task) || !is_chosen(task))
 		return;
 	describe(&t, task, control.start_ns);
 	t.cpu = cpu_of(task);

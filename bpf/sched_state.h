@@ -26,6 +26,7 @@ const volatile bool all_threads = true;
 const volatile bool by_process = false;
 const volatile bool by_thread = false;
 const volatile bool in_cgroup = false;
+const volatile __u64 cgroup_id = 0;
 const volatile bool on_some_cpus = false;
 const volatile bool want_kernel_stacks = false;
 const volatile bool want_user_stacks = false;
@@ -69,7 +70,7 @@ struct {
 	__uint(max_entries, 1);
 } traced SEC(".maps");
 
-/* By thread: chosen by the user, or found in the cgroup at the start. */
+/* By thread. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u32);
@@ -154,16 +155,33 @@ INLINE bool is_in(void *map, __u32 number)
 	return on && *on;
 }
 
-/* Of one that was there at the start. */
-INLINE bool is_chosen(__u32 tid, __u32 pid)
+#define MOST_CGROUP_LEVELS 32
+
+/* The one of the user, or one below it. */
+INLINE bool is_in_cgroup(struct task_struct *task)
 {
-	if (pid == not_pid)
+	struct cgroup *group = task->cgroups->dfl_cgrp;
+
+	for (int i = 0; i < MOST_CGROUP_LEVELS && group; i++) {
+		struct cgroup_subsys_state *parent = group->self.parent;
+
+		if (group->kn->id == cgroup_id)
+			return true;
+		group = parent ? parent->cgroup : NULL;
+	}
+	return false;
+}
+
+/* Of one that was there at the start. */
+INLINE bool is_chosen(struct task_struct *task)
+{
+	if ((__u32)task->tgid == not_pid)
 		return false;
-	if (by_process && !is_in(&traced, pid))
+	if (by_process && !is_in(&traced, task->tgid))
 		return false;
-	if ((by_thread || in_cgroup) && !is_in(&traced_tids, tid))
+	if (by_thread && !is_in(&traced_tids, task->pid))
 		return false;
-	return true;
+	return !in_cgroup || is_in_cgroup(task);
 }
 
 INLINE void count_no_room(void)
@@ -181,8 +199,8 @@ INLINE void describe(struct sched_thread *t, struct task_struct *task, __u64 sin
 {
 	t->tid = task->pid;
 	t->pid = task->tgid;
-	t->user_ns = task->utime;
-	t->system_ns = task->stime;
+	t->user_ns = t->end_user_ns = task->utime;
+	t->system_ns = t->end_system_ns = task->stime;
 	t->since_ns = since_ns;
 	t->state = 'R';
 	t->waker_cpu = SCHED_NO_CPU;
@@ -209,10 +227,13 @@ struct sched_thread *meet(struct task_struct *task, __u64 now_ns, __u64 interrup
 	struct sched_thread t = { .flags = SCHED_START, .has_cpu = has_cpu };
 	bool is_complete = !control.has_gaps;
 
-	/* In a cgroup nobody asks but those that are. */
-	if (!all_threads && !control.noting && !(in_cgroup && has_cpu))
-		return NULL;
-	if (!(in_cgroup && has_cpu) && !is_chosen(task->pid, task->tgid))
+	/* One that has come into the cgroup is met when it leaves a CPU for the first time. */
+	if (!all_threads && !control.noting) {
+		if (!in_cgroup || !has_cpu)
+			return NULL;
+		is_complete = false;
+	}
+	if (!is_chosen(task))
 		return NULL;
 	/* All it has done since the start is what it is found doing: else it were known. */
 	describe(&t, task, is_complete ? control.start_ns : now_ns);

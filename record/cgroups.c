@@ -61,3 +61,10 @@ int cgroups_open(const char *path)
 	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
+
+uint64_t cgroups_id(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? 0 : st.st_ino;
+}

@@ -15,5 +15,7 @@ int cgroups_each(void (*fn)(void *ctx, uint64_t id, const char *path), void *ctx
 
 /* An fd of the cgroup's folder, or -errno; -ENODEV without a v2 hierarchy. */
 int cgroups_open(const char *path);
+/* The kernel's number of the cgroup whose folder that is; 0 if it cannot be had. */
+uint64_t cgroups_id(int fd);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "record/btftypes.h"
+#include "record/cgroups.h"
 #include "record/lockdown.h"
 #include "record/procfs.h"
 #include "record/schedprog_private.h"
@@ -197,6 +198,7 @@ static void configure(struct schedprog *p, const struct btftypes *types)
 	c->by_process = p->opts.traced_fd >= 0;
 	c->by_thread = p->opts.traced_tids_fd >= 0;
 	c->in_cgroup = p->opts.cgroup_fd >= 0;
+	c->cgroup_id = c->in_cgroup ? cgroups_id(target->cgroup_fd) : 0;
 	c->all_threads = !c->by_process && !c->by_thread && !c->in_cgroup;
 	c->on_some_cpus = target->some_cpus;
 	c->want_kernel_stacks = p->opts.kernel_stack;

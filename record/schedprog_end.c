@@ -85,7 +85,8 @@ static void add_slice(const struct schedprog *p, struct sched_record *r,
 	const struct sched_cpu *c = &p->cpus[t->cpu];
 
 	r->state = 'R';
-	if (c->running && c->running != k->key) {
+	if ((c->running && c->running != k->key) ||
+	    (p->opts.target->some_cpus && !c->is_chosen)) {
 		r->skipped_ns += r->time_ns - t->since_ns;
 		r->skipped++;
 	} else {
@@ -149,7 +150,8 @@ int schedprog_end(struct schedprog *p, schedprog_fn fn, void *ctx)
 			continue;
 		if (t->outside || t->cpu >= p->nr_cpus)
 			continue;
-		if (p->opts.target->some_cpus && !p->cpus[t->cpu].is_chosen)
+		if (p->opts.target->some_cpus && !p->cpus[t->cpu].is_chosen &&
+		    !t->on_ns)
 			continue;
 		hand_out(p, e.time_ns, &e.threads[i], fn, ctx);
 	}

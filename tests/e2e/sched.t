@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """-e sched: the time of every thread from its beginning to its end, without gaps."""
 import subprocess
+import threading
 import time
 
 from live import *
@@ -117,6 +118,151 @@ def a_process(folder):
     for of_thread in found.values():
         check(of_thread[-1][3]["comm"] in ("sh", "sleep") or of_thread[0][0] - began < 1e6,
               of_thread[-1][3])
+
+
+NAPS = "while true; do sleep 0.01; done"
+THREADS = """
+import threading, time, os
+def naps():
+    while True:
+        time.sleep(0.005)
+def child():
+    while True:
+        threading.Thread(target=time.sleep, args=(0.01,)).start()
+        time.sleep(0.01)
+def asleep():
+    time.sleep(1000)
+for wanted in (naps, child, asleep):
+    thread = threading.Thread(target=wanted, daemon=True)
+    thread.start()
+    print(thread.native_id, flush=True)
+time.sleep(1000)
+"""
+
+
+def start_threads():
+    """Its first thread sleeps, the second takes naps, the third has children, the last sleeps."""
+    load = subprocess.Popen(["python3", "-c", THREADS], stdout=subprocess.PIPE)
+    tids = [load.pid] + [int(load.stdout.readline()) for _ in range(3)]
+    for tid in (tids[0], tids[3]):
+        while open("/proc/%d/task/%d/stat" % (load.pid, tid)).read().split()[2] != "S":
+            time.sleep(0.01)
+    return load, tids
+
+
+def a_thread(folder):
+    """threads that are there: only they and their children, asleep all the time or not"""
+    trace = folder + "/t.kymo"
+    load, (first, naps, parent, asleep) = start_threads()
+    try:
+        for chosen in ([naps], [asleep], [first, asleep], [parent]):
+            kymo("record", "-q", "-e", "sched", "-t", ",".join(map(str, chosen)), "-o", trace,
+                 "--duration", 0.4)
+            found = check_conserved(trace)
+            equal(lost(trace), 0)
+            others = set(found) - set(chosen)
+            check(set(chosen) <= set(found), found.keys())
+            equal(bool(others), chosen == [parent], "threads besides %r: %r" % (chosen, others))
+            check(all(found[tid][0][3]["pid"] == load.pid for tid in found))
+            check(not others & {first, naps, asleep}, others)
+            for tid in chosen:
+                check(found[tid][0][2]["edge"] & START and found[tid][-1][2]["edge"] & END)
+                check(found[tid][-1][1] - found[tid][0][0] >= 300e6, found[tid])
+            for tid in set(chosen) & {first, asleep}:
+                (begin, end, fields, _), = found[tid]
+                equal(fields["offcpu"], end - begin)
+    finally:
+        load.kill()
+        load.wait()
+
+
+def a_cpu(folder):
+    """a CPU: nothing but what happens there, and what other CPUs do is skipped time"""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        skip("one CPU")
+    trace = folder + "/t.kymo"
+    loads = [subprocess.Popen(["taskset", "-c", str(cpu), "sh", "-c", NAPS]) for cpu in cpus[:2]]
+    try:
+        kymo("record", "-q", "-e", "sched", "-C", cpus[1], "-o", trace, "--duration", 0.5)
+    finally:
+        for load in loads:
+            load.kill()
+            load.wait()
+    found = check_conserved(trace)
+    of_all = [(f, r) for t in found.values() for _, _, f, r in t]
+    for f, r in of_all:
+        check(r["cpu"] == cpus[1] or (f["edge"] & (END | EXIT) and f["oncpu"]), r)
+    check(loads[0].pid not in found, "a thread of the other CPU")
+    lasts = found[loads[1].pid][-1][1] - found[loads[1].pid][0][0]
+    busy = sum(f["oncpu"] for f, _ in of_all)
+    check(busy <= 1.001 * lasts, "%d ns on a CPU in %d ns" % (busy, lasts))
+    mine = found[loads[1].pid]
+    check(mine[0][2]["edge"] & START and mine[-1][2]["edge"] & END)
+    check(mine[-1][1] - mine[0][0] >= 400e6)
+
+
+def cgroup_root():
+    for line in open("/proc/mounts"):
+        if line.split()[2] == "cgroup2":
+            return line.split()[1]
+    skip("no cgroup2 file system is mounted")
+
+
+def move(pid, path):
+    with open(path + "/cgroup.procs", "w") as f:
+        f.write(str(pid))
+
+
+def remove_cgroup(path):
+    """Children of those that were killed may still be in it."""
+    while True:
+        try:
+            return os.rmdir(path)
+        except OSError:
+            time.sleep(0.02)
+
+
+def a_cgroup(folder):
+    """a cgroup: who is in it or below, asleep or not, its children, and who comes in later"""
+    name = "kymo-sched-%d" % os.getpid()
+    path = os.path.join(cgroup_root(), name)
+    below = path + "/below"
+    trace = folder + "/t.kymo"
+    os.makedirs(below)
+    loads = [subprocess.Popen(command) for command in
+             (["sh", "-c", NAPS], ["sleep", "1000"], ["sh", "-c", NAPS], ["sh", "-c", NAPS])]
+    naps, asleep, outside, later = loads
+    try:
+        move(naps.pid, path)
+        move(asleep.pid, below)
+        recorder = subprocess.Popen([KYMO, "record", "-q", "-e", "sched", "-G", name, "-o", trace,
+                                     "--duration", "1.5"])
+        moved = threading.Timer(1, move, (later.pid, path))
+        moved.start()
+        equal(recorder.wait(), 0)
+        moved.join()
+    finally:
+        for load in loads:
+            load.kill()
+            load.wait()
+        for place in (below, path):
+            remove_cgroup(place)
+    found = check_conserved(trace)
+    equal(lost(trace), 0)
+    (begin, end, fields, record), = found[asleep.pid]
+    equal((fields["edge"], fields["offcpu"]), (START | END, end - begin), record)
+    mine = found[naps.pid]
+    check(mine[0][2]["edge"] & START and mine[-1][2]["edge"] & END)
+    equal((mine[0][0], mine[-1][1]), (begin, end))
+    check(outside.pid not in found, "a thread outside")
+    children = [t for tid, t in found.items() if tid not in (naps.pid, asleep.pid, later.pid)]
+    check(children, "no children")
+    check(all(t[0][3]["comm"] in ("sh", "sleep") for t in children))
+    if later.pid in found:
+        busy = sum(f["oncpu"] for _, _, f, _ in found[later.pid])
+        check(found[later.pid][0][0] > begin, "it is there before it came")
+        check(busy < 300e6, "%d ns on a CPU" % busy)
 
 
 def parts(folder):
@@ -282,5 +428,5 @@ def listed(folder):
         check(kymo("list", part).startswith(part + "\tpart of sched"), part)
 
 
-run([a_command, whole_machine, a_process, parts, shortest, small_rings, with_samples, stacks_off,
+run([a_command, whole_machine, a_process, a_thread, a_cpu, a_cgroup, parts, shortest, small_rings, with_samples, stacks_off,
      reasons, kernel_threads, names_of_parts, nonsense, no_rights, full_disk, listed])
