@@ -367,4 +367,22 @@ def whole_machine(folder):
     check(check_wakers(trace, found) > 1000, "few wakeups")
 
 
-run([known_waits, known_requests, a_compile, a_database, a_server, too_small, whole_machine])
+def many_threads(folder):
+    """more threads than the table has room for: counted, and nothing is missing of the others"""
+    trace = folder + "/t.kymo"
+    started = int(kymo("record", "-q", "-o", trace, "-e", "sched", "--no-stack", "--",
+                       *program("crowd", 20000)))
+    if started < 20000:
+        skip("no more than %d threads can be started" % started)
+    found = check_conserved(trace)
+    room = sum(l["count"] for l in info(trace)["losses"] if "room" in l["cause"])
+    check(len(found) > started or room, "%d threads of %d, and none is missing" % (
+        len(found), started))
+    check(len(found) > 4000, len(found))
+    rows, total, told = latency(trace)
+    equal(total["threads"], len(found))
+    equal(sum(total["ns"].values()), total["wall_ns"])
+
+
+run([known_waits, known_requests, a_compile, a_database, a_server, too_small, whole_machine,
+     many_threads])
