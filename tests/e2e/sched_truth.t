@@ -53,7 +53,7 @@ def queue_delays(trace, found):
     queue.  The kernel's account of delays begins there.
     """
     queued = {}
-    for r in records(trace, "-e", "sched:sched_wakeup"):
+    for r in records(trace, "-e", "sched:sched_wakeup", "--no-stack"):
         queued.setdefault(r["fields"]["pid"], []).append(round(r["time"] * 1e9))
     delays = {}
     for tid, of_thread in found.items():
@@ -199,8 +199,9 @@ def compile_load(folder):
 def check_lives(trace, found):
     """Threads live from the fork to the exit that the kernel's own events tell."""
     forks = {r["fields"]["child_pid"]: r["time"] * 1e9
-             for r in records(trace, "-e", "sched:sched_process_fork")}
-    exits = {r["tid"]: r["time"] * 1e9 for r in records(trace, "-e", "sched:sched_process_exit")}
+             for r in records(trace, "-e", "sched:sched_process_fork", "--no-stack")}
+    exits = {r["tid"]: r["time"] * 1e9
+             for r in records(trace, "-e", "sched:sched_process_exit", "--no-stack")}
     lives = 0
     for tid, of_thread in found.items():
         first, last = of_thread[0], of_thread[-1]
@@ -332,7 +333,7 @@ def check_cpus(found):
 def check_wakers(trace, found):
     """Who woke a thread, and when, as the kernel's own event tells."""
     raw, right = {}, 0
-    for r in records(trace, "-e", "sched:sched_waking"):
+    for r in records(trace, "-e", "sched:sched_waking", "--no-stack"):
         name = "%s:%d" % (r["comm"], r["tid"])
         raw.setdefault(r["fields"]["pid"], []).append((round(r["time"] * 1e9), name))
     for of_thread in raw.values():

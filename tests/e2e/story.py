@@ -28,7 +28,7 @@ class Record:
 def stories(trace):
     """By thread: its records in order."""
     found = {}
-    for r in records(trace, "-e", "sched"):
+    for r in records(trace, "-e", "sched", "--no-stack"):
         found.setdefault(r["tid"], []).append(Record(r))
     for of_thread in found.values():
         of_thread.sort(key=lambda r: (r.time, r.begin))
