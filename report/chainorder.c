@@ -14,7 +14,8 @@
 #define SET_SIZE 8
 /* Who was woken long before it got a CPU asks for what its waker had waited for by then. */
 #define NR_PAST 8
-
+/* Waits are asked for so many before their turn, so that memory has time to answer. */
+#define AHEAD 8
 
 struct thread {
 	uint64_t id;		/* 0: free */
@@ -152,17 +153,25 @@ static size_t end_of_run(const struct place *p, size_t begin, size_t end)
 	return begin < end ? begin : end;
 }
 
+/*
+ * From both ends, which do not wait for each other: the first of what comes out are taken
+ * from the beginnings of the two, the last from their ends.
+ */
 static void merge(const struct place *a, size_t nr_a, const struct place *b, size_t nr_b,
 		  struct place *to)
 {
+	struct place *end = to + nr_a + nr_b;
+
 	while (nr_a && nr_b) {
 		bool first = a->time_ns <= b->time_ns;
+		bool last = a[nr_a - 1].time_ns <= b[nr_b - 1].time_ns;
 
-		*to++ = first ? *a : *b;
+		*to++ = *(first ? a : b);
+		*--end = *(last ? &b[nr_b - 1] : &a[nr_a - 1]);
 		a += first;
-		nr_a -= first;
 		b += !first;
-		nr_b -= !first;
+		nr_a -= (size_t)first + !last;
+		nr_b -= (size_t)last + !first;
 	}
 	memcpy(to, a, nr_a * sizeof(*to));
 	memcpy(to + nr_a, b, nr_b * sizeof(*to));
@@ -203,8 +212,11 @@ static int take(struct chainorder *o, uint64_t safe_ns, size_t most)
 		o->places[i] = (struct place) { o->waits[i].time_ns, (uint32_t)i };
 	if (o->nr)
 		sort_places(o);
-	for (; nr < o->nr && !err && (o->places[nr].time_ns < safe_ns || o->nr - nr > most); nr++)
+	for (; nr < o->nr && !err && (o->places[nr].time_ns < safe_ns || o->nr - nr > most); nr++) {
+		if (nr + AHEAD < o->nr)
+			__builtin_prefetch(&o->waits[o->places[nr + AHEAD].wait]);
 		err = settle(o, &o->waits[o->places[nr].wait]);
+	}
 	if (err || nr == 0)
 		return err;
 	if (nr < o->nr) {
@@ -262,9 +274,23 @@ int chainorder_until(struct chainorder *o, uint64_t safe_ns)
 	return take(o, safe_ns, MAX_WAITING);
 }
 
+static void release(struct chainorder *o)
+{
+	free(o->waits);
+	free(o->places);
+	free(o->scratch);
+	free(o->threads);
+	o->waits = NULL;
+	o->places = o->scratch = NULL;
+	o->threads = NULL;
+}
+
 int chainorder_finish(struct chainorder *o)
 {
-	return take(o, UINT64_MAX, 0);
+	int err = take(o, UINT64_MAX, 0);
+
+	release(o);
+	return err;
 }
 
 uint64_t chainorder_ended(const struct chainorder *o)

@@ -39,6 +39,7 @@ void chainorder_free(struct chainorder *o);
 int chainorder_add(struct chainorder *o, const struct chainorder_wait *w);
 /* No wait that is added from now on has an earlier time. */
 int chainorder_until(struct chainorder *o, uint64_t safe_ns);
+/* All that are left.  Gives memory back: nothing can be added any more. */
 int chainorder_finish(struct chainorder *o);
 /* Chains that end because it is not known what their last waker had waited for. */
 uint64_t chainorder_ended(const struct chainorder *o);

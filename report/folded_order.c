@@ -51,40 +51,47 @@ static int compare_items(const void *a, const void *b)
 {
 	const struct folded_item *x = a, *y = b;
 
-	if (x->parent != y->parent)
-		return x->parent < y->parent ? -1 : 1;
 	return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-static void put_item(struct folded_items *items, const struct calltree_node *n, uint32_t node,
-		     bool goes_on, const uint32_t *ranks)
+static size_t nr_items(const struct calltree_node *n)
 {
-	items->list[items->nr++] = (struct folded_item) {
-		.parent = n->parent, .rank = ranks[n->name * 2 + goes_on],
-		.node = node, .goes_on = goes_on };
+	return (size_t)(n->self > 0) + (n->total > n->self);
 }
 
+static void put_items(struct folded_items *items, const struct calltree_node *n, uint32_t node,
+		      const uint32_t *ranks)
+{
+	for (int goes_on = n->self == 0; goes_on < 1 + (n->total > n->self); goes_on++)
+		items->list[items->first[n->parent + 1]++] = (struct folded_item) {
+			.parent = n->parent, .rank = ranks[n->name * 2 + (uint32_t)goes_on],
+			.node = node, .goes_on = goes_on };
+}
+
+/* Each parent has few items: those stand together first, and are put in order then. */
 int folded_order_nodes(struct folded_items *out, const struct calltree_node *nodes, size_t nr,
 		       const uint32_t *ranks)
 {
-	*out = (struct folded_items) { .list = malloc(nr * 2 * sizeof(*out->list)) };
-	out->first = malloc(nr * sizeof(*out->first));
-	if (!out->list || !out->first) {
+	*out = (struct folded_items) { .first = calloc(nr + 2, sizeof(*out->first)) };
+	if (!out->first)
+		return -ENOMEM;
+	/* Counted two places on, so that putting them in moves the starts to their place. */
+	for (size_t i = 1; i < nr; i++)
+		out->first[nodes[i].parent + 2] += nr_items(&nodes[i]);
+	for (size_t i = 2; i < nr + 2; i++)
+		out->first[i] += out->first[i - 1];
+	out->nr = out->first[nr + 1];
+	out->list = malloc((out->nr + 1) * sizeof(*out->list));
+	if (!out->list) {
 		folded_order_release(out);
 		return -ENOMEM;
 	}
-	for (size_t i = 1; i < nr; i++) {
-		if (nodes[i].self)
-			put_item(out, &nodes[i], (uint32_t)i, false, ranks);
-		if (nodes[i].total > nodes[i].self)
-			put_item(out, &nodes[i], (uint32_t)i, true, ranks);
-	}
-	if (out->nr)
-		qsort(out->list, out->nr, sizeof(*out->list), compare_items);
+	for (size_t i = 1; i < nr; i++)
+		put_items(out, &nodes[i], (uint32_t)i, ranks);
 	for (size_t i = 0; i < nr; i++)
-		out->first[i] = out->nr;
-	for (size_t i = out->nr; i-- > 0;)
-		out->first[out->list[i].parent] = i;
+		if (out->first[i + 1] - out->first[i] > 1)
+			qsort(&out->list[out->first[i]], out->first[i + 1] - out->first[i],
+			      sizeof(*out->list), compare_items);
 	return 0;
 }
 

@@ -73,14 +73,13 @@ int stackcounts_add(struct stackcounts *l, const struct stacksum_entry *e)
 static int compare(const void *a, const void *b)
 {
 	const struct stacksum_entry *x = a, *y = b;
+	uint64_t m = (uint64_t)x->group << 32 | x->part, n = (uint64_t)y->group << 32 | y->part;
 
-	if (x->group != y->group)
-		return x->group < y->group ? -1 : 1;
-	if (x->part != y->part)
-		return x->part < y->part ? -1 : 1;
-	if (x->stack != y->stack)
-		return x->stack < y->stack ? -1 : 1;
-	return x->chain < y->chain ? -1 : x->chain > y->chain;
+	if (m == n) {
+		m = (uint64_t)x->stack << 32 | x->chain;
+		n = (uint64_t)y->stack << 32 | y->chain;
+	}
+	return m < n ? -1 : m > n;
 }
 
 void stackcounts_sort(struct stackcounts *l)
