@@ -394,11 +394,16 @@ int execed(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct sched_thread t = { .has_cpu = 1 };
-	__u32 pid = task->tgid;
+	__u32 pid = task->tgid, cpu = bpf_get_smp_processor_id();
+	struct sched_cpu *c;
 
 	if (!control.enabled || find(task) || !bpf_map_lookup_elem(&traced, &pid))
 		return 0;
 	describe(&t, task, bpf_ktime_get_ns());
+	t.cpu = cpu;
+	c = bpf_map_lookup_elem(&cpus, &cpu);
+	if (c)
+		t.interrupts_ns = c->interrupts_ns;
 	add(task, &t);
 	return 0;
 }
