@@ -98,7 +98,11 @@ ifneq ($(RECORD),1)
 UNIT_SRC := $(if $(UNIT_SRC),$(shell grep -L '#include "record/' $(UNIT_SRC)))
 endif
 UNIT_TESTS := $(UNIT_SRC:%.c=$(O)/%)
-TEST_TOOLS := $(patsubst %.c,$(O)/%,$(wildcard tests/*.c))
+TOOL_SRC := $(wildcard tests/*.c)
+ifneq ($(RECORD),1)
+TOOL_SRC := $(shell grep -LE '#include "(record|tests/unit/live_)' $(TOOL_SRC)) tests/schedgen.c
+endif
+TEST_TOOLS := $(TOOL_SRC:%.c=$(O)/%)
 RUSTC := $(shell command -v rustc)
 PROGRAM_SRC := $(wildcard tests/programs/*.c $(if $(SYSROOT),,tests/programs/*.cc \
 	$(if $(RUSTC),tests/programs/*.rs)))
@@ -216,10 +220,12 @@ UNIT_LDFLAGS := $(PROJECT_LIBS) -lcmocka $(LIBS) -ltraceevent
 $(O)/tests/unit/%: tests/unit/%.c $(PROJECT_LIBS) $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_LDFLAGS)
-# tests/NAME.c: programs that tests use, such as the trace generator.
+# tests/NAME.c: programs that tests use, such as the trace generator.  The description of
+# the scheduler's event is all that one needs of record/.
+$(O)/tests/schedgen: $(O)/record/scheddesc.o
 $(O)/tests/%: tests/%.c $(PROJECT_LIBS) $(O)/flags
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(PROJECT_LIBS) $(LIBS)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) $(PROJECT_LIBS) $(LIBS)
 
 # tests/programs/NAME.c, NAME.cc: what tests record.  Compiled with frame pointers
 # and never sanitized; a comment "Build: FLAGS" in the file adds flags.  NAME.rs
