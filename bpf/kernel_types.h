@@ -62,6 +62,10 @@ struct pt_regs___x86 {
 	unsigned long bp, ip, cs, sp;
 };
 
+struct uprobe_task {
+	void *return_instances;		/* of functions that somebody waits for */
+};
+
 struct task_struct {
 	void *stack;
 	struct thread_info thread_info;
@@ -76,6 +80,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct mm_struct *mm;
 	struct css_set *cgroups;
+	struct uprobe_task *utask;
 	const struct cred *real_cred;
 	char comm[16];
 };

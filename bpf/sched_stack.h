@@ -209,14 +209,15 @@ INLINE void compare(struct sched_cpu *c, __u64 fingerprint, __u64 frames_hash)
 
 INLINE void learn(__u64 fingerprint, __u64 frames_hash)
 {
-	volatile __u64 *slot;
+	volatile __u64 *slot = slot_of(fingerprint, 0);
+	volatile __u64 *then = slot_of(fingerprint, 1);
 
-	slot = slot_of(fingerprint, 1);
-	if (slot)
-		*slot = frames_hash;
-	slot = slot_of(fingerprint, 0);
-	if (slot)
-		*slot = fingerprint;
+	if (!slot || !then)
+		return;
+	/* Another CPU may compare what was here before. */
+	*slot = 0;
+	*then = frames_hash;
+	*slot = fingerprint;
 }
 
 struct stack_of {
@@ -592,6 +593,9 @@ INLINE __u32 user_frames(__u32 row, struct task_struct *task)
 	struct pt_regs___x86 *regs;
 
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) || !task)
+		return 0;
+	/* A tracer has replaced return addresses: the kernel knows the real ones. */
+	if (bpf_core_field_exists(task->utask) && task->utask && task->utask->return_instances)
 		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
 	if ((regs->cs & 0xffff) != USER_CODE)
