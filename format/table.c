@@ -13,8 +13,16 @@
 #define ZSTD_MIN_BYTES 32
 #define VARINT_MAX_BYTES 10
 
+/*
+ * Up to this level time counts: then what gains little from a search for repeats, because
+ * it is noise whose bytes are not all as likely, gets the level that hardly searches.
+ */
+#define FAST_LEVEL 3
+#define FAST_LEVEL_OF_NOISE 1
+
 struct table_encoder {
 	ZSTD_CCtx *zstd;
+	ZSTD_CCtx *zstd_noise;		/* for bytes that hardly repeat but are not alike often */
 	struct bytebuf *to;
 	size_t nr, columns_left;
 	int err;
@@ -23,6 +31,17 @@ struct table_encoder {
 	struct bytebuf raw, packed, column, bits;
 };
 
+static ZSTD_CCtx *new_context(int level)
+{
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+
+	if (c && ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level))) {
+		ZSTD_freeCCtx(c);
+		return NULL;
+	}
+	return c;
+}
+
 int table_encoder_new(struct table_encoder **out, int zstd_level)
 {
 	struct table_encoder *e = calloc(1, sizeof(*e));
@@ -30,9 +49,9 @@ int table_encoder_new(struct table_encoder **out, int zstd_level)
 	*out = NULL;
 	if (!e)
 		return -ENOMEM;
-	e->zstd = ZSTD_createCCtx();
-	if (!e->zstd || ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel,
-							    zstd_level))) {
+	e->zstd = new_context(zstd_level);
+	e->zstd_noise = new_context(zstd_level > FAST_LEVEL ? zstd_level : FAST_LEVEL_OF_NOISE);
+	if (!e->zstd || !e->zstd_noise) {
 		table_encoder_free(e);
 		return -ENOMEM;
 	}
@@ -45,6 +64,7 @@ void table_encoder_free(struct table_encoder *e)
 	if (!e)
 		return;
 	ZSTD_freeCCtx(e->zstd);
+	ZSTD_freeCCtx(e->zstd_noise);
 	bytebuf_release(&e->raw);
 	bytebuf_release(&e->packed);
 	bytebuf_release(&e->column);
@@ -94,15 +114,15 @@ static uint8_t *put_varint(uint8_t *to, uint64_t v)
 	return to;
 }
 
-/* One unit from e->raw to e->column. */
-static void put_unit(struct table_encoder *e, bool try_zstd)
+/* One unit from e->raw to e->column; without a context as it is. */
+static void put_unit(struct table_encoder *e, ZSTD_CCtx *zstd)
 {
 	struct bytebuf *raw = &e->raw, *packed = &e->packed, *column = &e->column;
 	size_t bound = ZSTD_compressBound(raw->len), len = raw->len;
 
 	bytebuf_clear(packed);
-	if (try_zstd && raw->len >= ZSTD_MIN_BYTES && !bytebuf_reserve(packed, bound)) {
-		len = ZSTD_compress2(e->zstd, packed->data, packed->cap, raw->data, raw->len);
+	if (zstd && raw->len >= ZSTD_MIN_BYTES && !bytebuf_reserve(packed, bound)) {
+		len = ZSTD_compress2(zstd, packed->data, packed->cap, raw->data, raw->len);
 		if (ZSTD_isError(len))
 			len = raw->len;
 	}
@@ -131,16 +151,19 @@ static uint8_t *reserve_raw(struct table_encoder *e, size_t size_bytes)
 	return e->raw.data;
 }
 
-static void put_varints(struct table_encoder *e, const uint64_t *v, size_t nr)
+/* `range` is the greatest of them. */
+static void put_varints(struct table_encoder *e, const uint64_t *v, size_t nr, uint64_t range)
 {
 	uint8_t *to = reserve_raw(e, nr * VARINT_MAX_BYTES);
 
 	if (!to)
 		return;
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr && range < 0x80; i++)
+		*to++ = (uint8_t)v[i];
+	for (size_t i = 0; i < nr && range >= 0x80; i++)
 		to = put_varint(to, v[i]);
 	e->raw.len = (size_t)(to - e->raw.data);
-	put_unit(e, true);
+	put_unit(e, e->zstd);
 }
 
 /* v = x - base, of which there are nr_runs runs. */
@@ -157,7 +180,7 @@ static void put_runs(struct table_encoder *e, const uint64_t *x, uint64_t base, 
 		to = put_varint(to, run);
 	}
 	e->raw.len = (size_t)(to - e->raw.data);
-	put_unit(e, true);
+	put_unit(e, e->zstd);
 }
 
 /* `all` has the bits that any of them has. */
@@ -178,7 +201,11 @@ static void put_planes(struct table_encoder *e, const uint64_t *v, size_t nr, ui
 			to[i] = (uint8_t)(v[i] >> (8 * k));
 		e->raw.len = nr;
 		/* Ids may look random and repeat all the same. */
-		put_unit(e, !differences || !table_choose_noise(to, nr));
+		if (!differences)
+			put_unit(e, e->zstd);
+		else
+			put_unit(e, table_choose_noise(to, nr) ? NULL :
+				    k ? e->zstd : e->zstd_noise);
 	}
 }
 
@@ -276,67 +303,90 @@ static void put_buckets(struct table_encoder *e, const uint64_t *v, size_t nr, u
 	bits_bytes = table_buckets_split(v, nr, sub, symbols, bits);
 	bytebuf_u8(&e->column, (uint8_t)sub);
 	e->raw.len = nr;
-	put_unit(e, true);
+	put_unit(e, e->zstd_noise);
 	if (reserve_raw(e, bits_bytes))
 		bytebuf_put(&e->raw, bits, bits_bytes);
-	put_unit(e, false);
+	put_unit(e, NULL);
 }
 
 /* Differences from the usual one, or from the least. */
 static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
 {
 	uint64_t *v = e->v, base = table_choose_step(x, e->nr), all = 0, least = UINT64_MAX;
+	uint64_t sample[TABLE_BUCKETS_SAMPLE], other[TABLE_BUCKETS_SAMPLE];
 	size_t nr = e->nr - 1, planes, buckets, steps, unused;
+	size_t n = nr < TABLE_BUCKETS_SAMPLE ? nr : TABLE_BUCKETS_SAMPLE;
 	unsigned int sub, step_sub;
 
 	for (size_t i = 0; i < nr; i++) {
 		v[i] = x[i + 1] - x[i];
 		least = v[i] < least ? v[i] : least;
 	}
-	for (size_t i = 0; i < nr; i++)
-		v[i] -= least;
-	step_sub = table_buckets_choose(v, nr, &steps, &unused);
+	for (size_t i = 0; i < n; i++) {
+		sample[i] = v[i * nr / n] - least;
+		other[i] = zigzag(v[i * nr / n] - base);
+	}
+	step_sub = table_buckets_choose(sample, n, nr, &steps, &unused);
+	sub = table_buckets_choose(other, n, nr, &buckets, &planes);
+	if (steps < buckets && is_less(steps, planes)) {
+		for (size_t i = 0; i < nr; i++)
+			v[i] -= least;
+		put_buckets(e, v, nr, step_sub);
+		put_column(e, id, TRANSFORM_STEP, LAYOUT_BUCKETS, least, x[0]);
+		return;
+	}
 	for (size_t i = 0; i < nr; i++) {
-		v[i] = zigzag(v[i] + least - base);
+		v[i] = zigzag(v[i] - base);
 		all |= v[i];
 	}
-	sub = table_buckets_choose(v, nr, &buckets, &planes);
-	if (!is_less(steps < buckets ? steps : buckets, planes)) {
-		put_planes(e, v, nr, all, true);
-		put_column(e, id, TRANSFORM_DELTA, LAYOUT_PLANES, zigzag(base), x[0]);
-	} else if (buckets <= steps) {
+	if (is_less(buckets, planes)) {
 		put_buckets(e, v, nr, sub);
 		put_column(e, id, TRANSFORM_DELTA, LAYOUT_BUCKETS, zigzag(base), x[0]);
 	} else {
-		for (size_t i = 0; i < nr; i++)
-			v[i] = x[i + 1] - x[i] - least;
-		put_buckets(e, v, nr, step_sub);
-		put_column(e, id, TRANSFORM_STEP, LAYOUT_BUCKETS, least, x[0]);
+		put_planes(e, v, nr, all, true);
+		put_column(e, id, TRANSFORM_DELTA, LAYOUT_PLANES, zigzag(base), x[0]);
 	}
 }
 
-/* x = base + v; says what base and layout are. */
-static void put_values(struct table_encoder *e, enum table_hint hint, const uint64_t *x,
-		       struct table_choice *c)
+/* Numbers with noise, if buckets are the best of all for them. */
+static bool try_buckets(struct table_encoder *e, const uint64_t *x, uint64_t base)
 {
+	uint64_t sample[TABLE_BUCKETS_SAMPLE], *v = e->v;
+	size_t n = e->nr < TABLE_BUCKETS_SAMPLE ? e->nr : TABLE_BUCKETS_SAMPLE;
 	size_t buckets, planes;
 	unsigned int sub;
 
-	table_choose(c, x, e->nr, hint, e->v);
-	if (c->layout != LAYOUT_RUNS && hint == TABLE_NOISY) {
-		sub = table_buckets_choose(e->v, e->nr, &buckets, &planes);
-		if (is_less(buckets, planes)) {
-			c->layout = LAYOUT_BUCKETS;
-			put_buckets(e, e->v, e->nr, sub);
-			return;
-		}
+	for (size_t i = 0; i < n; i++)
+		sample[i] = x[i * e->nr / n] - base;
+	sub = table_buckets_choose(sample, n, e->nr, &buckets, &planes);
+	if (!is_less(buckets, planes))
+		return false;
+	for (size_t i = 0; i < e->nr; i++)
+		v[i] = x[i] - base;
+	put_buckets(e, v, e->nr, sub);
+	return true;
+}
+
+/* x = base + v, and base is known; says what the layout is. */
+static void put_values(struct table_encoder *e, enum table_hint hint, const uint64_t *x,
+		       struct table_choice *c)
+{
+	if (hint == TABLE_NOISY && !table_choose_runs(c, x, e->nr) &&
+	    try_buckets(e, x, c->base)) {
+		c->layout = LAYOUT_BUCKETS;
+		return;
 	}
-	if (c->layout == LAYOUT_RUNS)
+	table_choose_layout(c, x, e->nr, hint);
+	if (c->layout == LAYOUT_RUNS) {
 		put_runs(e, x, c->base, c->nr_runs);
-	else if (c->layout == LAYOUT_PLANES)
-		put_planes(e, e->v, e->nr, c->range, false);
+		return;
+	}
+	for (size_t i = 0; i < e->nr && c->base; i++)
+		e->v[i] = x[i] - c->base;
+	if (c->layout == LAYOUT_PLANES)
+		put_planes(e, c->base ? e->v : x, e->nr, c->range, false);
 	else
-		put_varints(e, e->v, e->nr);
+		put_varints(e, c->base ? e->v : x, e->nr, c->range);
 }
 
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
@@ -350,6 +400,7 @@ void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		put_deltas(e, id, x);
 		return;
 	}
+	table_choose_base(&c, x, e->nr);
 	put_values(e, hint, x, &c);
 	put_column(e, id, TRANSFORM_NONE, c.layout, c.base, 0);
 }
@@ -368,16 +419,22 @@ static void put_link(struct table_encoder *e, const struct table_link *link)
 }
 
 void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
-		  const struct table_link *link, const uint64_t *v)
+		  const struct table_link *link, const uint64_t *v,
+		  const struct table_linked_sums *sums)
 {
-	struct table_choice c = { .layout = LAYOUT_ZERO };
+	struct table_choice c = {
+		.layout = LAYOUT_ZERO, .range = sums->all, .nr_runs = sums->nr_runs,
+	};
 
 	if (!begin_column(e))
 		return;
-	if (!e->nr || is_constant(v, e->nr))
-		c.base = e->nr ? v[0] : 0;
-	else
+	/* What is predicted is 0; a sign makes a better base out of what is not. */
+	if (sums->nr_runs > 1 && sums->all >> 63)
+		table_choose_base(&c, v, e->nr);
+	if (sums->nr_runs > 1)
 		put_values(e, hint, v, &c);
+	else
+		c.base = e->nr ? v[0] : 0;
 	put_head(e, id, TRANSFORM_LINKED, c.layout, c.base);
 	put_link(e, link);
 	put_data(e);
@@ -418,9 +475,9 @@ void table_strings(struct table_encoder *e, uint32_t id,
 		bytebuf_varint(&e->raw, len_bytes[i]);
 		total += len_bytes[i];
 	}
-	put_unit(e, true);
+	put_unit(e, e->zstd);
 	bytebuf_clear(&e->raw);
 	bytebuf_put(&e->raw, bytes, total);
-	put_unit(e, true);
+	put_unit(e, e->zstd);
 	put_column(e, id, TRANSFORM_NONE, LAYOUT_BYTES, 0, 0);
 }

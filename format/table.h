@@ -116,9 +116,15 @@ void table_constant(struct table_encoder *e, uint32_t id, uint64_t value);
  */
 void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known,
 		   const uint64_t *values);
-/* v as the link's mode has it. */
+/* v as the link's mode has it, with what was seen of it. */
+struct table_linked_sums {
+	uint64_t all;			/* the bits that any of them has */
+	size_t nr_runs;
+};
+
 void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
-		  const struct table_link *link, const uint64_t *v);
+		  const struct table_link *link, const uint64_t *v,
+		  const struct table_linked_sums *sums);
 void table_strings(struct table_encoder *e, uint32_t id,
 		   const uint32_t *len_bytes, const void *bytes);
 /* 0, or the first error of any call since table_begin(). */

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#define SAMPLE 1024
 #define MAX_WIDTH 64
 #define MAX_QUICK 56	/* bits that are in eight bytes wherever they begin */
 
@@ -59,27 +58,24 @@ static size_t sample_bits(const uint64_t *sample, uint32_t n, unsigned int sub)
 	return bits + entropy_bits(counts, n);
 }
 
-unsigned int table_buckets_choose(const uint64_t *v, size_t nr, size_t *bucket_bytes,
-				  size_t *plane_bytes)
+unsigned int table_buckets_choose(const uint64_t *sample, size_t n, size_t nr,
+				  size_t *bucket_bytes, size_t *plane_bytes)
 {
-	uint64_t sample[SAMPLE], all = 0;
-	uint32_t n = nr < SAMPLE ? (uint32_t)nr : SAMPLE;
+	uint64_t all = 0;
 	unsigned int best = 0;
 	size_t bits, planes = 0, least = SIZE_MAX;
 
-	for (uint32_t i = 0; i < n; i++) {
-		sample[i] = v[i * nr / n];
+	for (size_t i = 0; i < n; i++)
 		all |= sample[i];
-	}
 	for (unsigned int shift = 0; shift < 64 && all >> shift; shift += 8) {
 		uint32_t counts[256] = { 0 };
 
-		for (uint32_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++)
 			counts[sample[i] >> shift & 0xff]++;
-		planes += entropy_bits(counts, n);
+		planes += entropy_bits(counts, (uint32_t)n);
 	}
 	for (unsigned int sub = 2; sub <= 4; sub++) {
-		bits = sample_bits(sample, n, sub);
+		bits = sample_bits(sample, (uint32_t)n, sub);
 		if (bits < least) {
 			least = bits;
 			best = sub;
@@ -92,40 +88,51 @@ unsigned int table_buckets_choose(const uint64_t *v, size_t nr, size_t *bucket_b
 
 /* --- both ways ---------------------------------------------------------------------------- */
 
-static uint8_t *put_u64(uint8_t *to, uint64_t v)
+/* Bits that were put and do not make a byte yet. */
+struct held {
+	uint64_t bits;
+	unsigned int nr;
+};
+
+/* Up to 56 bits more; writes 8 bytes, of which those behind the returned place do not count. */
+static inline uint8_t *put_bits(uint8_t *to, struct held *h, uint64_t bits, unsigned int nr)
 {
-	for (unsigned int i = 0; i < 8; i++)
-		to[i] = (uint8_t)(v >> (8 * i));
-	return to + 8;
+	uint64_t v = h->bits |= bits << h->nr;
+	unsigned int total = h->nr + nr;
+
+	to[0] = (uint8_t)v;
+	to[1] = (uint8_t)(v >> 8);
+	to[2] = (uint8_t)(v >> 16);
+	to[3] = (uint8_t)(v >> 24);
+	to[4] = (uint8_t)(v >> 32);
+	to[5] = (uint8_t)(v >> 40);
+	to[6] = (uint8_t)(v >> 48);
+	to[7] = (uint8_t)(v >> 56);
+	h->bits >>= total & ~7u;
+	h->nr = total & 7;
+	return to + (total >> 3);
 }
 
 size_t table_buckets_split(const uint64_t *v, size_t nr, unsigned int sub, uint8_t *symbols,
 			   uint8_t *bits)
 {
-	uint64_t held = 0;
-	unsigned int nr_held = 0;
+	struct held held = { 0, 0 };
 	uint8_t *to = bits;
 
 	for (size_t i = 0; i < nr; i++) {
+		uint64_t low = v[i];
 		unsigned int n;
-		uint64_t low;
 
-		symbols[i] = (uint8_t)symbol_of(v[i], sub, &n);
-		low = n < 64 ? v[i] & ((UINT64_C(1) << n) - 1) : v[i];
-		held |= low << nr_held;
-		if (nr_held + n < 64) {
-			nr_held += n;
-			continue;
+		symbols[i] = (uint8_t)symbol_of(low, sub, &n);
+		if (n > MAX_QUICK) {
+			to = put_bits(to, &held, low & UINT32_MAX, 32);
+			low >>= 32;
+			n -= 32;
 		}
-		to = put_u64(to, held);
-		/* What did not fit; a shift by 64 is none in C. */
-		held = nr_held ? low >> (64 - nr_held) : 0;
-		nr_held = nr_held + n - 64;
+		to = put_bits(to, &held, low & ((UINT64_C(1) << n) - 1), n);
 	}
-	for (; nr_held; nr_held -= nr_held < 8 ? nr_held : 8) {
-		*to++ = (uint8_t)held;
-		held >>= 8;
-	}
+	if (held.nr)
+		*to++ = (uint8_t)held.bits;
 	return (size_t)(to - bits);
 }
 

@@ -17,12 +17,14 @@
 #define TABLE_BUCKETS_MAX_SUB 6
 #define TABLE_BUCKETS_ESCAPE 255
 
+#define TABLE_BUCKETS_SAMPLE 1024
+
 /*
- * The best number of sub-bits for these, and by a sample what they would take in bytes,
- * compared with byte planes.
+ * By a sample of n of nr numbers, TABLE_BUCKETS_SAMPLE at the most: the best number of
+ * sub-bits, and what they would take in bytes, compared with byte planes.
  */
-unsigned int table_buckets_choose(const uint64_t *v, size_t nr, size_t *bucket_bytes,
-				  size_t *plane_bytes);
+unsigned int table_buckets_choose(const uint64_t *sample, size_t n, size_t nr,
+				  size_t *bucket_bytes, size_t *plane_bytes);
 /* Writes nr symbols, and the bits to `bits` (8 * nr + 8 bytes); returns bytes of these. */
 size_t table_buckets_split(const uint64_t *v, size_t nr, unsigned int sub, uint8_t *symbols,
 			   uint8_t *bits);

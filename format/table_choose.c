@@ -2,6 +2,7 @@
 
 #define MEDIAN_SAMPLE 512
 #define NOISE_SAMPLE 4096
+#define LAYOUT_SAMPLE 2048
 
 /*
  * Bytes as good as random, such as the low bytes of time differences, are not
@@ -102,39 +103,59 @@ static uint64_t choose_base(const uint64_t *x, size_t nr, uint64_t *range, size_
 	return smin ^ sign;
 }
 
+void table_choose_base(struct table_choice *c, const uint64_t *x, size_t nr)
+{
+	c->base = choose_base(x, nr, &c->range, &c->nr_runs);
+}
+
+#define RUN_GAIN 4		/* that runs must have at least, before compression */
+
+/* What the numbers take in bytes, and if only the first of each run is counted, by a sample. */
+static void count_bytes(const struct table_choice *c, const uint64_t *x, size_t nr,
+			size_t *varint, size_t *runs)
+{
+	size_t step = nr / LAYOUT_SAMPLE | 1;
+
+	*varint = 0;
+	*runs = varint_bytes(x[0] - c->base) + 1;
+	for (size_t i = 1; i < nr; i += step) {
+		unsigned int bytes = varint_bytes(x[i] - c->base);
+
+		*varint += bytes;
+		*runs += x[i] != x[i - 1] ? bytes + 1 : 0;
+	}
+	*varint *= step;
+	*runs *= step;
+}
+
+bool table_choose_runs(const struct table_choice *c, const uint64_t *x, size_t nr)
+{
+	size_t varint, runs;
+
+	/* With so few runs nothing else can be chosen. */
+	if (c->nr_runs * (varint_bytes(c->range) + 1) * RUN_GAIN < nr)
+		return true;
+	if (c->range < 0x80 || c->nr_runs * 2 * RUN_GAIN >= nr * varint_bytes(c->range))
+		return false;
+	count_bytes(c, x, nr, &varint, &runs);
+	return runs * RUN_GAIN < varint;
+}
+
 /*
  * Bytes before compression decide: runs must win clearly, because zstd finds
  * repeats by itself, and planes beat varints as soon as most numbers need more
  * than one byte.
  */
-static enum table_layout choose_layout(const uint64_t *v, size_t nr, uint64_t range,
-				       enum table_hint hint)
+void table_choose_layout(struct table_choice *c, const uint64_t *x, size_t nr,
+			 enum table_hint hint)
 {
-	size_t varint = 0, runs = varint_bytes(v[0]) + 1;
+	size_t varint = 0, runs;
 
-	if (range < 0x80)
-		varint = nr;
-	for (size_t i = 0; i < nr && range >= 0x80; i++)
-		varint += varint_bytes(v[i]);
-	for (size_t i = 1; i < nr; i++)
-		if (v[i] != v[i - 1])
-			runs += varint_bytes(v[i]) + 1;
-	if (runs * 4 < varint)
-		return LAYOUT_RUNS;
-	if (hint == TABLE_IDS || varint > nr + nr / 2)
-		return LAYOUT_PLANES;
-	return LAYOUT_VARINT;
-}
-
-void table_choose(struct table_choice *c, const uint64_t *x, size_t nr, enum table_hint hint,
-		  uint64_t *v)
-{
-	c->base = choose_base(x, nr, &c->range, &c->nr_runs);
-	c->layout = LAYOUT_RUNS;
-	/* With so few runs nothing else can be chosen. */
-	if (c->nr_runs * (varint_bytes(c->range) + 1) * 4 < nr)
+	if (table_choose_runs(c, x, nr)) {
+		c->layout = LAYOUT_RUNS;
 		return;
-	for (size_t i = 0; i < nr; i++)
-		v[i] = x[i] - c->base;
-	c->layout = choose_layout(v, nr, c->range, hint);
+	}
+	if (hint != TABLE_IDS && c->range >= 0x80)
+		count_bytes(c, x, nr, &varint, &runs);
+	c->layout = hint == TABLE_IDS || varint > nr + nr / 2 ? LAYOUT_PLANES : LAYOUT_VARINT;
 }

@@ -17,9 +17,12 @@ struct table_choice {
 	size_t nr_runs;
 };
 
-/* For nr numbers, at least one.  Fills v, but for LAYOUT_RUNS. */
-void table_choose(struct table_choice *c, const uint64_t *x, size_t nr, enum table_hint hint,
-		  uint64_t *v);
+/* For nr numbers, at least one: all but the layout, which is chosen with the rest known. */
+void table_choose_base(struct table_choice *c, const uint64_t *x, size_t nr);
+/* Whether LAYOUT_RUNS is chosen. */
+bool table_choose_runs(const struct table_choice *c, const uint64_t *x, size_t nr);
+void table_choose_layout(struct table_choice *c, const uint64_t *x, size_t nr,
+			 enum table_hint hint);
 /* The usual difference between neighbours of two or more numbers. */
 uint64_t table_choose_step(const uint64_t *x, size_t nr);
 /* Whether compression is not worth trying on these bytes: they hardly repeat. */

@@ -101,29 +101,40 @@ static void predict_chunk(const struct table_link *link, const uint64_t *const *
 		p[i] &= known[i];
 }
 
-void table_linked_predict(const struct table_link *link, const uint64_t *const *columns,
-			  const uint64_t *time, const uint32_t *before, size_t nr, uint64_t *p)
+/* A single column at the row before: what most links are. */
+static bool is_simple(const struct table_link *link)
 {
-	for (size_t i = 0; i < nr; i += CHUNK)
-		predict_chunk(link, columns, time, before, nr, i, nr - i < CHUNK ? nr - i : CHUNK,
-			      p + i);
+	return link->nr_terms == 1 && link->terms[0].place == PLACE_BEFORE &&
+	       !link->terms[0].minus;
 }
 
-void table_linked_do(enum table_link_mode mode, const uint64_t *x, size_t nr, uint64_t *p)
+void table_linked_make(const struct table_link *link, const uint64_t *const *columns,
+		       const uint64_t *time, const uint32_t *before, size_t nr,
+		       const uint64_t *x, uint64_t *w, struct table_linked_sums *sums)
 {
-	switch (mode) {
-	case LINK_ADD:
-		for (size_t i = 0; i < nr; i++)
-			p[i] = x[i] - p[i];
-		break;
-	case LINK_SIGNED:
-		for (size_t i = 0; i < nr; i++)
-			p[i] = zigzag(x[i] - p[i]);
-		break;
-	default:
-		for (size_t i = 0; i < nr; i++)
-			p[i] = x[i] == p[i] ? 0 : x[i] + 1;
+	struct table_linked_sums s = { 0, 0 };
+	enum table_link_mode mode = link->mode;
+	bool simple = is_simple(link);
+	const uint64_t *from = columns[0];
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < nr && !simple; i += CHUNK)
+		predict_chunk(link, columns, time, before, nr, i,
+			      nr - i < CHUNK ? nr - i : CHUNK, w + i);
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t v = !simple ? w[i] : before[i] < nr ? from[before[i]] : 0;
+
+		if (mode == LINK_MATCH)
+			v = x[i] == v ? 0 : x[i] + 1;
+		else
+			v = mode == LINK_ADD ? x[i] - v : zigzag(x[i] - v);
+		s.all |= v;
+		s.nr_runs += v != last;
+		w[i] = last = v;
 	}
+	/* The first run has been counted unless it is one of zeros. */
+	s.nr_runs += nr && !w[0];
+	*sums = s;
 }
 
 static void undo_chunk(enum table_link_mode mode, const uint64_t *p, size_t nr, uint64_t *w)

@@ -11,6 +11,9 @@
 /* Of one event; a last record may add as much as all of its strings hold. */
 #define MAX_WAITING_TEXT_BYTES (1u << 20)
 
+/* Room in an event's first batch: most events are rare. */
+#define FIRST_ROWS 16
+
 /* The first level that parses optimally, which is what byte planes gain from. */
 #define DEFAULT_ZSTD_LEVEL 13
 
@@ -131,6 +134,7 @@ static int add_source(struct writer *w, const struct event_desc *desc)
 	s->event = (uint32_t)w->nr_sources;
 	s->nr_fields = s->time_field = s->cpu_field = s->count_field = nr;
 	s->cap = cap < WRITER_BLOCK_RECORDS ? cap : WRITER_BLOCK_RECORDS;
+	s->usual_cap = s->cap < FIRST_ROWS ? s->cap : FIRST_ROWS;
 	for (uint32_t f = nr; f-- > 0;) {
 		s->types[f] = desc->fields[f].type;
 		s->roles[f] = desc->fields[f].role;
@@ -141,8 +145,10 @@ static int add_source(struct writer *w, const struct event_desc *desc)
 		if (s->roles[f] == ROLE_COUNT)
 			s->count_field = f;
 		s->has_texts |= s->types[f] == FIELD_BYTES;
-		s->has_numbered |= s->types[f] == FIELD_STACK || s->types[f] == FIELD_FRAME;
 	}
+	for (uint32_t f = 0; f < nr; f++)
+		if (s->types[f] == FIELD_STACK || s->types[f] == FIELD_FRAME)
+			s->numbered[s->nr_numbered++] = (uint16_t)f;
 	return s->time_field == nr ? -EINVAL : 0;
 }
 
@@ -224,7 +230,7 @@ static struct writer_batch *waiting_batch(struct writer *w, uint32_t event)
 	if (w->worker)
 		s->batch = writer_worker_spare(w->worker, s);
 	if (!s->batch)
-		s->batch = writer_batch_new(s, s->cap);
+		s->batch = writer_batch_new(s);
 	if (!s->batch)
 		writer_block_fail(w, -ENOMEM);
 	return s->batch;
@@ -278,7 +284,7 @@ void writer_record(struct writer *w, uint32_t event, const uint64_t *values)
 	if (!b)
 		return;
 	s = b->source;
-	row = b->rows + (size_t)b->nr * s->nr_fields;
+	row = writer_batch_next(b);
 	memcpy(row, values, s->nr_fields * sizeof(*values));
 	b->nr++;
 	if (s->has_texts) {
@@ -287,8 +293,12 @@ void writer_record(struct writer *w, uint32_t event, const uint64_t *values)
 				row[f] = place_text(w, b, values[f]);
 		writer_block_fail(w, b->texts.err);
 	}
-	if (b->nr == b->cap || b->texts.len > MAX_WAITING_TEXT_BYTES)
+	if (b->nr - b->nr_split == b->tile_rows)
+		writer_batch_split(b);
+	if (b->nr == s->cap || b->texts.len > MAX_WAITING_TEXT_BYTES)
 		flush_batch(w, s);
+	else if (b->nr == b->cap)
+		writer_block_fail(w, writer_batch_grow(b));
 }
 
 size_t writer_pending(const struct writer *w)

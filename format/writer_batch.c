@@ -6,29 +6,85 @@
 
 #define CPU_BUCKETS 1024	/* the last one takes all CPUs from it on */
 #define MAX_RUNS 64		/* of records that were drained CPU by CPU */
+#define TILE_ROWS 64		/* that stay in the first cache */
+#define FIELDS_AT_ONCE 4
+#define GROWTH 4		/* of a batch, at a time */
 #define NO_CPU UINT32_MAX	/* what nobody knows the CPU of */
 
-struct writer_batch *writer_batch_new(struct writer_source *s, uint32_t cap)
+/* Room for `cap` rows, of which as many wait in the tile. */
+static int set_room(struct writer_batch *b, uint32_t cap, uint32_t tile_rows)
+{
+	size_t nr_fields = b->source->nr_fields;
+	uint64_t *columns = malloc((size_t)cap * nr_fields * sizeof(*columns));
+	uint64_t *tile = malloc((tile_rows * nr_fields + FIELDS_AT_ONCE) * sizeof(*tile));
+
+	if (!columns || !tile) {
+		free(columns);
+		free(tile);
+		return -ENOMEM;
+	}
+	for (size_t f = 0; f < nr_fields && b->nr_split; f++)
+		if (b->varies[f])
+			memcpy(columns + f * cap, b->columns + f * b->cap,
+			       b->nr_split * sizeof(*columns));
+	free(b->columns);
+	free(b->tile);
+	free(b->order_space);
+	b->order_space = NULL;
+	b->columns = columns;
+	b->tile = tile;
+	b->cap = cap;
+	b->tile_rows = tile_rows;
+	return 0;
+}
+
+static struct writer_batch *new_batch(struct writer_source *s, uint32_t cap, uint32_t tile_rows)
 {
 	struct writer_batch *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
 	b->source = s;
-	b->cap = cap;
-	b->rows = malloc((size_t)cap * s->nr_fields * sizeof(*b->rows));
-	if (!b->rows) {
-		free(b);
+	b->first = calloc(s->nr_fields + FIELDS_AT_ONCE, sizeof(*b->first));
+	b->varies = calloc(s->nr_fields, sizeof(*b->varies));
+	if (!b->first || !b->varies || set_room(b, cap, tile_rows)) {
+		writer_batch_free(b);
 		return NULL;
 	}
 	return b;
+}
+
+static uint32_t tile_rows_of(uint32_t cap)
+{
+	return cap < TILE_ROWS ? cap : TILE_ROWS;
+}
+
+struct writer_batch *writer_batch_new(struct writer_source *s)
+{
+	return new_batch(s, s->usual_cap, tile_rows_of(s->usual_cap));
+}
+
+int writer_batch_grow(struct writer_batch *b)
+{
+	struct writer_source *s = b->source;
+	uint32_t cap = b->cap < s->cap / GROWTH ? b->cap * GROWTH : s->cap;
+	int err;
+
+	writer_batch_split(b);
+	err = set_room(b, cap, tile_rows_of(cap));
+	if (!err)
+		s->usual_cap = cap;
+	return err;
 }
 
 void writer_batch_free(struct writer_batch *b)
 {
 	if (!b)
 		return;
-	free(b->rows);
+	free(b->columns);
+	free(b->first);
+	free(b->varies);
+	free(b->tile);
 	free(b->order_space);
 	bytebuf_release(&b->texts);
 	free(b);
@@ -36,20 +92,28 @@ void writer_batch_free(struct writer_batch *b)
 
 void writer_batch_clear(struct writer_batch *b)
 {
-	b->nr = 0;
+	b->nr = b->nr_split = 0;
 	b->is_ordered = false;
+	memset(b->varies, 0, b->source->nr_fields * sizeof(*b->varies));
 	bytebuf_clear(&b->texts);
 }
 
-struct writer_batch *writer_batch_copy(const struct writer_batch *b)
+struct writer_batch *writer_batch_copy(struct writer_batch *b)
 {
-	struct writer_batch *copy = writer_batch_new(b->source, b->nr);
+	struct writer_batch *copy = new_batch(b->source, b->nr, 0);
 
 	if (!copy)
 		return NULL;
-	memcpy(copy->rows, b->rows, (size_t)b->nr * b->source->nr_fields * sizeof(*b->rows));
+	writer_batch_split(b);
+	for (size_t f = 0; f < b->source->nr_fields; f++) {
+		copy->first[f] = b->first[f];
+		copy->varies[f] = b->varies[f];
+		if (b->varies[f])
+			memcpy(copy->columns + f * copy->cap, b->columns + f * b->cap,
+			       b->nr * sizeof(*b->columns));
+	}
 	bytebuf_put(&copy->texts, b->texts.data, b->texts.len);
-	copy->nr = b->nr;
+	copy->nr = copy->nr_split = b->nr;
 	copy->safe_ns = b->safe_ns;
 	copy->known_stack = b->known_stack;
 	copy->known_frame = b->known_frame;
@@ -63,8 +127,54 @@ struct writer_batch *writer_batch_copy(const struct writer_batch *b)
 
 size_t writer_batch_bytes(const struct writer_batch *b)
 {
-	return sizeof(*b) + (size_t)b->nr * b->source->nr_fields * sizeof(*b->rows) +
+	return sizeof(*b) + (size_t)b->nr * b->source->nr_fields * sizeof(*b->columns) +
 	       b->texts.len;
+}
+
+/*
+ * Marks the fields that do not have the value of the first row in all of these, but for
+ * those that varied before.  Fields are looked at by fours, which compilers do at once;
+ * behind the last field there is room to look.
+ */
+static void find_varying(const uint64_t *tile, size_t nr, size_t nr_fields,
+			 const uint64_t *first, const bool *varied, bool *varies)
+{
+	for (size_t f = 0; f < nr_fields; f += FIELDS_AT_ONCE) {
+		uint64_t differs[FIELDS_AT_ONCE] = { 0 };
+		const uint64_t *at = tile + f;
+
+		for (size_t i = 0; i < nr; i++, at += nr_fields)
+			for (size_t k = 0; k < FIELDS_AT_ONCE; k++)
+				differs[k] |= at[k] ^ first[f + k];
+		for (size_t k = 0; k < FIELDS_AT_ONCE && f + k < nr_fields; k++)
+			varies[f + k] = varied[f + k] | !!differs[k];
+	}
+}
+
+void writer_batch_split(struct writer_batch *b)
+{
+	size_t nr_fields = b->source->nr_fields, nr = b->nr - b->nr_split;
+	bool varies[WRITER_MAX_FIELDS];
+
+	if (!nr)
+		return;
+	if (!b->nr_split)
+		memcpy(b->first, b->tile, nr_fields * sizeof(*b->first));
+	find_varying(b->tile, nr, nr_fields, b->first, b->varies, varies);
+	for (size_t f = 0; f < nr_fields; f++) {
+		uint64_t *column = b->columns + f * b->cap;
+		const uint64_t *at = b->tile + f;
+
+		if (!varies[f])
+			continue;
+		for (size_t i = 0; i < b->nr_split && !b->varies[f]; i++)
+			column[i] = b->first[f];
+		b->varies[f] = true;
+		column += b->nr_split;
+		for (size_t i = 0; i < nr; i++)
+			column[i] = at[i * nr_fields];
+	}
+	b->nr_split = b->nr;
 }
 
 /* --- order --------------------------------------------------------------------------- */
@@ -102,7 +212,10 @@ static uint64_t cpu_of(const struct writer_batch *b, size_t row)
 {
 	const struct writer_source *s = b->source;
 
-	return s->cpu_field < s->nr_fields ? b->rows[row * s->nr_fields + s->cpu_field] : 0;
+	if (s->cpu_field == s->nr_fields)
+		return 0;
+	return b->varies[s->cpu_field] ? b->columns[s->cpu_field * (size_t)b->cap + row] :
+	       b->first[s->cpu_field];
 }
 
 /* Whether row y may not stand before row x.  Only the last bucket has several CPUs. */
@@ -156,31 +269,50 @@ struct run {
 	uint32_t row, nr;
 };
 
+/* The times of all rows, as they came. */
+static uint64_t *times_of(const struct writer_batch *b)
+{
+	uint32_t field = b->source->time_field;
+	uint64_t *times = b->columns + field * (size_t)b->cap;
+
+	for (uint32_t i = 0; i < b->nr && !b->varies[field]; i++)
+		times[i] = b->first[field];
+	return times;
+}
+
+/* The row behind the run that begins with this one. */
+static uint32_t end_of_run(const struct writer_batch *b, const uint64_t *times,
+			   const uint64_t *cpus, uint32_t row)
+{
+	uint32_t i = row + 1;
+
+	if (!cpus)
+		while (i < b->nr && times[i] >= times[i - 1])
+			i++;
+	else
+		while (i < b->nr && times[i] >= times[i - 1] && cpus[i] == cpus[row])
+			i++;
+	return i;
+}
+
 /* Nr of runs, or 0: there are more than MAX_RUNS. */
 static size_t find_runs(const struct writer_batch *b, struct run *runs)
 {
 	const struct writer_source *s = b->source;
-	const uint64_t *row = b->rows;
-	bool has_cpu = s->cpu_field < s->nr_fields;
-	uint64_t cpu = 0, last_ns = 0;
+	bool mixed = s->cpu_field < s->nr_fields && b->varies[s->cpu_field];
+	const uint64_t *times = times_of(b);
+	const uint64_t *cpus = mixed ? b->columns + s->cpu_field * (size_t)b->cap : NULL;
 	size_t nr = 0;
 
-	for (uint32_t i = 0; i < b->nr; i++, row += s->nr_fields) {
-		uint64_t time = row[s->time_field];
-
-		if (!i || time < last_ns || (has_cpu && row[s->cpu_field] != cpu)) {
-			if (nr == MAX_RUNS)
-				return 0;
-			if (nr)
-				runs[nr - 1].last_ns = last_ns;
-			cpu = has_cpu ? row[s->cpu_field] : 0;
-			runs[nr++] = (struct run){ .cpu = cpu, .first_ns = time, .row = i };
-		}
-		last_ns = time;
+	for (uint32_t i = 0, end; i < b->nr; i = end) {
+		if (nr == MAX_RUNS)
+			return 0;
+		end = end_of_run(b, times, cpus, i);
+		runs[nr++] = (struct run){
+			.cpu = cpu_of(b, i), .first_ns = times[i], .last_ns = times[end - 1],
+			.row = i, .nr = end - i,
+		};
 	}
-	runs[nr - 1].last_ns = last_ns;
-	for (size_t i = 0; i < nr; i++)
-		runs[i].nr = (i + 1 < nr ? runs[i + 1].row : b->nr) - runs[i].row;
 	return nr;
 }
 
@@ -217,12 +349,12 @@ static bool order_runs(struct writer_batch *b, struct run *runs, size_t nr)
 /* Takes times and CPUs out of the rows.  Returns the largest bucket. */
 static uint32_t read_keys(struct writer_batch *b, struct writer_order *o)
 {
-	const uint64_t *row = b->rows;
+	const uint64_t *times = times_of(b);
 	uint32_t top = 0;
 
 	b->first_ns = UINT64_MAX;
-	for (uint32_t i = 0; i < b->nr; i++, row += b->source->nr_fields) {
-		uint64_t time = row[b->source->time_field], cpu = cpu_of(b, i);
+	for (uint32_t i = 0; i < b->nr; i++) {
+		uint64_t time = times[i], cpu = cpu_of(b, i);
 
 		b->first_ns = time < b->first_ns ? time : b->first_ns;
 		b->last_ns = time > b->last_ns ? time : b->last_ns;
@@ -261,6 +393,7 @@ int writer_batch_order(struct writer_batch *b, struct writer_order *o)
 
 	if (err || b->is_ordered)
 		return err;
+	writer_batch_split(b);
 	b->is_ordered = true;
 	b->last_ns = 0;
 	nr_runs = find_runs(b, runs);
@@ -274,9 +407,11 @@ int writer_batch_order(struct writer_batch *b, struct writer_order *o)
 
 /* --- losses ---------------------------------------------------------------------------- */
 
-static uint64_t hits_of(const struct writer_source *s, const uint64_t *row)
+static uint64_t hits_of(const struct writer_batch *b, size_t i)
 {
-	return s->count_field < s->nr_fields ? row[s->count_field] : 1;
+	const struct writer_source *s = b->source;
+
+	return s->count_field < s->nr_fields ? writer_batch_value(b, i, s->count_field) : 1;
 }
 
 uint64_t writer_batch_hits(const struct writer_batch *b)
@@ -284,7 +419,7 @@ uint64_t writer_batch_hits(const struct writer_batch *b)
 	uint64_t hits = 0;
 
 	for (uint32_t i = 0; i < b->nr; i++)
-		hits += hits_of(b->source, writer_batch_row(b, i));
+		hits += hits_of(b, i);
 	return hits;
 }
 
@@ -297,9 +432,9 @@ int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r)
 		uint64_t cells[6] = { UINT64_MAX, 0, 0, s->event, LOSS_OUTPUT, 0 };
 
 		for (past = first; past < b->nr; past++) {
-			const uint64_t *row = writer_batch_row(b, past);
-			uint64_t time = row[s->time_field];
-			uint64_t cpu = s->cpu_field < s->nr_fields ? row[s->cpu_field] : NO_CPU;
+			uint64_t time = writer_batch_value(b, past, s->time_field);
+			uint64_t cpu = s->cpu_field < s->nr_fields ?
+				       writer_batch_value(b, past, s->cpu_field) : NO_CPU;
 
 			if (past > first && cpu != cells[LOSS_CPU - 1])
 				break;
@@ -307,7 +442,7 @@ int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r)
 			if (time < cells[LOSS_FIRST - 1])
 				cells[LOSS_FIRST - 1] = time;
 			cells[LOSS_LAST - 1] = time;
-			cells[LOSS_COUNT - 1] += hits_of(s, row);
+			cells[LOSS_COUNT - 1] += hits_of(b, past);
 		}
 		err = writer_rows_add(r, ROWS_LOSS, cells);
 	}

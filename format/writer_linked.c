@@ -78,12 +78,11 @@ void writer_linked_begin(struct writer_linked *l)
 /* Columns that do not vary have not been written. */
 static const uint64_t *column_of(struct writer_linked *l, uint32_t field)
 {
-	uint64_t *column = l->p->columns + field * (size_t)l->b->nr;
-	uint64_t value = writer_batch_row(l->b, 0)[field];
+	uint64_t *column = l->columns + field * l->stride;
 
-	if (!l->varies[field] && !l->is_filled[field])
+	if (!l->b->varies[field] && !l->is_filled[field])
 		for (uint32_t i = 0; i < l->b->nr; i++)
-			column[i] = value;
+			column[i] = l->b->first[field];
 	l->is_filled[field] = true;
 	return column;
 }
@@ -138,21 +137,22 @@ static unsigned int least_percent(const struct candidate *c)
 
 static bool has_room(struct writer_pack *p, size_t nr)
 {
-	if (nr > p->predictions_cap) {
-		free(p->predictions);
-		p->predictions = malloc(nr * sizeof(*p->predictions));
-		p->predictions_cap = p->predictions ? nr : 0;
+	if (nr > p->stored_cap) {
+		free(p->stored);
+		p->stored = malloc(nr * sizeof(*p->stored));
+		p->stored_cap = p->stored ? nr : 0;
 	}
-	return p->predictions;
+	return p->stored;
 }
 
 int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint hint)
 {
-	const uint64_t *x = l->p->columns + field * (size_t)l->b->nr;
+	const uint64_t *x = l->columns + field * l->stride;
 	unsigned int best_percent = 0, percent;
 	struct attempt best = { .before = NULL }, a;
+	struct table_linked_sums sums;
 
-	if (!l->varies[field])
+	if (!l->b->varies[field])
 		return -ENOENT;
 	if (!has_room(l->p, l->b->nr))
 		return -ENOMEM;
@@ -168,9 +168,8 @@ int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint h
 	}
 	if (!best.before)
 		return -ENOENT;
-	table_linked_predict(&best.link, best.columns, best.time, best.before, l->b->nr,
-			     l->p->predictions);
-	table_linked_do(best.link.mode, x, l->b->nr, l->p->predictions);
-	table_linked(l->p->encoder, field + 1, hint, &best.link, l->p->predictions);
+	table_linked_make(&best.link, best.columns, best.time, best.before, l->b->nr, x,
+			  l->p->stored, &sums);
+	table_linked(l->p->encoder, field + 1, hint, &best.link, l->p->stored, &sums);
 	return 0;
 }

@@ -21,7 +21,7 @@ void writer_pack_release(struct writer_pack *p)
 	free(p->index.v);
 	free(p->losses.v);
 	table_links_release(&p->links);
-	free(p->predictions);
+	free(p->stored);
 }
 
 static void fail(struct writer_pack *p, int err)

@@ -45,29 +45,36 @@ enum writer_rows_kind {
 	ROWS_MAX,
 };
 
-/* An event.  All but `batch` and `spares` stays as writer_event() made it. */
+/* An event.  All but `usual_cap` and the batches stays as writer_event() made it. */
 struct writer_source {
 	uint32_t event;			/* its id */
 	uint32_t name;			/* string id in memory */
 	uint32_t nr_fields, time_field;
 	uint32_t cpu_field, count_field;	/* may be nr_fields: none */
 	uint32_t cap;			/* rows of a block */
-	bool has_numbered;		/* a stack or frame among its fields */
+	uint32_t usual_cap;		/* rows that a new batch has room for */
 	bool has_texts;			/* a FIELD_BYTES */
 	uint8_t types[WRITER_MAX_FIELDS], roles[WRITER_MAX_FIELDS];
+	uint32_t nr_numbered;
+	uint16_t numbered[WRITER_MAX_FIELDS];	/* the fields that are stacks or frames */
 	struct writer_batch *batch;	/* what waits, or NULL: nothing yet */
 	struct writer_batch *spares;	/* the worker's: batches that are free again */
 };
 
 /*
- * Records of one event on their way to a block, row by row.  The value of a
- * FIELD_BYTES is offset << WRITER_TEXT_SHIFT | length in `texts`.
+ * Records of one event on their way to a block.  The last ones wait row by row, few enough
+ * to stay in the first cache; those before have been split into columns.  Many a field has
+ * one value in a whole block: its column stays unwritten.  The value of a FIELD_BYTES is
+ * offset << WRITER_TEXT_SHIFT | length in `texts`.
  */
 struct writer_batch {
 	struct writer_source *source;
 	struct writer_batch *next;	/* of the spares */
-	uint64_t *rows;
-	uint32_t nr, cap;
+	uint64_t *columns;		/* field f of row i is at f * cap + i, if it varies */
+	uint64_t *first;		/* by field: its value in the first row */
+	bool *varies;			/* by field */
+	uint64_t *tile;			/* the rows from nr_split on */
+	uint32_t nr, cap, nr_split, tile_rows;
 	struct bytebuf texts;
 	uint64_t safe_ns;
 	uint32_t known_stack, known_frame;	/* largest ids in use before these records */
@@ -78,10 +85,18 @@ struct writer_batch {
 	uint64_t first_ns, last_ns;
 };
 
-/* Row i in the order of the block. */
-static inline uint64_t *writer_batch_row(const struct writer_batch *b, size_t i)
+/* A field of row i in the order of the block, which has been found. */
+static inline uint64_t writer_batch_value(const struct writer_batch *b, size_t i, uint32_t field)
 {
-	return b->rows + (b->order ? b->order[i] : i) * b->source->nr_fields;
+	size_t row = b->order ? b->order[i] : i;
+
+	return b->varies[field] ? b->columns[field * (size_t)b->cap + row] : b->first[field];
+}
+
+/* Where the next row goes. */
+static inline uint64_t *writer_batch_next(const struct writer_batch *b)
+{
+	return b->tile + (size_t)(b->nr - b->nr_split) * b->source->nr_fields;
 }
 
 #define WRITER_TEXT_SHIFT 16
@@ -116,14 +131,14 @@ struct writer_pack {
 	struct table_encoder *encoder;
 	struct bytebuf block, texts;
 	struct writer_order order;
-	uint64_t *columns;		/* of records: nr of field 0, nr of field 1 ... */
+	uint64_t *columns;		/* of records in order: nr of each field that varies */
 	size_t columns_cap;
 	uint32_t *lens;
 	size_t lens_cap;
 	struct writer_rows index, losses;
 	struct table_links links;	/* of the records that are encoded now */
-	uint64_t *predictions;
-	size_t predictions_cap;
+	uint64_t *stored;		/* of a column that is linked */
+	size_t stored_cap;
 };
 
 struct writer_worker;
@@ -195,13 +210,17 @@ void writer_numbers_release(struct writer_numbers *n);
 
 /* --- writer_batch.c ---------------------------------------------------------- */
 
-/* Room for `cap` rows, or NULL. */
-struct writer_batch *writer_batch_new(struct writer_source *s, uint32_t cap);
+/* A batch that grows up to the rows of a block, or NULL. */
+struct writer_batch *writer_batch_new(struct writer_source *s);
+/* Behind the rows that were added: -ENOMEM when there is no room for more. */
+int writer_batch_grow(struct writer_batch *b);
+/* Splits the last rows into columns, too. */
+void writer_batch_split(struct writer_batch *b);
 void writer_batch_free(struct writer_batch *b);
 /* Empties it and keeps the memory. */
 void writer_batch_clear(struct writer_batch *b);
 /* The same records in as little memory as they need, or NULL. */
-struct writer_batch *writer_batch_copy(const struct writer_batch *b);
+struct writer_batch *writer_batch_copy(struct writer_batch *b);
 size_t writer_batch_bytes(const struct writer_batch *b);
 /* Finds the order by CPU, then time; -ENOMEM. */
 int writer_batch_order(struct writer_batch *b, struct writer_order *o);
@@ -226,14 +245,15 @@ int writer_records_encode(struct writer_pack *p, const struct writer_batch *b);
 struct writer_linked {
 	struct writer_pack *p;
 	const struct writer_batch *b;
-	bool varies[WRITER_MAX_FIELDS];		/* p->columns has it */
-	bool is_filled[WRITER_MAX_FIELDS];	/* it has it although it does not vary */
+	uint64_t *columns;			/* field f of row i is at f * stride + i */
+	size_t stride;
+	bool is_filled[WRITER_MAX_FIELDS];	/* it is there although it does not vary */
 	uint32_t fields[ROLE_MAX];		/* by role: the field + 1, or 0 */
 	bool is_later[WRITER_MAX_FIELDS];
 	uint32_t later[ROLE_MAX], nr_later;
 };
 
-/* Finds them; p, b and varies are there. */
+/* Finds them; p, b and the columns are there. */
 void writer_linked_begin(struct writer_linked *l);
 /* Puts one of them if that is worth it, else -ENOENT. */
 int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint hint);

@@ -4,37 +4,55 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TILE_ROWS 128		/* that stay in the first cache */
-
 static bool is_numbered(uint8_t type)
 {
 	return type == FIELD_STACK || type == FIELD_FRAME;
+}
+
+static uint64_t number_of(struct writer *w, uint8_t type, uint64_t id)
+{
+	struct writer_numbers *n = type == FIELD_STACK ? &w->stack_numbers : &w->frame_numbers;
+	uint32_t number = writer_numbers_file(n, id);
+
+	if (number || !id)
+		return number;
+	if (type == FIELD_STACK)
+		writer_numbers_stack(w, id);
+	else
+		writer_numbers_frame(w, id);
+	return writer_numbers_file(n, id);
+}
+
+/* A row of those fields that vary, or the first one's of those that do not. */
+static void number_row(struct writer *w, struct writer_batch *b, size_t i, bool first)
+{
+	const struct writer_source *s = b->source;
+	size_t row = b->order ? b->order[i] : i;
+
+	for (uint32_t k = 0; k < s->nr_numbered; k++) {
+		uint32_t f = s->numbered[k];
+		uint64_t *at = b->varies[f] ? &b->columns[f * (size_t)b->cap + row] :
+			       first ? &b->first[f] : NULL;
+
+		if (at)
+			*at = number_of(w, s->types[f], *at);
+	}
 }
 
 void writer_records_number(struct writer *w, struct writer_source *s)
 {
 	struct writer_batch *b = s->batch;
 
-	if (!b || !b->nr || !s->has_numbered || b->is_ordered)
+	if (!b || !b->nr || !s->nr_numbered || b->is_ordered)
 		return;
 	writer_block_fail(w, writer_batch_order(b, &w->order));
 	if (w->err)
 		return;
 	b->known_stack = w->stack_numbers.last;
 	b->known_frame = w->frame_numbers.last;
-	for (size_t i = 0; i < b->nr; i++) {
-		uint64_t *row = writer_batch_row(b, i);
-
-		for (uint32_t f = 0; f < s->nr_fields; f++) {
-			if (s->types[f] == FIELD_STACK) {
-				writer_numbers_stack(w, row[f]);
-				row[f] = writer_numbers_file(&w->stack_numbers, row[f]);
-			} else if (s->types[f] == FIELD_FRAME) {
-				writer_numbers_frame(w, row[f]);
-				row[f] = writer_numbers_file(&w->frame_numbers, row[f]);
-			}
-		}
-	}
+	number_row(w, b, 0, true);
+	for (size_t i = 1; i < b->nr; i++)
+		number_row(w, b, i, false);
 }
 
 /* Nobody takes them: they are told as lost, by CPU. */
@@ -91,7 +109,7 @@ static int grow(struct writer_pack *p, const struct writer_batch *b)
 {
 	size_t nr = (size_t)b->nr * b->source->nr_fields;
 
-	if (nr > p->columns_cap) {
+	if (b->order && nr > p->columns_cap) {
 		free(p->columns);
 		p->columns_cap = 0;
 		p->columns = malloc(nr * sizeof(*p->columns));
@@ -110,44 +128,23 @@ static int grow(struct writer_pack *p, const struct writer_batch *b)
 	return 0;
 }
 
-/* True when field f has the value `first` in all of these rows. */
-static bool is_still(const uint64_t *const *rows, size_t nr, uint32_t f, uint64_t first)
+/* Puts the columns in order, where they are not.  Those that do not vary stay unwritten. */
+static int order_columns(struct writer_linked *l)
 {
-	uint64_t differs = 0;
+	struct writer_pack *p = l->p;
+	const struct writer_batch *b = l->b;
+	int err = grow(p, b);
 
-	for (size_t i = 0; i < nr; i++)
-		differs |= rows[i][f] ^ first;
-	return !differs;
-}
+	l->columns = b->order ? p->columns : b->columns;
+	l->stride = b->order ? b->nr : b->cap;
+	for (uint32_t f = 0; f < b->source->nr_fields && b->order && !err; f++) {
+		const uint64_t *from = b->columns + f * (size_t)b->cap;
+		uint64_t *to = p->columns + f * (size_t)b->nr;
 
-/*
- * From rows to columns, some rows at a time.  Many a field has one value in the
- * whole block: its column stays unwritten, and varies[f] false.
- */
-static void split_columns(struct writer_pack *p, const struct writer_batch *b, bool *varies)
-{
-	uint32_t nr_fields = b->source->nr_fields;
-	const uint64_t *rows[TILE_ROWS], *first = writer_batch_row(b, 0);
-
-	memset(varies, 0, nr_fields * sizeof(*varies));
-	for (size_t at = 0, nr; at < b->nr; at += nr) {
-		nr = b->nr - at < TILE_ROWS ? b->nr - at : TILE_ROWS;
-		for (size_t i = 0; i < nr; i++)
-			rows[i] = writer_batch_row(b, at + i);
-		for (uint32_t f = 0; f < nr_fields; f++) {
-			uint64_t *column = p->columns + f * (size_t)b->nr;
-
-			if (!varies[f]) {
-				if (is_still(rows, nr, f, first[f]))
-					continue;
-				varies[f] = true;
-				for (size_t i = 0; i < at; i++)
-					column[i] = first[f];
-			}
-			for (size_t i = 0; i < nr; i++)
-				column[at + i] = rows[i][f];
-		}
+		for (size_t i = 0; i < b->nr && b->varies[f]; i++)
+			to[i] = from[b->order[i]];
 	}
+	return err;
 }
 
 static enum table_hint column_hint(uint8_t type, uint8_t role)
@@ -178,7 +175,7 @@ static int put_texts(struct writer_pack *p, const struct writer_batch *b, uint32
 {
 	bytebuf_clear(&p->texts);
 	for (size_t i = 0; i < b->nr; i++) {
-		uint64_t where = writer_batch_row(b, i)[field];
+		uint64_t where = writer_batch_value(b, i, field);
 		size_t offset = (size_t)(where >> WRITER_TEXT_SHIFT);
 
 		p->lens[i] = where & ((1u << WRITER_TEXT_SHIFT) - 1);
@@ -189,15 +186,17 @@ static int put_texts(struct writer_pack *p, const struct writer_batch *b, uint32
 	return p->texts.err;
 }
 
-static int put_field(struct writer_pack *p, const struct writer_batch *b, uint32_t f, bool varies)
+static int put_field(const struct writer_linked *l, uint32_t f)
 {
+	struct writer_pack *p = l->p;
+	const struct writer_batch *b = l->b;
 	const struct writer_source *s = b->source;
-	const uint64_t *column = p->columns + f * (size_t)b->nr;
+	const uint64_t *column = l->columns + f * l->stride;
 
 	if (s->types[f] == FIELD_BYTES)
 		return put_texts(p, b, f);
-	if (!varies)
-		table_constant(p->encoder, f + 1, writer_batch_row(b, 0)[f]);
+	if (!b->varies[f])
+		table_constant(p->encoder, f + 1, b->first[f]);
 	else if (is_numbered(s->types[f]))
 		table_new_ids(p->encoder, f + 1, s->types[f] == FIELD_STACK ?
 			      b->known_stack : b->known_frame, column);
@@ -214,22 +213,21 @@ int writer_records_encode(struct writer_pack *p, const struct writer_batch *b)
 {
 	const struct writer_source *s = b->source;
 	struct writer_linked linked = { .p = p, .b = b };
-	int err = grow(p, b);
+	int err = order_columns(&linked);
 
 	if (err)
 		return err;
-	split_columns(p, b, linked.varies);
 	writer_linked_begin(&linked);
 	table_begin(p->encoder, &p->block, b->nr, s->nr_fields);
 	for (uint32_t f = 0; f < s->nr_fields && !err; f++)
 		if (!linked.is_later[f])
-			err = put_field(p, b, f, linked.varies[f]);
+			err = put_field(&linked, f);
 	for (uint32_t i = 0; i < linked.nr_later && !err; i++) {
 		uint32_t f = linked.later[i];
 
 		err = writer_linked_put(&linked, f, column_hint(s->types[f], s->roles[f]));
 		if (err == -ENOENT)
-			err = put_field(p, b, f, linked.varies[f]);
+			err = put_field(&linked, f);
 	}
 	return err ? err : table_end(p->encoder);
 }

@@ -152,12 +152,12 @@ static void test_buckets_choice(void **state)
 		noise[i] = next_random() >> (24 + next_random() % 40);
 		plain[i] = i % 2;
 	}
-	sub = table_buckets_choose(noise, NR, &buckets, &planes);
+	sub = table_buckets_choose(noise, TABLE_BUCKETS_SAMPLE, NR, &buckets, &planes);
 	assert_true(sub >= TABLE_BUCKETS_MIN_SUB && sub <= TABLE_BUCKETS_MAX_SUB);
 	assert_true(buckets < planes);
-	table_buckets_choose(plain, NR, &buckets, &planes);
+	table_buckets_choose(plain, TABLE_BUCKETS_SAMPLE, NR, &buckets, &planes);
 	assert_true(buckets >= planes);
-	table_buckets_choose(plain, 0, &buckets, &planes);
+	table_buckets_choose(plain, 0, 0, &buckets, &planes);
 	assert_int_equal(buckets + planes, 0);
 }
 
@@ -169,6 +169,7 @@ static int write_and_read(const struct table_link *link, enum table_hint hint,
 {
 	const uint64_t *terms[TABLE_LINK_TERMS];
 	uint64_t *w = malloc(nr * sizeof(*w));
+	struct table_linked_sums sums;
 	struct table_links links = { .nr = 0 };
 	struct table_encoder *e;
 	struct table_decoder *d;
@@ -181,14 +182,14 @@ static int write_and_read(const struct table_link *link, enum table_hint hint,
 	assert_int_equal(table_decoder_new(&d), 0);
 	for (size_t k = 0; k < link->nr_terms; k++)
 		terms[k] = columns[link->terms[k].id - 1];
-	table_linked_predict(link, terms, columns[0],
-			     table_links_before(&links, 1, columns[0], 2, columns[1], nr), nr, w);
-	table_linked_do(link->mode, columns[3], nr, w);
+	table_linked_make(link, terms, columns[0],
+			  table_links_before(&links, 1, columns[0], 2, columns[1], nr), nr,
+			  columns[3], w, &sums);
 	table_begin(e, &b, nr, 4);
 	table_numbers(e, 1, TABLE_ASCENDING, columns[0]);
 	table_numbers(e, 2, TABLE_IDS, columns[1]);
 	table_numbers(e, 3, TABLE_NOISY, columns[2]);
-	table_linked(e, 4, hint, link, w);
+	table_linked(e, 4, hint, link, w, &sums);
 	assert_int_equal(table_end(e), 0);
 	err = table_parse(&t, b.data, b.len, nr);
 	if (!err)
