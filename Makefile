@@ -100,7 +100,7 @@ endif
 UNIT_TESTS := $(UNIT_SRC:%.c=$(O)/%)
 TOOL_SRC := $(wildcard tests/*.c)
 ifneq ($(RECORD),1)
-TOOL_SRC := $(shell grep -LE '#include "(record|tests/unit/live_)' $(TOOL_SRC)) tests/schedgen.c
+TOOL_SRC := $(shell grep -LE '#include "(record|unit/live_|tests/unit/live_)' $(TOOL_SRC)) tests/schedgen.c
 endif
 TEST_TOOLS := $(TOOL_SRC:%.c=$(O)/%)
 RUSTC := $(shell command -v rustc)
