@@ -16,9 +16,10 @@
 #include <bpf/bpf_tracing.h>
 
 #include "bpf/kernel_types.h"
+#include "bpf/sched_kstack.h"
 #include "bpf/sched_state.h"
+#include "bpf/sched_ustack.h"
 #include "bpf/sched_write.h"
-#include "bpf/sched_stack.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -1,0 +1,300 @@
+/*
+ * For the scheduler's programs: kernel stacks, which are remembered instead of walked.
+ *
+ * Where on a kernel stack the next return address lies depends, on nearly all frames, on
+ * nothing but the return address before: that much the frame of a function takes where it
+ * calls the next one.  These distances are learned from stacks that the kernel has walked,
+ * and only where the address that follows lies at one place alone of the whole stack.  By
+ * them a stack is followed in a tenth of the time, and the hash of its addresses is its
+ * fingerprint.  What cannot be followed is walked.  Each stack that is walked, and now and
+ * then one that need not be, is compared with the distances: functions whose frame has no
+ * fixed size are found out and walked from then on.
+ */
+#ifndef BPF_SCHED_KSTACK_H
+#define BPF_SCHED_KSTACK_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/kernel_types.h"
+#include "bpf/sched.h"
+#include "bpf/sched_stack.h"
+#include "bpf/sched_state.h"
+
+#define MOST_STACK_BYTES 65536
+#define MOST_FRAMES 64			/* that are followed */
+
+/*
+ * From the lowest bit: what comes after the address (2 bits), a count (4 bits; of
+ * contradictions, or of an origin the frames that the kernel finds below it), the distance
+ * in words, and the address without its first 16 bits, which are all the same.
+ */
+enum rule_kind { RULE_NEXT = 1, RULE_END = 2, RULE_NONE = 3 };
+
+INLINE __u64 make_rule(__u64 ip, __u32 words, __u32 count, enum rule_kind kind)
+{
+	return ip << 16 | (words & 0x3ff) << 6 | (count & 15) << 2 | kind;
+}
+
+INLINE bool rule_is_of(__u64 rule, __u64 ip)
+{
+	return rule && rule >> 16 == ip << 16 >> 16;
+}
+
+INLINE __u32 rule_words(__u64 rule)
+{
+	return rule >> 6 & 0x3ff;
+}
+
+INLINE __u32 rule_count(__u64 rule)
+{
+	return rule >> 2 & 15;
+}
+
+INLINE __u32 rule_kind(__u64 rule)
+{
+	return rule & 3;
+}
+
+INLINE __u32 rule_slot(__u64 ip)
+{
+	return ip * 0x9e3779b97f4a7c15ull >> 50;
+}
+
+/* A pointer becomes a number when it is read from memory. */
+INLINE __u64 address_of(struct sched_scratch *s, void *pointer)
+{
+	*(volatile __u64 *)&s->address = (__u64)pointer;
+	return *(volatile __u64 *)&s->address;
+}
+
+enum { FOLLOWED_NOT = 0, FOLLOWED_SHORT = 1 };	/* else the fingerprint */
+
+INLINE __u64 *rule_table(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&rules, &zero);
+}
+
+/*
+ * From the origin, which is a number below those of addresses.  There are nr words up to
+ * the registers of user code, and have of them are here.
+ */
+__noinline __u64 follow(__u32 row, __u64 origin, __u32 nr, __u32 have)
+{
+	const struct sched_scratch *s = scratch_of(row);
+	__u64 ip = origin, hash = 0, rule;
+	const __u64 *table = rule_table();
+	__u32 word = 0;
+
+	if (!s || !table)
+		return FOLLOWED_NOT;
+	for (__u32 i = 0; i < MOST_FRAMES; i++) {
+		rule = table[rule_slot(ip) & (NR_RULES - 1)];
+		if (!rule_is_of(rule, ip))
+			return FOLLOWED_NOT;
+		word = (word + rule_words(rule)) & 0xffff;
+		/* The origin's tells how many frames there are below. */
+		if (!i)
+			hash = rule;
+		if (rule_kind(rule) == RULE_END)
+			return word == nr ? finish_hash(hash) : FOLLOWED_NOT;
+		if (rule_kind(rule) != RULE_NEXT || word >= nr)
+			return FOLLOWED_NOT;
+		if (word >= have)
+			return FOLLOWED_SHORT;
+		ip = s->words[word & (STACK_WORDS - 1)];
+		hash = mix(hash, ip);
+		/* It has but one caller, and a frame of random size. */
+		if (ip - system_call < system_call_bytes)
+			return finish_hash(hash);
+	}
+	return FOLLOWED_NOT;
+}
+
+#define NOWHERE 0xffffffff
+
+/* Where the address lies, if at one place alone.  Without branches, for the verifier. */
+__noinline __u32 find_once(__u32 row, __u64 ip, __u64 from, __u32 nr)
+{
+	const struct sched_scratch *s = scratch_of(row);
+	__u64 times = 0, sum = 0;
+
+	if (!s)
+		return NOWHERE;
+	for (__u64 i = 0; i < STACK_WORDS; i++) {
+		__u64 difference = s->words[i] ^ ip, is_it;
+
+		if (i >= nr)
+			break;
+		is_it = ~((difference | -difference) | (i - from)) >> 63;
+		asm volatile("" : "+r"(is_it));
+		times += is_it;
+		sum += is_it * i;
+	}
+	return times == 1 ? sum : NOWHERE;
+}
+
+#define MOST_CONTRADICTIONS 3
+
+INLINE void contradict(__u64 *table, __u64 ip, __u64 rule)
+{
+	__u32 count = rule_count(rule) + 1;
+
+	if (ip < SCHED_FIRST_FINGERPRINT)
+		rule = 0;
+	else
+		rule = make_rule(ip, 0, count, count > MOST_CONTRADICTIONS ? RULE_NONE : 0);
+	table[rule_slot(ip) & (NR_RULES - 1)] = rule;
+}
+
+/*
+ * All of the stack is here, and so are its frames.  Goes along them as far as there are
+ * rules and they hold; 0 if nothing can be learned there.
+ */
+__noinline int check_rules(__u32 row, __u64 origin, __u32 nr, __u32 nr_frames)
+{
+	struct sched_scratch *s = scratch_of(row);
+	__u32 word = 0, frame = 0, next;
+	__u64 *table = rule_table();
+	__u64 ip = origin, rule;
+
+	if (!s || !table)
+		return 0;
+	for (__u32 i = 0; i < MOST_FRAMES; i++) {
+		rule = table[rule_slot(ip) & (NR_RULES - 1)];
+		s->ip = ip;
+		s->word = word;
+		s->frame = frame;
+		if (!rule_is_of(rule, ip) || !rule_kind(rule))
+			return 1;
+		if (rule_kind(rule) == RULE_NONE)
+			return 0;
+		next = (word + rule_words(rule)) & 0xffff;
+		frame = i ? (frame + 1) & 0xff : rule_count(rule);
+		if (rule_kind(rule) == RULE_END) {
+			if (next != nr || frame != nr_frames)
+				contradict(table, ip, rule);
+			return 0;
+		}
+		word = next & (STACK_WORDS - 1);
+		if (next >= nr || frame >= nr_frames ||
+		    s->words[word] != s->stack.ips[frame & (STACK_FRAMES - 1)]) {
+			/* The kernel finds the real address elsewhere. */
+			if (!return_hooks[0] || (s->words[word] != return_hooks[0] &&
+						 s->words[word] != return_hooks[1]))
+				contradict(table, ip, rule);
+			return 0;
+		}
+		ip = s->words[word];
+		if (ip - system_call < system_call_bytes)
+			return 0;
+	}
+	return 0;
+}
+
+/* Learns one more distance, at the first place where none is known. */
+__noinline int learn_rules(__u32 row, __u64 origin, __u32 nr, __u32 nr_frames)
+{
+	struct sched_scratch *s = scratch_of(row);
+	__u64 *table = rule_table(), *rule;
+	__u32 frame, from, count, next;
+
+	if (!s || !table || !check_rules(row, origin, nr, nr_frames))
+		return 0;
+	rule = &table[rule_slot(s->ip) & (NR_RULES - 1)];
+	if (s->ip == origin) {
+		/* The frames of this program are below: which is the first one here? */
+		count = frame = ++s->tries & 7;
+		from = 0;
+	} else {
+		count = rule_is_of(*rule, s->ip) ? rule_count(*rule) : 0;
+		frame = s->frame + 1;
+		from = s->word + 1;
+	}
+	if (frame >= nr_frames) {
+		if (from && nr_frames < SCHED_MAX_STACK)
+			*rule = make_rule(s->ip, nr - s->word, count, RULE_END);
+		return 0;
+	}
+	next = find_once(row, s->stack.ips[frame & (STACK_FRAMES - 1)], from, nr);
+	if (next != NOWHERE)
+		*rule = make_rule(s->ip, next - s->word, count, RULE_NEXT);
+	return 0;
+}
+
+/* Words from here to the registers of user code; 0: this is another stack. */
+INLINE __u32 measure(struct sched_scratch *s, struct task_struct *task, __u64 at)
+{
+	__u64 base = (__u64)task->stack, top;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
+	    !may_read || at - base >= MOST_STACK_BYTES)
+		return 0;
+	top = address_of(s, (void *)bpf_task_pt_regs(task));
+	return top - at > sizeof(s->words) ? 0 : (top - at) / 8;
+}
+
+INLINE bool copy_words(struct sched_scratch *s, __u64 at, __u64 nr)
+{
+	__u64 bytes = nr * 8;
+
+	/* Before 6.12 the verifier forgets what is known of a number of words. */
+	asm volatile("" : "+r"(bytes));
+	return bytes <= sizeof(s->words) && !bpf_probe_read_kernel(s->words, bytes, (void *)at);
+}
+
+INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct *task,
+			  const struct stack_of *whose, struct sched_cpu *c, __u64 origin,
+			  const bool mapped)
+{
+	__u32 row = whose->row, nr, nr_words = 0;
+	__u64 at = address_of(s, ctx), print = 0;
+	bool was_known, is_checked;
+	long bytes;
+
+	if (task)
+		nr_words = measure(s, task, at);
+	if (nr_words) {
+		nr = nr_words < FIRST_WORDS ? nr_words : FIRST_WORDS;
+		if (copy_words(s, at, nr))
+			print = follow(row, origin, nr_words, nr);
+		if (print == FOLLOWED_SHORT) {
+			print = 0;
+			if (copy_words(s, at, nr_words))
+				print = follow(row, origin, nr_words, nr_words);
+		}
+	}
+	was_known = print && is_known(print);
+	is_checked = check_stacks || !(++c->stacks & (CHECK_EVERY - 1));
+	if (was_known) {
+		c->remembered++;
+		if (!is_checked)
+			return print;
+	}
+	bytes = bpf_get_stack(ctx, s->stack.ips, SCHED_MAX_STACK * sizeof(__u64), 0);
+	if (bytes < 0)
+		return -bytes;
+	nr = (__u64)bytes / 8;
+	if (was_known)
+		compare(c, print, hash_frames(row, nr, 0));
+	else
+		c->walked++;
+	if (nr_words && copy_words(s, at, nr_words))
+		learn_rules(row, origin, nr_words, nr);
+	if (was_known)
+		return print;
+	if (!print) {
+		print = hash_frames(row, nr, 1);
+		if (is_known(print))
+			return print;
+	}
+	return introduce(ctx, s, whose, print, nr, false, mapped);
+}
+
+#endif
