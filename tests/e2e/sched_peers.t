@@ -67,10 +67,13 @@ class Recorder:
         self.p = subprocess.Popen([*command, "--", "sh", "-c", "echo ready; read x"],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL)
-        check(b"ready" in self.p.stdout.readline(), "%s does not record" % command[0])
+        if b"ready" not in self.p.stdout.readline():
+            skip("%s does not record" % command[0])
 
     def end(self):
         self.p.communicate(b"\n", timeout=60)
+        if self.p.returncode == -signal.SIGABRT:
+            skip("perf aborts when BPF programs come and go")
         equal(self.p.returncode, 0, "exit status")
         return ""
 
@@ -148,8 +151,9 @@ def beside_timehist(folder):
             woken = [r.runq for r in found[tid] if r.state != "R" or r is found[tid][0]]
             near(sum(woken[:-2]) + sum(woken[-2:]) / 2, delay, name + " delayed",
                  hidden + n + sum(woken[-2:]) / 2)
-        check(compared >= 6, "perf has lines of few threads: %d" % compared)
-    within_three(attempt)
+        if compared < 6:
+            skip("perf has all lines of %d threads only" % compared)
+    unless_busy(attempt)
 
 
 def log2_rows(text):
@@ -183,7 +187,7 @@ def beside_runqlat(folder):
             most = sum(n for r, n in mine.items() if r < (row * 2 if row else 2))
             check(least - slack <= below <= most + slack, "below %d us: %d there, %d to %d here: "
                   "%r, %r" % (row, below, least, most, theirs, mine))
-    within_three(attempt)
+    unless_busy(attempt)
 
 
 def beside_offcputime(folder):
@@ -201,7 +205,7 @@ def beside_offcputime(folder):
             told = sum(r.off for r in found[tid][1:])
             near(told, sums.get(name, 0), name + " off CPUs", hidden + len(found[tid]) * 2000,
                  0.01, 2 * MS)
-    within_three(attempt)
+    unless_busy(attempt)
 
 
 run([beside_timehist, beside_runqlat, beside_offcputime])
