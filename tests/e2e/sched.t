@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """-e sched: the time of every thread from its beginning to its end, without gaps."""
+import signal
 import subprocess
-import threading
 import time
 
 from live import *
@@ -236,12 +236,14 @@ def a_cgroup(folder):
     try:
         move(naps.pid, path)
         move(asleep.pid, below)
-        recorder = subprocess.Popen([KYMO, "record", "-q", "-e", "sched", "-G", name, "-o", trace,
-                                     "--duration", "1.5"])
-        moved = threading.Timer(1, move, (later.pid, path))
-        moved.start()
+        recorder = subprocess.Popen([KYMO, "record", "-q", "-e", "sched", "-G", name, "-o", trace])
+        # What it has seen so far is written then.
+        while recorder.poll() is None and not (os.path.exists(trace) and os.path.getsize(trace)):
+            time.sleep(0.02)
+        move(later.pid, path)
+        time.sleep(0.5)
+        recorder.send_signal(signal.SIGINT)
         equal(recorder.wait(), 0)
-        moved.join()
     finally:
         for load in loads:
             load.kill()
