@@ -115,10 +115,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "again.kymo")
         subprocess.run([CALLGEN, path], check=True)
-        with open(path, "rb") as again, open("tests/golden/calls.kymo", "rb") as golden:
+        with open("tests/golden/calls.kymo", "rb") as golden:
             piped = kymo("--summary", "-i", "-", input=golden.read())
-            golden.seek(0)
-            check("the generator still writes the golden trace", again.read() == golden.read())
+        # Which encodings are chosen may change; what is told by them may not.
+        check("the generator still writes what the golden trace tells",
+              kymo("--json", "-i", path) == kymo("--json", "-i", "tests/golden/calls.kymo"))
         check("from a pipe it is the same",
               piped == kymo("--summary", "-i", "tests/golden/calls.kymo"))
     print(f"1..{len(results)}")
