@@ -5,11 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
+import live
 from live import check
 
 ESCAPE, CONTROL, ENTER = "\ue00c", "\ue009", "\ue007"
@@ -116,3 +118,20 @@ class Browser:
 
 def is_there():
     return shutil.which("chromedriver") and shutil.which("chromium")
+
+
+def run(tests, begin):
+    """Runs the tests with one browser and one folder, which begin() is told of first."""
+    if not is_there():
+        print("1..0 # SKIP needs chromium and chromedriver")
+        return
+    folder = tempfile.mkdtemp()
+    browser = None
+    try:
+        browser = Browser(folder)
+        begin(browser, folder)
+        live.run(tests, needs_bpf=False)
+    finally:
+        if browser:
+            browser.close()
+        shutil.rmtree(folder, ignore_errors=True)

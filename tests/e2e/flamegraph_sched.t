@@ -118,19 +118,9 @@ def test_quiet(_):
 TESTS = [test_room, test_waker_colours, test_wall_colours, test_wait_below_waker, test_quiet]
 
 
-def main():
+def begin(*started):
     global browser, folder
-    folder = tempfile.mkdtemp()
-    try:
-        if not chromium.is_there():
-            print("1..0 # SKIP needs chromium and chromedriver")
-            return
-        browser = chromium.Browser(folder)
-        run(TESTS, needs_bpf=False)
-    finally:
-        if browser:
-            browser.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    browser, folder = started
 
 
-main()
+chromium.run(TESTS, begin)

@@ -269,19 +269,9 @@ TESTS = [test_first_look, test_details, test_search, test_search_nested, test_zo
          test_no_requests, test_without_script]
 
 
-def main():
+def begin(*started):
     global browser, folder
-    folder = tempfile.mkdtemp()
-    try:
-        if not chromium.is_there():
-            print("1..0 # SKIP needs chromium and chromedriver")
-            return
-        browser = chromium.Browser(folder)
-        run(TESTS, needs_bpf=False)
-    finally:
-        if browser:
-            browser.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    browser, folder = started
 
 
-main()
+chromium.run(TESTS, begin)

@@ -253,19 +253,9 @@ TESTS = [test_wakers, test_told, test_colors, test_wall, test_zoom_and_search, t
          test_few, test_many]
 
 
-def main():
+def begin(*started):
     global browser, folder
-    folder = tempfile.mkdtemp()
-    try:
-        if not chromium.is_there():
-            print("1..0 # SKIP needs chromium and chromedriver")
-            return
-        browser = chromium.Browser(folder)
-        run(TESTS, needs_bpf=False)
-    finally:
-        if browser:
-            browser.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    browser, folder = started
 
 
-main()
+chromium.run(TESTS, begin)

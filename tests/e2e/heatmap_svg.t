@@ -346,19 +346,9 @@ TESTS = [test_details, test_click, test_drag, test_drag_of_chosen, test_by, test
          test_no_requests, test_without_script]
 
 
-def main():
+def begin(*started):
     global browser, folder
-    folder = tempfile.mkdtemp()
-    try:
-        if not chromium.is_there():
-            print("1..0 # SKIP needs chromium and chromedriver")
-            return
-        browser = chromium.Browser(folder)
-        run(TESTS, needs_bpf=False)
-    finally:
-        if browser:
-            browser.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    browser, folder = started
 
 
-main()
+chromium.run(TESTS, begin)
