@@ -13,6 +13,7 @@
 
 #include "bpf/kernel_types.h"
 #include "bpf/sample.h"
+#include "bpf/targets.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -83,29 +84,6 @@ struct {
 	__type(value, union task_scratch);
 	__uint(max_entries, 2);
 } task_scratch SEC(".maps");
-
-/* By process: 1, or 0 for one that is not sampled before it has run exec. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, __u8);
-	__uint(max_entries, 1);
-} traced SEC(".maps");
-
-/* By thread, as above; probes look threads up here. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, __u8);
-	__uint(max_entries, 1);
-} traced_tids SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(__u32));
-	__uint(max_entries, 1);
-} cgroups SEC(".maps");
 
 /* The programs below, for the filters that stand before them. */
 struct {

@@ -13,6 +13,7 @@
 
 #include "bpf/kernel_types.h"
 #include "bpf/sched.h"
+#include "bpf/targets.h"
 
 /* Set before loading, so that the verifier drops what is not asked for. */
 const volatile bool ring_is_ringbuf = false;	/* not mapped: else perf buffers */
@@ -61,29 +62,6 @@ struct {
 	__type(value, struct sched_cpu);
 	__uint(max_entries, 1);
 } cpus SEC(".maps");
-
-/* By process: 1, or 0 for one that is not recorded before it has run exec. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, __u8);
-	__uint(max_entries, 1);
-} traced SEC(".maps");
-
-/* By thread. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, __u8);
-	__uint(max_entries, 1);
-} traced_tids SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(__u32));
-	__uint(max_entries, 1);
-} cgroups SEC(".maps");
 
 /* The maps of struct proberings, in whose place these stand until loading. */
 struct {
