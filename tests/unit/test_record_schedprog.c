@@ -210,7 +210,7 @@ static void ping_pong(long rounds, int cpu)
 	close(back[1]);
 }
 
-/* A process that waits until it is let go. */
+/* A process that waits until it is let go, or until nobody is left who could. */
 struct held {
 	pid_t pid;
 	int go_fd;
@@ -226,6 +226,7 @@ static struct held hold(void (*fn)(void))
 	if (!h.pid) {
 		char c;
 
+		close(ends[1]);
 		if (read(ends[0], &c, 1) == 1)
 			fn();
 		_exit(0);
@@ -477,11 +478,21 @@ static void overflow(const char *use)
 	release(&r);
 }
 
-static void test_overflow(void **state)
+static void test_overflow_mapped(void **state)
 {
 	(void)state;
 	overflow("mapped");
+}
+
+static void test_overflow_ringbuf(void **state)
+{
+	(void)state;
 	overflow("ringbuf");
+}
+
+static void test_overflow_perfbuf(void **state)
+{
+	(void)state;
 	overflow("perfbuf");
 }
 
@@ -557,7 +568,9 @@ int main(void)
 		cmocka_unit_test(test_start_and_end),
 		cmocka_unit_test(test_waker),
 		cmocka_unit_test(test_min),
-		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_overflow_mapped),
+		cmocka_unit_test(test_overflow_ringbuf),
+		cmocka_unit_test(test_overflow_perfbuf),
 		cmocka_unit_test(test_stacks),
 		cmocka_unit_test(test_exec),
 	};
