@@ -1,0 +1,225 @@
+"""Other tools that watch the scheduler beside -e sched, and what they say, in ns."""
+import re
+import signal
+import subprocess
+
+from story import *
+
+MS = 1000000
+
+
+class Load:
+    """waitmix, that begins when it is told to: its number is known before."""
+
+    def __init__(self, path):
+        self.p = subprocess.Popen(["sh", "-c", 'kill -STOP $$; exec "$@"', "sh"] +
+                                  program("waitmix", path), stdout=subprocess.PIPE)
+        self.pid = self.p.pid
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def run(self):
+        os.kill(self.pid, signal.SIGCONT)
+        text = self.p.communicate(timeout=120)[0].decode()
+        equal(self.p.returncode, 0, "the load")
+        # NAME by number of the thread.
+        return {int(line.split()[1]): line.split()[0] for line in text.splitlines()
+                if not line.startswith("request ")}
+
+
+def file_to_read(folder):
+    """The file of waitmix, written out."""
+    path = folder + "/file"
+    with open(path, "wb") as f:
+        f.write(os.urandom(4 << 20))
+        os.fsync(f.fileno())
+    return path
+
+
+def has_attached(pid):
+    folder = "/proc/%d/fd" % pid
+    try:
+        return any("bpf" in os.readlink(folder + "/" + fd) and "link" in os.readlink(
+            folder + "/" + fd) for fd in os.listdir(folder))
+    except OSError:
+        return False
+
+
+class Peer:
+    """Another tool that watches until it is told to end."""
+
+    def __init__(self, *command):
+        if not shutil.which(command[0]):
+            skip("no %s" % command[0])
+        # Most of them keep what they say back, unless it goes to a terminal.
+        self.p = subprocess.Popen(["stdbuf", "-oL"] + [str(c) for c in command],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        while not has_attached(self.p.pid):
+            if self.p.poll() is not None:
+                skip("%s does not run here" % command[0])
+            time.sleep(0.02)
+
+    def end(self):
+        self.p.send_signal(signal.SIGINT)
+        return self.p.communicate(timeout=120)[0].decode()
+
+
+class Recorder:
+    """A recorder, perf's or ours, that runs a command which ends when it is told to."""
+
+    def __init__(self, *command):
+        self.p = subprocess.Popen([*command, "--", "sh", "-c", "echo ready; read x"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL)
+        if b"ready" not in self.p.stdout.readline():
+            skip("%s does not record" % command[0])
+
+    def end(self):
+        self.p.communicate(b"\n", timeout=120)
+        if self.p.returncode == -signal.SIGABRT:
+            skip("perf aborts when BPF programs come and go")
+        equal(self.p.returncode, 0, "exit status")
+        return ""
+
+
+def watched(trace, path, peers, *options):
+    """
+    Runs the load, which reads path, under the peers, commands, and records it with these
+    options: names of its threads, their stories, and what each peer says.
+    """
+    load = Load(path)
+    running = []
+    try:
+        for command in peers:
+            command = [str(load.pid) if c == "PID" else c for c in command]
+            running.append((Recorder if "record" in command else Peer)(*command))
+        recorder = Recorder(KYMO, "record", "-q", "-o", trace, "-a", "-e", "sched", *options)
+        names = load.run()
+        recorder.end()
+    finally:
+        said = [p.end() for p in running]
+        load.p.kill()
+    found = check_conserved(trace)
+    mine = {tid: found[tid] for tid in names}
+    equal(lost(trace), 0)
+    return names, mine, said
+
+
+def near(told, theirs, what, more=0, share=0.01, floor=MS):
+    check(abs(told - theirs) <= theirs * share + floor + more, "%s: %.3f ms here, %.3f ms there" % (
+        what, told / 1e6, theirs / 1e6))
+
+
+def timehist(data, names):
+    """By thread: sums of waits, delays and runs in ns, and of how many of perf's lines."""
+    sums = {}
+    out = run_command(["perf", "sched", "timehist", "-i", data], timeout=200)
+    for line in out.stdout.decode(errors="replace").splitlines():
+        m = re.match(r"\s*[\d.]+ \[\d+\]\s+.*?\[(\d+)(?:/\d+)?\]\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)",
+                     line)
+        if m and int(m[1]) in names:
+            old = sums.get(int(m[1]), (0, 0, 0, 0))
+            sums[int(m[1])] = (*(a + float(b) * 1e6 for a, b in zip(old, m.groups()[1:])),
+                               old[3] + 1)
+    return sums
+
+
+def compare_timehist(data, names, found):
+    """Wait time, delay and run time of each thread, within 1 %: of how many threads."""
+    sums = timehist(data, names)
+    if not sums:
+        skip("perf sched timehist tells nothing")
+    compared = 0
+    for tid, name in names.items():
+        wait, delay, run_time, lines = sums.get(tid, (0, 0, 0, 0))
+        # A switch that the kernel shows to nobody takes a line from it, or the wait in it.
+        if len(found[tid]) > 2000 or not len(found[tid]) - 3 <= lines <= len(found[tid]) or \
+                wait < sum(r.off for r in found[tid][1:-2]) - 15 * MS:
+            continue
+        hidden = 2 * sum(r.skipped for r in found[tid])
+        # It knows no wait before the first switch, and has forgotten the thread by the last.
+        n = len(found[tid]) * 1000
+        on = sum(r.on for r in found[tid])
+        # Not seeing a switch, it takes a wait for a run.
+        if run_time > on * 1.01 + hidden + n + MS:
+            continue
+        near(on, run_time, name + " on a CPU", hidden + n)
+        last = found[tid][-2].off
+        near(sum(r.off for r in found[tid][1:-2]) + last / 2, wait, name + " off it",
+             hidden + n + last / 2)
+        woken = [r.runq for r in found[tid] if r.state != "R" or r is found[tid][0]]
+        near(sum(woken[:-2]) + sum(woken[-2:]) / 2, delay, name + " delayed",
+             hidden + n + sum(woken[-2:]) / 2)
+        compared += 1
+    if compared < 6:
+        skip("perf has all lines of %d threads only" % compared)
+    return compared
+
+
+def log2_rows(text):
+    return {int(a): int(n) for a, b, n in
+            re.findall(r"^\s*(\d+) -> (\d+)\s*: (\d+)", text, re.M) if int(n)}
+
+
+def row_of(us):
+    """The least value of the row of a histogram by powers of two; 0 and 1 are one."""
+    return 1 << (us.bit_length() - 1) if us > 1 else 0
+
+
+def rows_of(values_ns):
+    rows = {}
+    for ns in values_ns:
+        row = row_of(ns // 1000)
+        rows[row] = rows.get(row, 0) + 1
+    return rows
+
+
+def compare_rows(mine, theirs, slack):
+    """The same histogram, give or take a row, and slack values in another one."""
+    for row in set(theirs) | set(mine):
+        below = sum(n for r, n in theirs.items() if r < row)
+        least = sum(n for r, n in mine.items() if r < (row // 2 if row > 2 else 0))
+        most = sum(n for r, n in mine.items() if r < (row * 2 if row else 2))
+        check(least - slack <= below <= most + slack, "below %d us: %d there, %d to %d here: "
+              "%r, %r" % (row, below, least, most, theirs, mine))
+
+
+def compare_runqlat(text, found):
+    """The same histogram of delays."""
+    theirs = log2_rows(text)
+    mine = rows_of(r.runq for t in found.values() for r in t if r.runq and not r.edge)
+    total = sum(theirs.values())
+    check(total > 500, "few values: %r" % theirs)
+    # Its wakeup is when the CPU has the thread on its queue, a few microseconds later.
+    near(sum(mine.values()) * MS, total * MS, "values", 0, 0.02, 40 * MS)
+    compare_rows(mine, theirs, total // 30 + 20)
+
+
+def offcputime_stacks(text):
+    """(names of kernel functions, the innermost first, name of the thread, ns) each."""
+    for part in re.split(r"\n\s*\n", text):
+        lines = [line.strip() for line in part.splitlines() if line.strip()]
+        if len(lines) < 2 or not lines[-1].isdigit():
+            continue
+        whose = re.match(r"-\s+(\S+) \((\d+)\)$", lines[-2])
+        if whose:
+            yield lines[:-2], whose[1], int(lines[-1]) * 1000
+
+
+def offcputime_sums(text):
+    """By name of the thread: ns."""
+    sums = {}
+    for _, name, ns in offcputime_stacks(text):
+        sums[name] = sums.get(name, 0) + ns
+    check(len(sums) >= 15, text[:500])
+    return sums
+
+
+def compare_offcputime(text, names, found):
+    """The time off CPUs of each thread, within 1 %."""
+    sums = offcputime_sums(text)
+    for tid, name in names.items():
+        hidden = 2 * sum(r.skipped for r in found[tid])
+        # It does not see what a thread waits for before its first time on a CPU.
+        told = sum(r.off for r in found[tid][1:])
+        near(told, sums.get(name, 0), name + " off CPUs", hidden + len(found[tid]) * 2000,
+             0.01, 2 * MS)
