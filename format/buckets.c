@@ -1,15 +1,5 @@
 #include "format/buckets.h"
 
-uint32_t buckets_index(uint64_t v)
-{
-	unsigned int shift;
-
-	if (v < 2 * BUCKETS_STEPS)
-		return (uint32_t)v;
-	shift = 63 - (unsigned int)__builtin_clzll(v) - BUCKETS_STEP_BITS;
-	return shift * BUCKETS_STEPS + (uint32_t)(v >> shift);
-}
-
 static unsigned int shift_of(uint32_t *index)
 {
 	if (*index > BUCKETS_LAST)

@@ -14,7 +14,16 @@
 #define BUCKETS_LAST ((63 - BUCKETS_STEP_BITS) * BUCKETS_STEPS + 2 * BUCKETS_STEPS - 1)
 
 /* Of unsigned values; 0 to BUCKETS_LAST. */
-uint32_t buckets_index(uint64_t v);
+static inline uint32_t buckets_index(uint64_t v)
+{
+	unsigned int shift;
+
+	if (v < 2 * BUCKETS_STEPS)
+		return (uint32_t)v;
+	shift = 63 - (unsigned int)__builtin_clzll(v) - BUCKETS_STEP_BITS;
+	return shift * BUCKETS_STEPS + (uint32_t)(v >> shift);
+}
+
 /* The least and the greatest value of a bucket; an index beyond the last is the last. */
 uint64_t buckets_low(uint32_t index);
 uint64_t buckets_high(uint32_t index);

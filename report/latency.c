@@ -131,10 +131,11 @@ int latency_new(struct latency **out, struct query *q, const struct latency_opts
 	return 0;
 }
 
-static void free_values(struct latency_values *v)
+static void free_values(struct latency *l, struct latency_values *v)
 {
-	if (v)
-		latency_values_release(v);
+	if (!v || v == &l->gone)
+		return;
+	latency_values_release(v);
 	free(v);
 }
 
@@ -144,15 +145,15 @@ void latency_free(struct latency *l)
 		return;
 	for (uint32_t i = 0; i < l->nr_rows; i++)
 		for (size_t k = 0; k < LATENCY_NR_VALUES; k++)
-			free_values(l->rows[i].values[k]);
+			free_values(l, l->rows[i].values[k]);
 	for (uint32_t i = 0; i < l->nr_waits; i++)
-		free_values(l->waits[i].values);
+		free_values(l, l->waits[i].values);
 	latency_tops_release(&l->tops);
 	intern_pairs_release(&l->pairs);
 	groups_free(l->groups);
 	free(l->group_of);
 	free(l->threads);
-	free(l->thread_of_task);
+	free(l->tasks);
 	free(l->rows);
 	free(l->waits);
 	free(l->sorted_waits);

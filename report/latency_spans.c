@@ -51,13 +51,17 @@ static int add_blocked(struct spans *s, uint32_t group, const struct latency_pie
 {
 	struct split *to = &s->split;
 	uint64_t *sum = &to->blocked_ns[p->reason][p->idle];
+	struct latency_wait *w;
 
 	if (!p->blocked_ns)
 		return 0;
+	w = latency_sums_wait(s->l, group, p->reason, p->idle);
+	if (!w)
+		return -ENOMEM;
 	if (!*sum)
 		to->reasons[to->nr_reasons++] = (uint8_t)(p->reason << 1 | p->idle);
 	*sum += p->blocked_ns;
-	return latency_sums_wait(s->l, group, p, p->blocked_ns);
+	return latency_sums_blocked(s->l, group, w, p, p->blocked_ns);
 }
 
 /* Splits what lies between the two times, from its end to its start. */
@@ -114,9 +118,10 @@ static int add_values(struct spans *s, uint32_t group)
 	for (size_t i = 0; i < from->nr_reasons && !err; i++) {
 		uint8_t reason = from->reasons[i] >> 1;
 		bool idle = from->reasons[i] & 1;
+		struct latency_wait *w = latency_sums_wait(s->l, group, reason, idle);
 
-		err = latency_sums_wait_value(s->l, group, reason, idle,
-					     from->blocked_ns[reason][idle]);
+		err = w ? latency_sums_value(s->l, &w->values, from->blocked_ns[reason][idle]) :
+		      -ENOMEM;
 	}
 	return err;
 }
@@ -288,28 +293,37 @@ static int put_in_order(struct spans *s, const struct query_batch *b,
 	return query_order_add(s->order, &made);
 }
 
+static int put_story(struct spans *s, const struct latency_piece *p, uint64_t *to)
+{
+	uint32_t thread = latency_threads_of(s->l, p->task);
+
+	if (thread == UINT32_MAX)
+		return -ENOMEM;
+	to[STORY_TIME * s->cap] = p->time_ns;
+	to[STORY_THREAD * s->cap] = thread | (uint64_t)p->reason << 32 |
+				    (uint64_t)p->context << 40 | (uint64_t)p->idle << 48;
+	to[STORY_RUNQ * s->cap] = p->runq_ns;
+	to[STORY_BLOCKED * s->cap] = p->blocked_ns;
+	to[STORY_ON * s->cap] = p->on_ns;
+	to[STORY_IRQ * s->cap] = p->irq_ns;
+	to[STORY_SKIPPED * s->cap] = p->skipped_ns;
+	to[STORY_STACK * s->cap] = p->stack | (uint64_t)p->waker << 32;
+	to[STORY_WAKER_STACK * s->cap] = p->waker_stack;
+	return 0;
+}
+
 static int add_stories(struct spans *s, const struct query_batch *b)
 {
-	struct latency_piece p;
 	uint64_t *to = s->values;
+	size_t nr;
 
-	for (size_t i = 0; i < b->nr; i++, to++) {
-		uint32_t thread;
+	for (size_t i = 0; i < b->nr; i += nr) {
+		const struct latency_piece *p = latency_story_get(&s->l->story, &s->l->names, b,
+								  i, &nr);
 
-		latency_story_get(&s->l->story, &s->l->names, i, &p);
-		thread = latency_threads_of(s->l, p.task);
-		if (thread == UINT32_MAX)
-			return -ENOMEM;
-		to[STORY_TIME * s->cap] = p.time_ns;
-		to[STORY_THREAD * s->cap] = thread | (uint64_t)p.reason << 32 |
-					    (uint64_t)p.context << 40 | (uint64_t)p.idle << 48;
-		to[STORY_RUNQ * s->cap] = p.runq_ns;
-		to[STORY_BLOCKED * s->cap] = p.blocked_ns;
-		to[STORY_ON * s->cap] = p.on_ns;
-		to[STORY_IRQ * s->cap] = p.irq_ns;
-		to[STORY_SKIPPED * s->cap] = p.skipped_ns;
-		to[STORY_STACK * s->cap] = p.stack | (uint64_t)p.waker << 32;
-		to[STORY_WAKER_STACK * s->cap] = p.waker_stack;
+		for (size_t k = 0; k < nr; k++)
+			if (put_story(s, &p[k], to++))
+				return -ENOMEM;
 	}
 	s->l->nr_stories += b->nr;
 	return put_in_order(s, b, &s->story);

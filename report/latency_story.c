@@ -1,5 +1,6 @@
 #include "report/latency_story.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ int latency_story_open(struct latency_story *s, const struct query_batch *b)
 	if (s->event != b->event)
 		memset(s->reasons, 0, sizeof(s->reasons));
 	s->event = b->event;
+	s->has_constants = false;
 	for (size_t i = 0; i < LATENCY_NR_FIELDS && !err; i++) {
 		int field = b->event->by_role[roles[i]];
 
@@ -127,52 +129,140 @@ const char *latency_story_context(const struct trace *t, uint8_t context,
 
 /* --- records --------------------------------------------------------------------------- */
 
-static uint64_t at(const struct latency_story *s, enum latency_story_field field, size_t row)
-{
-	return column_at(&s->columns[field], row);
-}
-
-static uint32_t id_at(const struct latency_story *s, enum latency_story_field field, size_t row)
-{
-	uint64_t id = at(s, field, row);
-
-	return id <= UINT32_MAX ? (uint32_t)id : 0;
-}
-
 /* The part that there can be of what is claimed. */
-static uint64_t take(struct latency_story *s, uint64_t claimed, uint64_t *left)
+static void take(struct latency_story *s, uint64_t *claimed, uint64_t *left)
 {
-	uint64_t taken = claimed < *left ? claimed : *left;
+	uint64_t taken = *claimed < *left ? *claimed : *left;
 
-	s->nr_impossible += taken < claimed;
+	s->nr_impossible += taken < *claimed;
+	*claimed = taken;
 	*left -= taken;
-	return taken;
 }
 
-void latency_story_get(struct latency_story *s, struct latency_story_names *names, size_t row,
-		       struct latency_piece *out)
+/* The rare record that claims more than there was. */
+static void cut_claims(struct latency_story *s, struct latency_piece *p, uint64_t off)
 {
-	uint64_t left = at(s, LATENCY_TIME, row), off, in_slice;
-	uint64_t context = at(s, LATENCY_CONTEXT, row);
+	uint64_t left = p->time_ns, in_slice;
 
-	out->time_ns = left;
-	off = take(s, at(s, LATENCY_DURATION, row), &left);
-	out->on_ns = take(s, at(s, LATENCY_SLICE, row), &left);
-	out->skipped_ns = take(s, at(s, LATENCY_SKIPPED, row), &left);
-	out->runq_ns = take(s, at(s, LATENCY_RUNNABLE, row), &off);
-	out->blocked_ns = off;
-	in_slice = out->on_ns;
-	out->irq_ns = take(s, at(s, LATENCY_IRQ, row), &in_slice);
-	out->user_ticks_ns = at(s, LATENCY_USER, row);
-	out->system_ticks_ns = at(s, LATENCY_SYSTEM, row);
-	out->task = id_at(s, LATENCY_TASK, row);
-	out->stack = id_at(s, LATENCY_STACK, row);
-	out->waker = id_at(s, LATENCY_WAKER, row);
-	out->waker_stack = id_at(s, LATENCY_WAKER_STACK, row);
-	out->reason = out->blocked_ns ? reason_of(s, names, at(s, LATENCY_REASON, row)) : 0;
-	out->idle = at(s, LATENCY_IDLE, row) != 0;
-	out->still = (~at(s, LATENCY_EDGE, row) & (EDGE_START | EDGE_END)) == 0;
-	out->context = context < UINT8_MAX ? (uint8_t)context : UINT8_MAX;
+	take(s, &off, &left);
+	take(s, &p->on_ns, &left);
+	take(s, &p->skipped_ns, &left);
+	take(s, &p->runq_ns, &off);
+	p->blocked_ns = off;
+	in_slice = p->on_ns;
+	take(s, &p->irq_ns, &in_slice);
+	/* What it claimed may stand for all rows. */
+	s->has_constants = false;
+}
+
+/* Numbers of some rows, one by one. */
+static const uint64_t *numbers_of(const struct column *c, const uint32_t *rows, size_t i,
+				  size_t nr, uint64_t room[LATENCY_STORY_PIECES])
+{
+	if (c->mask && !rows)
+		return c->values + i;
+	for (size_t k = 0; k < nr; k++)
+		room[k] = column_at(c, rows ? rows[i + k] : 0);
+	return room;
+}
+
+enum how { AS_TIME, AS_ID, AS_CONTEXT, AS_FLAG, AS_STILL };
+
+/* Durations and reasons are put in row by row. */
+static const struct place {
+	enum latency_story_field field;
+	enum how how;
+	size_t offset;
+} places[] = {
+	{ LATENCY_TIME, AS_TIME, offsetof(struct latency_piece, time_ns) },
+	{ LATENCY_RUNNABLE, AS_TIME, offsetof(struct latency_piece, runq_ns) },
+	{ LATENCY_SLICE, AS_TIME, offsetof(struct latency_piece, on_ns) },
+	{ LATENCY_SKIPPED, AS_TIME, offsetof(struct latency_piece, skipped_ns) },
+	{ LATENCY_IRQ, AS_TIME, offsetof(struct latency_piece, irq_ns) },
+	{ LATENCY_USER, AS_TIME, offsetof(struct latency_piece, user_ticks_ns) },
+	{ LATENCY_SYSTEM, AS_TIME, offsetof(struct latency_piece, system_ticks_ns) },
+	{ LATENCY_TASK, AS_ID, offsetof(struct latency_piece, task) },
+	{ LATENCY_STACK, AS_ID, offsetof(struct latency_piece, stack) },
+	{ LATENCY_WAKER, AS_ID, offsetof(struct latency_piece, waker) },
+	{ LATENCY_WAKER_STACK, AS_ID, offsetof(struct latency_piece, waker_stack) },
+	{ LATENCY_CONTEXT, AS_CONTEXT, offsetof(struct latency_piece, context) },
+	{ LATENCY_IDLE, AS_FLAG, offsetof(struct latency_piece, idle) },
+	{ LATENCY_EDGE, AS_STILL, offsetof(struct latency_piece, still) },
+};
+
+/* One loop for each kind of number, so that a column goes by in few instructions. */
+static void put_numbers(struct latency_piece *p, const struct place *place,
+			const uint64_t *from, size_t nr)
+{
+	uint8_t *to = (uint8_t *)p + place->offset;
+	const size_t step = sizeof(*p);
+
+	switch (place->how) {
+	case AS_TIME:
+		for (size_t k = 0; k < nr; k++)
+			*(uint64_t *)(to + k * step) = from[k];
+		break;
+	case AS_ID:
+		for (size_t k = 0; k < nr; k++)
+			*(uint32_t *)(to + k * step) = from[k] <= UINT32_MAX ?
+						       (uint32_t)from[k] : 0;
+		break;
+	case AS_CONTEXT:
+		for (size_t k = 0; k < nr; k++)
+			to[k * step] = from[k] < UINT8_MAX ? (uint8_t)from[k] : UINT8_MAX;
+		break;
+	case AS_FLAG:
+		for (size_t k = 0; k < nr; k++)
+			*(bool *)(to + k * step) = from[k] != 0;
+		break;
+	case AS_STILL:
+		for (size_t k = 0; k < nr; k++)
+			*(bool *)(to + k * step) = !(~from[k] & (EDGE_START | EDGE_END));
+		break;
+	}
+}
+
+static void put_columns(struct latency_story *s, const uint32_t *rows, size_t i, size_t nr)
+{
+	uint64_t room[LATENCY_STORY_PIECES];
+
+	for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
+		const struct column *c = &s->columns[places[k].field];
+
+		if (!c->mask && s->has_constants)
+			continue;
+		/* Constants are put into all pieces, for later rows. */
+		if (!c->mask)
+			put_numbers(s->pieces, &places[k], numbers_of(c, rows, 0,
+				    LATENCY_STORY_PIECES, room), LATENCY_STORY_PIECES);
+		else
+			put_numbers(s->pieces, &places[k], numbers_of(c, rows, i, nr, room), nr);
+	}
+	s->has_constants = true;
+}
+
+const struct latency_piece *latency_story_get(struct latency_story *s,
+					      struct latency_story_names *names,
+					      const struct query_batch *b, size_t i, size_t *nr)
+{
+	uint64_t off_room[LATENCY_STORY_PIECES], reason_room[LATENCY_STORY_PIECES];
+	const uint64_t *off, *reason;
+
+	*nr = b->nr - i < LATENCY_STORY_PIECES ? b->nr - i : LATENCY_STORY_PIECES;
+	put_columns(s, b->rows, i, *nr);
+	off = numbers_of(&s->columns[LATENCY_DURATION], b->rows, i, *nr, off_room);
+	reason = numbers_of(&s->columns[LATENCY_REASON], b->rows, i, *nr, reason_room);
+	for (size_t k = 0; k < *nr; k++) {
+		struct latency_piece *p = &s->pieces[k];
+		uint64_t left = p->time_ns - off[k];
+
+		p->blocked_ns = off[k] - p->runq_ns;
+		if (off[k] > p->time_ns || p->on_ns > left || p->skipped_ns > left - p->on_ns ||
+		    p->runq_ns > off[k] || p->irq_ns > p->on_ns)
+			cut_claims(s, p, off[k]);
+		p->reason = p->blocked_ns ? reason_of(s, names, reason[k]) : 0;
+	}
+	return s->pieces;
 }
 
 /* --- cutting --------------------------------------------------------------------------- */

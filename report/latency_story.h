@@ -43,9 +43,14 @@ enum latency_story_field {
 	LATENCY_NR_FIELDS,
 };
 
+/* So many records are read at once, column by column. */
+#define LATENCY_STORY_PIECES 64
+
 struct latency_story {
 	const struct trace_event *event;
 	struct column columns[LATENCY_NR_FIELDS];
+	struct latency_piece pieces[LATENCY_STORY_PIECES];
+	bool has_constants;		/* the pieces have what is the same in all rows */
 	uint8_t reasons[LATENCY_STORY_REASONS];	/* by number: index of the names + 1 */
 	uint64_t nr_impossible;		/* records that claimed more than there was */
 };
@@ -53,8 +58,13 @@ struct latency_story {
 bool latency_story_is(const struct trace_event *e);
 /* The columns of a batch of such an event.  0 or -EBADMSG. */
 int latency_story_open(struct latency_story *s, const struct query_batch *b);
-void latency_story_get(struct latency_story *s, struct latency_story_names *names, size_t row,
-		       struct latency_piece *out);
+/*
+ * What the batch's rows from the i-th that passed on tell, *nr of them, until the next call;
+ * b is the batch that was opened.
+ */
+const struct latency_piece *latency_story_get(struct latency_story *s,
+					      struct latency_story_names *names,
+					      const struct query_batch *b, size_t i, size_t *nr);
 /* "SOFTIRQ" of the waker's context; NULL: there is no name, or it is 0. */
 const char *latency_story_context(const struct trace *t, uint8_t context,
 				  char to[LATENCY_STORY_NAME_BYTES]);

@@ -10,14 +10,17 @@
 #define LEAST_COUNT 16
 #define MOST_COUNT (1u << 20)
 
-static void give_back(struct latency *l, struct latency_values *v, uint64_t least_count)
+static void give_back(struct latency *l, struct latency_values **of, uint64_t least_count)
 {
-	if (!v || v->is_gone || v->count >= least_count)
+	struct latency_values *v = *of;
+
+	if (!v || v == &l->gone || v->count >= least_count)
 		return;
 	l->remarks.nr_no_room += v->count;
-	l->values_bytes -= v->nr * sizeof(*v->counts);
+	l->values_bytes -= sizeof(*v) + latency_values_bytes(v);
 	latency_values_release(v);
-	v->is_gone = true;
+	free(v);
+	*of = &l->gone;
 }
 
 /* Those with the fewest values go, until half of the room is free. */
@@ -25,30 +28,31 @@ static void make_room(struct latency *l)
 {
 	uint64_t least_count = LEAST_COUNT;
 
-	for (; l->values_bytes > LATENCY_VALUES_BYTES / 2 && least_count; least_count *= 4) {
+	for (; l->values_bytes > LATENCY_VALUES_BYTES / 2 && least_count <= MOST_COUNT;
+	     least_count *= 4) {
 		for (uint32_t i = 0; i < l->nr_rows; i++)
 			for (size_t k = 0; k < LATENCY_NR_VALUES; k++)
-				give_back(l, l->rows[i].values[k], least_count);
+				give_back(l, &l->rows[i].values[k], least_count);
 		for (uint32_t i = 0; i < l->nr_waits; i++)
-			give_back(l, l->waits[i].values, least_count);
-		/* What is left is what they take that are gone. */
-		if (least_count > MOST_COUNT)
-			break;
+			give_back(l, &l->waits[i].values, least_count);
 	}
 }
 
 static struct latency_values *new_values(struct latency *l)
 {
-	struct latency_values *v = calloc(1, sizeof(*v));
+	struct latency_values *v = malloc(sizeof(*v));
 
-	l->values_bytes += v ? sizeof(*v) : 0;
+	if (!v)
+		return NULL;
+	latency_values_init(v);
+	l->values_bytes += sizeof(*v);
 	return v;
 }
 
-int latency_sums_value(struct latency *l, struct latency_values **to, uint64_t value)
+int latency_sums_new_value(struct latency *l, struct latency_values **to, uint64_t value)
 {
 	struct latency_values *v = *to;
-	uint32_t nr;
+	size_t bytes;
 	int err;
 
 	if (!v) {
@@ -56,18 +60,16 @@ int latency_sums_value(struct latency *l, struct latency_values **to, uint64_t v
 		if (!v)
 			return -ENOMEM;
 	}
-	if (v->is_gone) {
+	if (v == &l->gone) {
 		l->remarks.nr_no_room++;
 		return 0;
 	}
-	nr = v->nr;
-	err = latency_values_add(v, value);
-	if (v->nr == nr || err)
-		return err;
-	l->values_bytes += (v->nr - nr) * sizeof(*v->counts);
-	if (l->values_bytes > LATENCY_VALUES_BYTES)
+	bytes = latency_values_bytes(v);
+	err = latency_values_add_more(v, value);
+	l->values_bytes += latency_values_bytes(v) - bytes;
+	if (!err && l->values_bytes > LATENCY_VALUES_BYTES)
 		make_room(l);
-	return 0;
+	return err;
 }
 
 static struct latency_wait *add_wait(struct latency *l, struct latency_row *row)
@@ -90,9 +92,10 @@ static struct latency_wait *add_wait(struct latency *l, struct latency_row *row)
 }
 
 /* There are a few in a row; the one that was last looked for is the first. */
-static struct latency_wait *find_wait(struct latency *l, struct latency_row *row, uint8_t reason,
-				      bool idle)
+struct latency_wait *latency_sums_wait(struct latency *l, uint32_t group, uint8_t reason,
+				       bool idle)
 {
+	struct latency_row *row = &l->rows[group];
 	uint32_t *link = &row->first_wait, at;
 	struct latency_wait *w;
 
@@ -113,16 +116,11 @@ static struct latency_wait *find_wait(struct latency *l, struct latency_row *row
 	return w;
 }
 
-int latency_sums_wait(struct latency *l, uint32_t group, const struct latency_piece *p,
-		     uint64_t ns)
+int latency_sums_blocked(struct latency *l, uint32_t group, struct latency_wait *w,
+			 const struct latency_piece *p, uint64_t ns)
 {
 	struct latency_row *row = &l->rows[group];
-	struct latency_wait *w = find_wait(l, row, p->reason, p->idle);
-	const struct trace_task *waker;
-	struct latency_top top;
 
-	if (!w)
-		return -ENOMEM;
 	w->ns += ns;
 	w->count++;
 	row->blocked_ns += ns;
@@ -130,31 +128,12 @@ int latency_sums_wait(struct latency *l, uint32_t group, const struct latency_pi
 	row->still_ns += p->still && !p->idle ? ns : 0;
 	if (!(p->stack | p->waker | p->waker_stack | p->context))
 		return 0;
-	waker = trace_task(l->trace, p->waker);
-	top = (struct latency_top) {
+	*latency_tops_next(&l->tops) = (struct latency_top) {
 		.wait = w->id, .stack = p->stack, .waker_stack = p->waker_stack,
-		.waker = waker ? waker->comm : 0, .context = p->context, .count = 1, .ns = ns,
+		.waker = latency_threads_comm(l, p->waker), .context = p->context, .count = 1,
+		.ns = ns,
 	};
-	return latency_tops_add(&l->tops, &top);
-}
-
-int latency_sums_wait_value(struct latency *l, uint32_t group, uint8_t reason, bool idle,
-			   uint64_t value)
-{
-	struct latency_wait *w = find_wait(l, &l->rows[group], reason, idle);
-
-	return w ? latency_sums_value(l, &w->values, value) : -ENOMEM;
-}
-
-bool latency_sums_wall(struct latency *l, struct latency_row *row, uint64_t ns)
-{
-	if (ns > UINT64_MAX - l->total.wall_ns) {
-		l->remarks.nr_overflow++;
-		return false;
-	}
-	l->total.wall_ns += ns;
-	row->wall_ns += ns;
-	return true;
+	return latency_tops_add(&l->tops);
 }
 
 static int compare_waits(const void *a, const void *b)

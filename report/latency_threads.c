@@ -43,7 +43,7 @@ static struct latency_row *row_of(struct latency *l, uint32_t group)
 
 static uint32_t known_thread(const struct latency *l, uint32_t task)
 {
-	return task < l->nr_by_task ? l->thread_of_task[task] : 0;
+	return task < l->nr_tasks ? l->tasks[task].thread : 0;
 }
 
 /* The thread's name before, which is an older entry; parts of its chain may be missing. */
@@ -57,16 +57,16 @@ static uint32_t older_name(const struct trace *t, uint32_t task)
 static int grow_tasks(struct latency *l, uint32_t task)
 {
 	uint32_t nr = trace_nr_tasks(l->trace);
-	uint32_t *grown;
+	struct latency_task *grown;
 
 	if (nr <= task)
 		nr = task + 1;
-	grown = realloc(l->thread_of_task, nr * sizeof(*grown));
+	grown = realloc(l->tasks, nr * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	memset(grown + l->nr_by_task, 0, (nr - l->nr_by_task) * sizeof(*grown));
-	l->thread_of_task = grown;
-	l->nr_by_task = nr;
+	memset(grown + l->nr_tasks, 0, (nr - l->nr_tasks) * sizeof(*grown));
+	l->tasks = grown;
+	l->nr_tasks = nr;
 	return 0;
 }
 
@@ -92,20 +92,33 @@ uint32_t latency_threads_of(struct latency *l, uint32_t task)
 
 	if (thread || !trace_task(l->trace, task))
 		return thread;
-	if (task >= l->nr_by_task && grow_tasks(l, task))
+	if (task >= l->nr_tasks && grow_tasks(l, task))
 		return UINT32_MAX;
-	while ((older = older_name(l->trace, at)) && !l->thread_of_task[at])
+	while ((older = older_name(l->trace, at)) && !l->tasks[at].thread)
 		at = older;
-	thread = l->thread_of_task[at];
+	thread = l->tasks[at].thread;
 	if (!thread) {
 		if (latency_threads_add(l))
 			return UINT32_MAX;
 		thread = l->nr_threads - 1;
 	}
 	/* All names on the way are known now, so that no part of a chain is walked twice. */
-	for (at = task; at && !l->thread_of_task[at]; at = older_name(l->trace, at))
-		l->thread_of_task[at] = thread;
+	for (at = task; at && !l->tasks[at].thread; at = older_name(l->trace, at))
+		l->tasks[at].thread = thread;
 	return thread;
+}
+
+uint32_t latency_threads_comm(struct latency *l, uint32_t task)
+{
+	const struct trace_task *k;
+
+	if (task < l->nr_tasks && l->tasks[task].comm)
+		return l->tasks[task].comm - 1;
+	k = trace_task(l->trace, task);
+	if (!k || (task >= l->nr_tasks && grow_tasks(l, task)))
+		return k ? k->comm : 0;
+	l->tasks[task].comm = k->comm + 1;
+	return k->comm;
 }
 
 /* A process is called like its first thread. */
@@ -135,11 +148,13 @@ int latency_threads_meet(struct latency *l, uint32_t thread, uint32_t group, uin
 	struct latency_thread *t = &l->threads[thread];
 	struct latency_row *row;
 
-	if (t->row == group + 1 && (!l->of_processes || l->rows[group].task == task))
+	if (t->row == group + 1 && !l->of_processes)
 		return 0;
 	row = row_of(l, group);
 	if (!row)
 		return -ENOMEM;
+	if (known_thread(l, task) == thread && thread)
+		l->tasks[task].row = group + 1;
 	if (l->of_processes)
 		name_row(l, row, task);
 	if (t->row == group + 1)

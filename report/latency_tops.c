@@ -31,9 +31,10 @@ static bool is_same(const struct latency_top *a, const struct latency_top *b)
 	       a->waker == b->waker && a->context == b->context;
 }
 
-static struct latency_top *find(struct latency_tops *t, const struct latency_top *what)
+static struct latency_top *find(struct latency_tops *t, const struct latency_top *what,
+				uint32_t hash)
 {
-	uint32_t i = hash_of(what) & (t->nr_slots - 1);
+	uint32_t i = hash & (t->nr_slots - 1);
 
 	while (t->slots[i].count && !is_same(&t->slots[i], what))
 		i = (i + 1) & (t->nr_slots - 1);
@@ -65,45 +66,70 @@ static uint64_t middle_of(const struct latency_tops *t)
 	return nr ? ns[nr / 2] : UINT64_MAX;
 }
 
-/* Twice the room; or as much, without what has up to least_ns. */
-static int make_room(struct latency_tops *t)
+static void put(struct latency_tops *t, const struct latency_top *from, uint32_t nr)
 {
-	bool is_full = t->nr_slots == LATENCY_TOPS_SLOTS;
-	uint64_t least_ns = is_full ? middle_of(t) : 0;
-	struct latency_top *old = t->slots;
-	uint32_t nr_old = t->nr_slots;
+	for (uint32_t i = 0; i < nr; i++)
+		if (from[i].count)
+			*find(t, &from[i], hash_of(&from[i])) = from[i];
+}
 
-	if (!is_full)
-		t->nr_slots = nr_old ? 2 * nr_old : FIRST_SLOTS;
-	t->slots = calloc(t->nr_slots, sizeof(*t->slots));
+static int double_room(struct latency_tops *t)
+{
+	struct latency_top *old = t->slots;
+	uint32_t nr_old = t->nr_slots, nr = nr_old ? 2 * nr_old : FIRST_SLOTS;
+
+	t->slots = calloc(nr, sizeof(*t->slots));
 	if (!t->slots) {
 		t->slots = old;
-		t->nr_slots = nr_old;
 		return -ENOMEM;
 	}
-	t->nr = 0;
-	for (uint32_t i = 0; i < nr_old; i++) {
-		if (!old[i].count)
-			continue;
-		if (is_full && old[i].ns <= least_ns) {
-			t->dropped_ns += old[i].ns;
-			t->nr_dropped++;
-			continue;
-		}
-		*find(t, &old[i]) = old[i];
-		t->nr++;
-	}
+	t->nr_slots = nr;
+	put(t, old, nr_old);
 	free(old);
 	return 0;
 }
 
-static int add(struct latency_tops *t, const struct latency_top *what)
+/* Lets those go that have up to least_ns; those that stay are put aside, and back. */
+static int let_go(struct latency_tops *t, uint64_t least_ns)
+{
+	struct latency_top *aside;
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < t->nr_slots; i++)
+		nr += t->slots[i].count && t->slots[i].ns > least_ns;
+	aside = malloc(((size_t)nr + 1) * sizeof(*aside));
+	if (!aside)
+		return -ENOMEM;
+	nr = 0;
+	for (uint32_t i = 0; i < t->nr_slots; i++) {
+		const struct latency_top *e = &t->slots[i];
+
+		if (e->count && e->ns > least_ns) {
+			aside[nr++] = *e;
+		} else if (e->count) {
+			t->dropped_ns += e->ns;
+			t->nr_dropped++;
+		}
+	}
+	memset(t->slots, 0, t->nr_slots * sizeof(*t->slots));
+	put(t, aside, nr);
+	t->nr = nr;
+	free(aside);
+	return 0;
+}
+
+static int make_room(struct latency_tops *t)
+{
+	return t->nr_slots < LATENCY_TOPS_SLOTS ? double_room(t) : let_go(t, middle_of(t));
+}
+
+static int add(struct latency_tops *t, const struct latency_top *what, uint32_t hash)
 {
 	struct latency_top *e;
 
 	if (4 * (t->nr + 1) > 3 * t->nr_slots && make_room(t))
 		return -ENOMEM;
-	e = find(t, what);
+	e = find(t, what, hash);
 	if (!e->count) {
 		t->nr++;
 		*e = *what;
@@ -119,55 +145,74 @@ static int add_queue(struct latency_tops *t)
 	int err = 0;
 
 	for (uint32_t i = 0; i < t->nr_queued && !err; i++)
-		err = add(t, &t->queue[i]);
+		err = add(t, &t->queue[i], t->hashes[i]);
 	t->nr_queued = 0;
 	return err;
 }
 
-int latency_tops_add(struct latency_tops *t, const struct latency_top *what)
+int latency_tops_add(struct latency_tops *t)
 {
+	uint32_t hash = hash_of(&t->queue[t->nr_queued]);
+
 	if (t->slots)
-		__builtin_prefetch(&t->slots[hash_of(what) & (t->nr_slots - 1)], 1);
-	t->queue[t->nr_queued++] = *what;
+		__builtin_prefetch(&t->slots[hash & (t->nr_slots - 1)], 1);
+	t->hashes[t->nr_queued++] = hash;
 	return t->nr_queued == LATENCY_TOPS_QUEUE ? add_queue(t) : 0;
 }
 
-/* Places by wait: those of wait i go to place[i] and up. */
-static uint32_t *find_places(const struct latency_tops *t, uint32_t nr_waits)
+/* --- the end ----------------------------------------------------------------------------- */
+
+/* Those that are, without the free slots between them. */
+static void close_up(struct latency_tops *t)
 {
-	uint32_t *place = calloc((size_t)nr_waits + 1, sizeof(*place)), sum = 0;
+	uint32_t nr = 0;
 
-	for (uint32_t i = 0; place && i < t->nr_slots; i++)
+	for (uint32_t i = 0; i < t->nr_slots; i++)
 		if (t->slots[i].count)
-			place[t->slots[i].wait]++;
-	for (uint32_t i = 0; place && i <= nr_waits; i++) {
-		uint32_t nr = place[i];
+			t->slots[nr++] = t->slots[i];
+	t->nr_slots = 0;
+}
 
-		place[i] = sum;
-		sum += nr;
+/* Puts them in order by wait, where they are: each is swapped to its place. */
+static void sort_by_wait(struct latency_tops *t, uint32_t *next)
+{
+	for (uint32_t wait = 0; wait < t->nr_waits; wait++) {
+		while (next[wait] < t->place[wait]) {
+			struct latency_top *at = &t->slots[next[wait]], moved = *at;
+
+			if (moved.wait == wait) {
+				next[wait]++;
+				continue;
+			}
+			*at = t->slots[next[moved.wait]];
+			t->slots[next[moved.wait]++] = moved;
+		}
 	}
-	return place;
 }
 
 int latency_tops_sort(struct latency_tops *t, uint32_t nr_waits)
 {
-	struct latency_top *sorted;
+	uint32_t *next, sum = 0;
 
 	if (add_queue(t))
 		return -ENOMEM;
-	sorted = malloc(((size_t)t->nr + 1) * sizeof(*sorted));
-	t->place = find_places(t, nr_waits);
-	if (!t->place || !sorted) {
-		free(sorted);
+	next = calloc((size_t)nr_waits + 1, sizeof(*next));
+	t->place = calloc((size_t)nr_waits + 1, sizeof(*t->place));
+	if (!t->place || !next) {
+		free(next);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < t->nr_slots; i++)
-		if (t->slots[i].count)
-			sorted[t->place[t->slots[i].wait]++] = t->slots[i];
-	free(t->slots);
-	t->slots = sorted;
-	t->nr_slots = 0;
+	close_up(t);
 	t->nr_waits = nr_waits;
+	for (uint32_t i = 0; i < t->nr; i++)
+		t->place[t->slots[i].wait]++;
+	for (uint32_t i = 0; i < nr_waits; i++) {
+		next[i] = sum;
+		sum += t->place[i];
+		t->place[i] = sum;
+	}
+	sort_by_wait(t, next);
+	free(next);
 	return 0;
 }
 
@@ -191,9 +236,8 @@ const struct latency_top *latency_tops_of(struct latency_tops *t, uint32_t wait,
 	uint32_t from;
 
 	*nr = 0;
-	if (wait >= t->nr_waits)
+	if (wait >= t->nr_waits || !t->nr)
 		return t->slots;
-	/* Each place has moved on to that of the next wait. */
 	from = wait ? t->place[wait - 1] : 0;
 	*nr = t->place[wait] - from;
 	if (*nr > 1)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* At most so many are kept: 4 MiB, and while room is made or it is sorted twice that. */
+/* At most so many are kept: 4 MiB, and while room is made half as much again. */
 #define LATENCY_TOPS_SLOTS (1u << 17)
 
 struct latency_top {
@@ -29,12 +29,19 @@ struct latency_tops {
 	uint64_t nr_dropped;
 	/* Private to latency_tops.c. */
 	struct latency_top queue[LATENCY_TOPS_QUEUE];
+	uint32_t hashes[LATENCY_TOPS_QUEUE];
 	uint32_t nr_queued;
 };
 
 void latency_tops_release(struct latency_tops *t);
-/* Adds count and time to those of what is equal.  0 or -ENOMEM. */
-int latency_tops_add(struct latency_tops *t, const struct latency_top *what);
+/* What is put there is added next. */
+static inline struct latency_top *latency_tops_next(struct latency_tops *t)
+{
+	return &t->queue[t->nr_queued];
+}
+
+/* Its count and time, to those of what is equal.  0 or -ENOMEM. */
+int latency_tops_add(struct latency_tops *t);
 /* Once, at the end: all waits are below nr_waits.  0 or -ENOMEM. */
 int latency_tops_sort(struct latency_tops *t, uint32_t nr_waits);
 /* Those of a wait, afterwards, the longest first. */

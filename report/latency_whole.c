@@ -21,6 +21,15 @@ static int add_values(struct latency *l, struct latency_row *row,
 	return err;
 }
 
+static int add_wait(struct latency *l, uint32_t group, const struct latency_piece *whole,
+		    const struct latency_piece *p)
+{
+	struct latency_wait *w = latency_sums_wait(l, group, p->reason, p->idle);
+	int err = w ? latency_sums_blocked(l, group, w, p, p->blocked_ns) : -ENOMEM;
+
+	return err ? err : latency_sums_value(l, &w->values, whole->blocked_ns);
+}
+
 static int add_piece(struct latency *l, uint32_t group, const struct latency_piece *whole,
 		     const struct latency_piece *p)
 {
@@ -33,31 +42,33 @@ static int add_piece(struct latency *l, uint32_t group, const struct latency_pie
 	row->ns[LATENCY_INTERRUPTED] += p->irq_ns;
 	row->ns[LATENCY_RUNQ] += p->runq_ns;
 	row->ns[LATENCY_OFF_SKIPPED] += p->skipped_ns;
-	row->user_ticks += (double)p->user_ticks_ns;
-	row->system_ticks += (double)p->system_ticks_ns;
+	/* Most slices are shorter than a tick. */
+	if (p->user_ticks_ns | p->system_ticks_ns) {
+		row->user_ticks += (double)p->user_ticks_ns;
+		row->system_ticks += (double)p->system_ticks_ns;
+	}
 	err = add_values(l, row, whole, p);
-	if (!err && p->blocked_ns)
-		err = latency_sums_wait(l, group, p, p->blocked_ns);
-	if (!err && p->blocked_ns)
-		err = latency_sums_wait_value(l, group, p->reason, p->idle, whole->blocked_ns);
-	return err;
+	return err || !p->blocked_ns ? err : add_wait(l, group, whole, p);
 }
 
 static int add_life(struct latency *l, uint32_t group, const struct latency_piece *p,
 		    uint64_t ns)
 {
-	uint32_t thread = latency_threads_of(l, p->task);
-	struct latency_thread *t;
+	struct latency_thread *t = latency_threads_met(l, p->task, group);
+	uint32_t thread;
 
-	if (thread == UINT32_MAX)
-		return -ENOMEM;
-	t = &l->threads[thread];
+	if (!t) {
+		thread = latency_threads_of(l, p->task);
+		if (thread == UINT32_MAX || latency_threads_meet(l, thread, group, p->task))
+			return -ENOMEM;
+		t = &l->threads[thread];
+	}
 	if (p->time_ns > t->last_ns)
 		t->last_ns = p->time_ns;
 	if (p->time_ns - ns < t->first_ns)
 		t->first_ns = p->time_ns - ns;
 	t->told_ns += ns;
-	return latency_threads_meet(l, thread, group, p->task);
+	return 0;
 }
 
 static int add_cut(struct latency *l, uint32_t group, const struct latency_piece *whole)
@@ -72,20 +83,24 @@ static int add_cut(struct latency *l, uint32_t group, const struct latency_piece
 	return err ? err : add_piece(l, group, whole, &p);
 }
 
+static int add_all(struct latency *l, uint32_t group, const struct latency_piece *p)
+{
+	int err = add_life(l, group, p, latency_story_ns(p));
+
+	return err ? err : add_piece(l, group, p, p);
+}
+
 static int add_rows(struct latency *l, const struct query_batch *b)
 {
-	struct latency_piece p;
+	size_t nr;
 	int err = 0;
 
-	for (size_t i = 0; i < b->nr && !err; i++) {
-		latency_story_get(&l->story, &l->names, b->rows ? b->rows[i] : i, &p);
-		if (l->is_sliced) {
-			err = add_cut(l, l->group_of[i], &p);
-			continue;
-		}
-		err = add_life(l, l->group_of[i], &p, latency_story_ns(&p));
-		if (!err)
-			err = add_piece(l, l->group_of[i], &p, &p);
+	for (size_t i = 0; i < b->nr && !err; i += nr) {
+		const struct latency_piece *p = latency_story_get(&l->story, &l->names, b, i, &nr);
+
+		for (size_t k = 0; k < nr && !err; k++)
+			err = l->is_sliced ? add_cut(l, l->group_of[i + k], &p[k]) :
+			      add_all(l, l->group_of[i + k], &p[k]);
 	}
 	return err;
 }
