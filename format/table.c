@@ -440,6 +440,20 @@ void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
 	put_data(e);
 }
 
+void table_grouped(struct table_encoder *e, uint32_t id, enum table_hint hint, uint32_t key,
+		   const uint64_t *v)
+{
+	struct table_choice c;
+
+	if (!begin_column(e))
+		return;
+	table_choose_base(&c, v, e->nr);
+	put_values(e, hint, v, &c);
+	put_head(e, id, TRANSFORM_GROUPED, c.layout, c.base);
+	bytebuf_varint(e->to, key);
+	put_data(e);
+}
+
 void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const uint64_t *x)
 {
 	uint64_t *v = e->v, max = known, all = 0;

@@ -5,8 +5,9 @@
  *
  *   payload := varint nr_columns, nr_columns x column
  *   column  := varint id, u8 transform, u8 layout, varint base,
- *              varint first (but for TRANSFORM_NONE and TRANSFORM_LINKED),
- *              link (TRANSFORM_LINKED only), varint data_bytes, data
+ *              varint first (TRANSFORM_DELTA, TRANSFORM_NEW, TRANSFORM_STEP),
+ *              link (TRANSFORM_LINKED only), varint key (TRANSFORM_GROUPED only),
+ *              varint data_bytes, data
  *   link    := u8 mode, varint key, varint time, u8 nr_terms, nr_terms x term
  *   term    := u8 place (| 16: subtracted), varint id
  *
@@ -16,6 +17,9 @@
  *   TRANSFORM_NEW    with m = first before the first row:
  *                    x = v < 16 ? m + 1 + v : v - 16, then m = x if x > m
  *                    (the next ids that are new cost little; base is 0)
+ *
+ *   TRANSFORM_GROUPED  x[i] = base + v[place of i], as table_links_places() has them by
+ *                    the column `key`
  *
  *   LAYOUT_ZERO      no data; every v is 0 (a constant, or a plain count)
  *   LAYOUT_VARINT    one unit: v as varints
@@ -46,6 +50,7 @@ enum table_transform {
 	TRANSFORM_NEW = 2,
 	TRANSFORM_LINKED = 3,
 	TRANSFORM_STEP = 4,
+	TRANSFORM_GROUPED = 5,
 };
 
 #define TABLE_NEW_STEPS 16	/* of TRANSFORM_NEW */
@@ -125,6 +130,9 @@ struct table_linked_sums {
 void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		  const struct table_link *link, const uint64_t *v,
 		  const struct table_linked_sums *sums);
+/* x by places (format/table_links.h), where rows with the same key stand together. */
+void table_grouped(struct table_encoder *e, uint32_t id, enum table_hint hint, uint32_t key,
+		   const uint64_t *v);
 void table_strings(struct table_encoder *e, uint32_t id,
 		   const uint32_t *len_bytes, const void *bytes);
 /* 0, or the first error of any call since table_begin(). */
@@ -138,7 +146,7 @@ struct table_column {
 	uint64_t base, first;
 	const uint8_t *data;	/* borrowed from the payload */
 	size_t data_bytes;
-	struct table_link link;	/* TRANSFORM_LINKED */
+	struct table_link link;	/* TRANSFORM_LINKED; of TRANSFORM_GROUPED the key */
 };
 
 struct table {

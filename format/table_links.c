@@ -7,6 +7,7 @@ void table_links_clear(struct table_links *l)
 {
 	l->time = 0;
 	memset(l->keys, 0, sizeof(l->keys));
+	memset(l->group_keys, 0, sizeof(l->group_keys));
 }
 
 void table_links_release(struct table_links *l)
@@ -15,8 +16,12 @@ void table_links_release(struct table_links *l)
 	free(l->places);
 	free(l->merged);
 	free(l->slots);
-	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++)
+	free(l->groups);
+	free(l->ends);
+	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++) {
 		free(l->before[i]);
+		free(l->places_of[i]);
+	}
 	memset(l, 0, sizeof(*l));
 }
 
@@ -34,10 +39,13 @@ static bool grow(struct table_links *l, size_t nr)
 	l->places = malloc(nr * sizeof(*l->places));
 	l->merged = malloc(nr * sizeof(*l->merged));
 	l->slots = malloc(cap_slots * sizeof(*l->slots));
-	ok = l->order && l->places && l->merged && l->slots;
+	l->groups = malloc(nr * sizeof(*l->groups));
+	l->ends = malloc(nr * sizeof(*l->ends));
+	ok = l->order && l->places && l->merged && l->slots && l->groups && l->ends;
 	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++) {
 		l->before[i] = malloc(nr * sizeof(*l->before[i]));
-		ok = ok && l->before[i];
+		l->places_of[i] = malloc(nr * sizeof(*l->places_of[i]));
+		ok = ok && l->before[i] && l->places_of[i];
 	}
 	if (!ok) {
 		table_links_release(l);
@@ -112,7 +120,8 @@ static uint32_t *slot_of(struct table_links *l, size_t mask, const uint64_t *key
 	return &l->slots[at];
 }
 
-static void link_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *before)
+/* Makes slots for these keys; whether they are small numbers, as ids are, which need no hash. */
+static bool begin_slots(struct table_links *l, const uint64_t *key, size_t nr, size_t *mask)
 {
 	size_t slots = 256;
 	uint64_t max = 0;
@@ -122,11 +131,18 @@ static void link_rows(struct table_links *l, const uint64_t *key, size_t nr, uin
 	while (slots < 2 * nr)
 		slots *= 2;
 	memset(l->slots, 0, (max < slots ? (size_t)max + 1 : slots) * sizeof(*l->slots));
+	*mask = slots - 1;
+	return max < slots;
+}
+
+static void link_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *before)
+{
+	size_t mask;
+	bool is_small = begin_slots(l, key, nr, &mask);
+
 	for (size_t i = 0; i < nr; i++) {
 		uint32_t row = l->order[i];
-		/* Small numbers, as ids are, need no hash. */
-		uint32_t *slot = max < slots ? &l->slots[key[row]] :
-				 slot_of(l, slots - 1, key, row);
+		uint32_t *slot = is_small ? &l->slots[key[row]] : slot_of(l, mask, key, row);
 
 		before[row] = *slot ? *slot - 1 : TABLE_LINKS_NONE;
 		*slot = row + 1;
@@ -154,4 +170,48 @@ const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, cons
 	link_rows(l, key, nr, l->before[k]);
 	l->keys[k] = key_id;
 	return l->before[k];
+}
+
+static void group_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *places)
+{
+	size_t mask;
+	bool is_small = begin_slots(l, key, nr, &mask);
+	uint32_t nr_groups = 0;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		uint32_t *slot = is_small ? &l->slots[key[i]] : slot_of(l, mask, key, i);
+
+		if (!*slot) {
+			*slot = i + 1;
+			l->groups[i] = nr_groups;
+			l->ends[nr_groups++] = 0;
+		}
+		l->groups[i] = l->groups[*slot - 1];
+		l->ends[l->groups[i]]++;
+	}
+	for (uint32_t g = 0, at = 0; g < nr_groups; g++) {
+		uint32_t size = l->ends[g];
+
+		l->ends[g] = at;
+		at += size;
+	}
+	for (size_t i = 0; i < nr; i++)
+		places[i] = l->ends[l->groups[i]]++;
+}
+
+const uint32_t *table_links_places(struct table_links *l, uint32_t key_id, const uint64_t *key,
+				   size_t nr)
+{
+	size_t k = 0;
+
+	if (!grow(l, nr))
+		return NULL;
+	while (k < TABLE_LINKS_KEYS && (!l->group_keys[k] || l->group_keys[k] != key_id))
+		k++;
+	if (k < TABLE_LINKS_KEYS)
+		return l->places_of[k];
+	k = l->next_group_key++ % TABLE_LINKS_KEYS;
+	group_rows(l, key, nr, l->places_of[k]);
+	l->group_keys[k] = key_id;
+	return l->places_of[k];
 }

@@ -26,6 +26,8 @@ struct table_links {
 	uint32_t *order;		/* rows by time */
 	struct table_links_place *places, *merged;
 	uint32_t keys[TABLE_LINKS_KEYS], *before[TABLE_LINKS_KEYS], next_key;
+	uint32_t group_keys[TABLE_LINKS_KEYS], *places_of[TABLE_LINKS_KEYS], next_group_key;
+	uint32_t *groups, *ends;	/* scratch: by row, by group */
 	uint32_t *slots;		/* of a hash of keys: row + 1 */
 	size_t cap_slots;
 };
@@ -39,6 +41,14 @@ void table_links_release(struct table_links *l);
  */
 const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, const uint64_t *time,
 				   uint32_t key_id, const uint64_t *key, size_t nr);
+
+/*
+ * By row the place that it has when rows with the same key stand together: those of the
+ * key of row 0 first, then those of the next key that comes, and so on, rows of one key in
+ * their order.  NULL: out of memory.  Valid until three other keys have been asked for.
+ */
+const uint32_t *table_links_places(struct table_links *l, uint32_t key_id, const uint64_t *key,
+				   size_t nr);
 
 /* The row that stands behind row j and is not earlier, or TABLE_LINKS_NONE. */
 static inline uint32_t table_links_next(const uint64_t *time, size_t nr, uint32_t j)

@@ -16,6 +16,8 @@
 struct table_decoder {
 	ZSTD_DCtx *zstd;
 	struct bytebuf lens, bytes;	/* unpacked units */
+	uint64_t *stored;		/* of a column that is grouped */
+	size_t stored_cap;
 };
 
 int table_decoder_new(struct table_decoder **out)
@@ -41,7 +43,18 @@ void table_decoder_free(struct table_decoder *d)
 	ZSTD_freeDCtx(d->zstd);
 	bytebuf_release(&d->lens);
 	bytebuf_release(&d->bytes);
+	free(d->stored);
 	free(d);
+}
+
+static bool has_stored(struct table_decoder *d, size_t nr)
+{
+	if (nr > d->stored_cap) {
+		free(d->stored);
+		d->stored = malloc(nr * sizeof(*d->stored));
+		d->stored_cap = d->stored ? nr : 0;
+	}
+	return d->stored;
 }
 
 static uint32_t parse_id(struct cursor *c)
@@ -93,14 +106,19 @@ static void parse_column(const struct table *t, struct table_column *col, struct
 	col->layout = cursor_u8(c);
 	col->base = cursor_varint(c);
 	col->first = 0;
-	if (col->transform == TRANSFORM_LINKED)
+	if (col->transform == TRANSFORM_LINKED) {
 		parse_link(t, col, c);
-	else if (col->transform != TRANSFORM_NONE)
+	} else if (col->transform == TRANSFORM_GROUPED) {
+		col->link.key = parse_id(c);
+		if (!table_find(t, col->link.key))
+			cursor_fail(c);
+	} else if (col->transform != TRANSFORM_NONE) {
 		col->first = cursor_varint(c);
+	}
 	data_bytes = cursor_varint(c);
 	col->data = cursor_bytes(c, data_bytes);
 	col->data_bytes = (size_t)data_bytes;
-	if (col->transform > TRANSFORM_STEP ||
+	if (col->transform > TRANSFORM_GROUPED ||
 	    (col->transform == TRANSFORM_NEW && col->base))
 		cursor_fail(c);
 }
@@ -140,9 +158,10 @@ bool table_is_constant(const struct table *t, const struct table_column *c, uint
 		*value = 0;
 		return true;
 	}
-	if (c->transform == TRANSFORM_NEW || c->transform == TRANSFORM_LINKED || c->layout != LAYOUT_ZERO || c->data_bytes)
+	if (c->transform == TRANSFORM_NEW || c->transform == TRANSFORM_LINKED ||
+	    c->layout != LAYOUT_ZERO || c->data_bytes)
 		return false;
-	if (c->transform == TRANSFORM_NONE)
+	if (c->transform == TRANSFORM_NONE || c->transform == TRANSFORM_GROUPED)
 		*value = c->base;
 	else if (t->nr <= 1 || !c->base)
 		*value = c->first;
@@ -385,6 +404,27 @@ static int read_linked(struct table_decoder *d, const struct table *t,
 	return err;
 }
 
+/* The numbers as they are stored, and then where each belongs. */
+static int read_grouped(struct table_decoder *d, const struct table *t,
+			const struct table_column *c, struct table_context *context,
+			uint64_t *out)
+{
+	const uint64_t *key = context->column(context->ctx, table_find(t, c->link.key));
+	const uint32_t *places;
+	int err;
+
+	if (!key)
+		return -EBADMSG;
+	places = table_links_places(context->links, c->link.key, key, t->nr);
+	if (!places || !has_stored(d, t->nr))
+		return -ENOMEM;
+	bytebuf_clear(&d->bytes);
+	err = read_layout(d, c, d->stored, t->nr);
+	for (size_t i = 0; i < t->nr && !err; i++)
+		out[i] = c->base + d->stored[places[i]];
+	return err;
+}
+
 int table_read_in_context(struct table_decoder *d, const struct table *t,
 			  const struct table_column *c, struct table_context *context,
 			  uint64_t *out)
@@ -413,6 +453,8 @@ int table_read_in_context(struct table_decoder *d, const struct table *t,
 		return read_steps(d, c, out, nr);
 	case TRANSFORM_LINKED:
 		return read_linked(d, t, c, context, out);
+	case TRANSFORM_GROUPED:
+		return read_grouped(d, t, c, context, out);
 	default:
 		err = read_layout(d, c, out, nr);
 		if (!err)
@@ -450,7 +492,7 @@ int table_read_numbers(struct table_decoder *d, const struct table *t,
 	struct memo *m;
 	int err;
 
-	if (!c || c->transform != TRANSFORM_LINKED)
+	if (!c || (c->transform != TRANSFORM_LINKED && c->transform != TRANSFORM_GROUPED))
 		return table_read_in_context(d, t, c, NULL, out);
 	m = calloc(1, sizeof(*m));
 	if (!m)

@@ -6,6 +6,7 @@
 #include "format/table_linked.h"
 
 #define SAMPLE_ROWS 1024
+#define LEAST_PERCENT 5	/* that have to be as predicted */
 
 /* A role of a term: the column itself. */
 #define SELF ROLE_NONE
@@ -21,13 +22,11 @@ struct candidate {
 	} terms[TABLE_LINK_TERMS];
 };
 
-#define AS_BEFORE(role, key) { role, key, LINK_MATCH, 1, { { PLACE_BEFORE, false, SELF } } }
 
 /*
- * How fields of the story of a thread follow from each other, those first from which
- * others follow.  A slice mostly ends where the next one on that CPU begins; the wait is
- * what is then left up to the record.  What is known of a place in the code is the same
- * the next time.
+ * How fields of the story of a thread follow from each other.  A slice mostly ends where
+ * the next one on that CPU begins; the wait is what is then left up to the record.  Who had
+ * to leave the CPU waited for one all the time.
  */
 static const struct candidate candidates[] = {
 	{ ROLE_SLICE, ROLE_TASK, LINK_MATCH, 2, {
@@ -36,24 +35,44 @@ static const struct candidate candidates[] = {
 		{ PLACE_ROW, false, ROLE_TIME }, { PLACE_BEFORE, true, ROLE_TIME },
 		{ PLACE_ROW, true, ROLE_SLICE }, { PLACE_ROW, true, ROLE_SKIPPED } } },
 	{ ROLE_FROM_CPU, ROLE_TASK, LINK_MATCH, 1, { { PLACE_BEFORE, false, ROLE_CPU } } },
-	AS_BEFORE(ROLE_STACK, ROLE_TASK),
-	AS_BEFORE(ROLE_STATE, ROLE_STACK),
-	AS_BEFORE(ROLE_STATE, ROLE_TASK),
-	AS_BEFORE(ROLE_REASON, ROLE_STACK),
-	AS_BEFORE(ROLE_REASON, ROLE_TASK),
-	AS_BEFORE(ROLE_IDLE, ROLE_STACK),
-	AS_BEFORE(ROLE_IDLE, ROLE_TASK),
-	AS_BEFORE(ROLE_WAKER_STACK, ROLE_STACK),
-	AS_BEFORE(ROLE_WAKER_STACK, ROLE_TASK),
-	AS_BEFORE(ROLE_WAKER, ROLE_WAKER_STACK),
-	AS_BEFORE(ROLE_WAKER, ROLE_TASK),
-	AS_BEFORE(ROLE_WAKER_CONTEXT, ROLE_WAKER_STACK),
-	AS_BEFORE(ROLE_WAKER_CONTEXT, ROLE_WAKER),
-	AS_BEFORE(ROLE_WAKER_CPU, ROLE_WAKER),
-	AS_BEFORE(ROLE_WAKER_CPU, ROLE_TASK),
+	{ ROLE_RUNNABLE, ROLE_TASK, LINK_MATCH, 1, { { PLACE_ROW, false, ROLE_DURATION } } },
 };
 
 #define NR_CANDIDATES (sizeof(candidates) / sizeof(candidates[0]))
+
+/*
+ * What fields are grouped by, the best first: what is known of a place in the code is mostly
+ * the same the next time.  Those first by which others are grouped.
+ */
+#define MOST_KEYS 3
+#define RARE 32		/* a change in so many rows */
+
+static const struct grouping {
+	enum field_role role, keys[MOST_KEYS];
+} groupings[] = {
+	{ ROLE_STACK, { ROLE_TASK } },
+	{ ROLE_STATE, { ROLE_STACK, ROLE_TASK } },
+	{ ROLE_REASON, { ROLE_STACK, ROLE_STATE, ROLE_TASK } },
+	{ ROLE_IDLE, { ROLE_STACK, ROLE_REASON, ROLE_TASK } },
+	{ ROLE_WAKER_STACK, { ROLE_STACK, ROLE_TASK } },
+	{ ROLE_WAKER, { ROLE_WAKER_STACK, ROLE_TASK } },
+	{ ROLE_WAKER_CONTEXT, { ROLE_WAKER_STACK, ROLE_WAKER, ROLE_TASK } },
+	{ ROLE_WAKER_CPU, { ROLE_WAKER, ROLE_TASK } },
+	{ ROLE_EDGE, { ROLE_STATE, ROLE_TASK } },
+};
+
+#define NR_GROUPINGS (sizeof(groupings) / sizeof(groupings[0]))
+
+/* The columns behind all others, in this order. */
+static void put_off(struct writer_linked *l, enum field_role role)
+{
+	uint32_t f = l->fields[role];
+
+	if (!f || l->is_later[f - 1])
+		return;
+	l->is_later[f - 1] = true;
+	l->later[l->nr_later++] = f - 1;
+}
 
 void writer_linked_begin(struct writer_linked *l)
 {
@@ -65,14 +84,10 @@ void writer_linked_begin(struct writer_linked *l)
 			l->fields[s->roles[f]] = f + 1;
 	if (!l->fields[ROLE_SLICE] || !l->fields[ROLE_TASK])
 		return;
-	for (size_t i = 0; i < NR_CANDIDATES; i++) {
-		uint32_t f = l->fields[candidates[i].role];
-
-		if (!f || l->is_later[f - 1])
-			continue;
-		l->is_later[f - 1] = true;
-		l->later[l->nr_later++] = f - 1;
-	}
+	for (size_t i = 0; i < NR_CANDIDATES; i++)
+		put_off(l, candidates[i].role);
+	for (size_t i = 0; i < NR_GROUPINGS; i++)
+		put_off(l, groupings[i].role);
 }
 
 /* Columns that do not vary have not been written. */
@@ -129,12 +144,6 @@ static unsigned int try(const struct writer_linked *l, const struct attempt *a,
 	return hits * 100 / rows;
 }
 
-/* What repeats without a link, too, needs a better reason than what is measured. */
-static unsigned int least_percent(const struct candidate *c)
-{
-	return c->terms[0].role == SELF ? 60 : 25;
-}
-
 static bool has_room(struct writer_pack *p, size_t nr)
 {
 	if (nr > p->stored_cap) {
@@ -145,31 +154,82 @@ static bool has_room(struct writer_pack *p, size_t nr)
 	return p->stored;
 }
 
-int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint hint)
+static int put_linked(struct writer_linked *l, uint32_t field, enum table_hint hint)
 {
 	const uint64_t *x = l->columns + field * l->stride;
-	unsigned int best_percent = 0, percent;
-	struct attempt best = { .before = NULL }, a;
 	struct table_linked_sums sums;
+	struct attempt a;
+
+	for (size_t i = 0; i < NR_CANDIDATES; i++) {
+		if (l->fields[candidates[i].role] != field + 1 ||
+		    !make(l, &candidates[i], field, &a) || try(l, &a, x) < LEAST_PERCENT)
+			continue;
+		table_linked_make(&a.link, a.columns, a.time, a.before, l->b->nr, x,
+				  l->p->stored, &sums);
+		table_linked(l->p->encoder, field + 1, hint, &a.link, l->p->stored, &sums);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* x with rows of the same key together, as v; how often it changes then, or 0: out of memory. */
+static size_t group(struct writer_linked *l, uint32_t key, const uint64_t *x, uint64_t *v)
+{
+	uint32_t nr = l->b->nr;
+	const uint32_t *places = table_links_places(&l->p->links, key,
+						    l->columns + (key - 1) * l->stride, nr);
+	size_t nr_runs = 1;
+
+	if (!places)
+		return 0;
+	for (uint32_t i = 0; i < nr; i++)
+		v[places[i]] = x[i];
+	for (uint32_t i = 1; i < nr; i++)
+		nr_runs += v[i] != v[i - 1];
+	return nr_runs;
+}
+
+/* By the key that leaves the fewest changes, the first one if these are rare with it. */
+static int put_grouped(struct writer_linked *l, uint32_t field, enum table_hint hint)
+{
+	const uint64_t *x = l->columns + field * l->stride;
+	size_t nr = l->b->nr, least = SIZE_MAX;
+	const struct grouping *g = groupings;
+	uint64_t *v = l->p->stored, *other = v + nr, *swap;
+	uint32_t best = 0;
+
+	while (g < groupings + NR_GROUPINGS && l->fields[g->role] != field + 1)
+		g++;
+	if (g == groupings + NR_GROUPINGS)
+		return -ENOENT;
+	for (size_t i = 0; i < MOST_KEYS && g->keys[i] && least > nr / RARE; i++) {
+		uint32_t key = l->fields[g->keys[i]];
+		size_t nr_runs = key && l->b->varies[key - 1] ? group(l, key, x, other) : SIZE_MAX;
+
+		if (!nr_runs)
+			return -ENOMEM;
+		if (nr_runs >= least)
+			continue;
+		least = nr_runs;
+		best = key;
+		swap = v;
+		v = other;
+		other = swap;
+	}
+	if (!best)
+		return -ENOENT;
+	table_grouped(l->p->encoder, field + 1, hint, best, v);
+	return 0;
+}
+
+int writer_linked_put(struct writer_linked *l, uint32_t field, enum table_hint hint)
+{
+	int err;
 
 	if (!l->b->varies[field])
 		return -ENOENT;
-	if (!has_room(l->p, l->b->nr))
+	if (!has_room(l->p, 2 * (size_t)l->b->nr))
 		return -ENOMEM;
-	for (size_t i = 0; i < NR_CANDIDATES; i++) {
-		if (l->fields[candidates[i].role] != field + 1 ||
-		    !make(l, &candidates[i], field, &a))
-			continue;
-		percent = try(l, &a, x);
-		if (percent <= best_percent || percent < least_percent(&candidates[i]))
-			continue;
-		best_percent = percent;
-		best = a;
-	}
-	if (!best.before)
-		return -ENOENT;
-	table_linked_make(&best.link, best.columns, best.time, best.before, l->b->nr, x,
-			  l->p->stored, &sums);
-	table_linked(l->p->encoder, field + 1, hint, &best.link, l->p->stored, &sums);
-	return 0;
+	err = put_linked(l, field, hint);
+	return err == -ENOENT ? put_grouped(l, field, hint) : err;
 }

@@ -164,6 +164,7 @@ static enum table_hint column_hint(uint8_t type, uint8_t role)
 	switch (type) {
 	case FIELD_STRING:
 	case FIELD_TASK:
+	case FIELD_STACK:
 	case FIELD_FLOAT:
 		return TABLE_IDS;
 	default:

@@ -199,8 +199,11 @@ class Column:
         self.base = cursor.varint()
         self.first = cursor.varint() if self.transform in (1, 2, 4) else 0
         self.link = Link(cursor, self.id, columns) if self.transform == 3 else None
+        self.key = cursor.varint() if self.transform == 5 else None
+        if self.transform == 5 and self.key not in columns:
+            raise Damage("key")
         self.data = cursor.take(cursor.varint())
-        if self.id >= 1 << 32 or self.transform > 4 or (self.transform == 2 and self.base):
+        if self.id >= 1 << 32 or self.transform > 5 or (self.transform == 2 and self.base):
             raise Damage("column header")
 
     def values(self, n):
@@ -249,6 +252,8 @@ class Column:
             return self.link.numbers(self.id, v, table) if self.link else v
         if self.transform == 2:
             return self.new_ids(nr)
+        if self.transform == 5:
+            return self.grouped(table.numbers(self.key))
         x = [self.first]
         for v in self.values(nr - 1):
             step = self.base + v if self.transform == 4 else unzigzag(self.base) + unzigzag(v)
@@ -260,6 +265,15 @@ class Column:
         for v in self.values(nr):
             x.append((m + 1 + v if v < 16 else v - 16) & MASK)
             m = max(m, x[-1])
+        return x
+
+    def grouped(self, key):
+        groups = {}
+        for i, k in enumerate(key):
+            groups.setdefault(k, []).append(i)
+        x = [0] * len(key)
+        for i, v in zip((i for rows in groups.values() for i in rows), self.values(len(key))):
+            x[i] = (self.base + v) & MASK
         return x
 
     def texts(self, nr):

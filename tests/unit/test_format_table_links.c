@@ -85,6 +85,50 @@ static void test_rows_before(void **state)
 	table_links_release(&l);
 }
 
+/* How many rows stand in front of row i, as the format says it. */
+static uint32_t place_slowly(const uint64_t *key, uint32_t nr, uint32_t i)
+{
+	uint32_t place = 0, first = 0;
+
+	while (key[first] != key[i])
+		first++;
+	for (uint32_t k = 0; k < nr; k++) {
+		uint32_t other = 0;
+
+		while (key[other] != key[k])
+			other++;
+		place += other < first || (other == first && k < i);
+	}
+	return place;
+}
+
+static void test_places_in_groups(void **state)
+{
+	static const uint32_t sizes[] = { 1, 2, 10, 300, 3, 200 };
+	uint64_t time[300], key[300], other[300];
+	struct table_links l = { .nr = 0 };
+
+	(void)state;
+	for (unsigned int kind = 0; kind < 8; kind++)
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			const uint32_t *places, nr = sizes[s];
+
+			make_rows(kind, time, other, nr);
+			make_rows(kind, time, key, nr);
+			table_links_clear(&l);
+			assert_non_null(table_links_places(&l, 3, other, nr));
+			places = table_links_places(&l, 2, key, nr);
+			assert_non_null(places);
+			for (uint32_t i = 0; i < nr; i++)
+				assert_int_equal(places[i], place_slowly(key, nr, i));
+			assert_non_null(table_links_before(&l, 1, time, 2, key, nr));
+			places = table_links_places(&l, 3, other, nr);
+			assert_int_equal(places[nr - 1], place_slowly(other, nr, nr - 1));
+			assert_ptr_equal(places, table_links_places(&l, 3, other, nr));
+		}
+	table_links_release(&l);
+}
+
 /* --- buckets ------------------------------------------------------------------------------ */
 
 static void test_buckets_round_trip(void **state)
@@ -238,6 +282,57 @@ static void test_linked_round_trip(void **state)
 	}
 }
 
+/* Column 2 is grouped by column 1. */
+static void group_and_read(const uint64_t *key, const uint64_t *x, size_t nr,
+			   enum table_hint hint, uint64_t *out)
+{
+	struct table_links links = { .nr = 0 };
+	const uint32_t *places = table_links_places(&links, 1, key, nr);
+	uint64_t *v = malloc(nr * sizeof(*v)), value;
+	struct table_encoder *e;
+	struct table_decoder *d;
+	struct table t;
+	struct bytebuf b;
+
+	bytebuf_init(&b);
+	assert_int_equal(table_encoder_new(&e, 3), 0);
+	assert_int_equal(table_decoder_new(&d), 0);
+	for (size_t i = 0; i < nr; i++)
+		v[places[i]] = x[i];
+	table_begin(e, &b, nr, 2);
+	table_numbers(e, 1, TABLE_IDS, key);
+	table_grouped(e, 2, hint, 1, v);
+	assert_int_equal(table_end(e), 0);
+	assert_int_equal(table_parse(&t, b.data, b.len, nr), 0);
+	assert_int_equal(table_find(&t, 2)->transform, TRANSFORM_GROUPED);
+	assert_false(nr > 1 && table_is_constant(&t, table_find(&t, 2), &value));
+	assert_int_equal(table_read_numbers(d, &t, table_find(&t, 2), out), 0);
+	assert_memory_equal(x, out, nr * sizeof(*x));
+	assert_int_equal(table_read_numbers(d, &t, table_find(&t, 1), out), 0);
+	assert_memory_equal(key, out, nr * sizeof(*key));
+	table_links_release(&links);
+	table_encoder_free(e);
+	table_decoder_free(d);
+	bytebuf_release(&b);
+	free(v);
+}
+
+static void test_grouped_round_trip(void **state)
+{
+	static uint64_t time[NR], key[NR], x[NR], out[NR];
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++) {
+		size_t nr = i < 10 ? i + 1 : 1 + next_random() % NR;
+
+		make_rows(i % 8, time, key, (uint32_t)nr);
+		for (size_t k = 0; k < nr; k++)
+			x[k] = i % 3 ? key[k] % 7 + next_random() % 2 : next_random();
+		x[nr - 1] = nr > 1 ? x[0] + 1 : x[0];
+		group_and_read(key, x, nr, TABLE_PLAIN + i % 4 * (i % 4 != 1), out);
+	}
+}
+
 /* --- what is refused -------------------------------------------------------------------------- */
 
 static int parse(const char *link, size_t len)
@@ -283,15 +378,31 @@ static void test_links_are_checked(void **state)
 	assert_int_equal(PARSE("\0\2\1\2\1\4\0\1"), -EBADMSG);
 }
 
+static void test_keys_are_checked(void **state)
+{
+	struct table t;
+
+	(void)state;
+	assert_int_equal(table_parse(&t, "\2\1\0\0\0\0\2\5\0\0\1\0", 12, 3), 0);
+	/* One that is not there, the column itself, or one that stands behind it. */
+	assert_int_equal(table_parse(&t, "\2\1\0\0\0\0\2\5\0\0\3\0", 12, 3), -EBADMSG);
+	assert_int_equal(table_parse(&t, "\2\1\0\0\0\0\2\5\0\0\2\0", 12, 3), -EBADMSG);
+	assert_int_equal(table_parse(&t, "\2\2\5\0\0\1\0\1\0\0\0\0", 12, 3), -EBADMSG);
+	assert_int_equal(table_parse(&t, "\2\1\0\0\0\0\2\6\0\0\1\0", 12, 3), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_before),
+		cmocka_unit_test(test_places_in_groups),
 		cmocka_unit_test(test_buckets_round_trip),
 		cmocka_unit_test(test_buckets_as_specified),
 		cmocka_unit_test(test_buckets_choice),
 		cmocka_unit_test(test_linked_round_trip),
+		cmocka_unit_test(test_grouped_round_trip),
 		cmocka_unit_test(test_links_are_checked),
+		cmocka_unit_test(test_keys_are_checked),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
