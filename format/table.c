@@ -418,16 +418,14 @@ static void put_link(struct table_encoder *e, const struct table_link *link)
 	}
 }
 
-void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
-		  const struct table_link *link, const uint64_t *v,
-		  const struct table_linked_sums *sums)
+/* The data of a column of which sums have been made; says how it is stored. */
+static struct table_choice put_stored(struct table_encoder *e, enum table_hint hint,
+				      const uint64_t *v, const struct table_linked_sums *sums)
 {
 	struct table_choice c = {
 		.layout = LAYOUT_ZERO, .range = sums->all, .nr_runs = sums->nr_runs,
 	};
 
-	if (!begin_column(e))
-		return;
 	/* What is predicted is 0; a sign makes a better base out of what is not. */
 	if (sums->nr_runs > 1 && sums->all >> 63)
 		table_choose_base(&c, v, e->nr);
@@ -435,20 +433,31 @@ void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		put_values(e, hint, v, &c);
 	else
 		c.base = e->nr ? v[0] : 0;
+	return c;
+}
+
+void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
+		  const struct table_link *link, const uint64_t *v,
+		  const struct table_linked_sums *sums)
+{
+	struct table_choice c;
+
+	if (!begin_column(e))
+		return;
+	c = put_stored(e, hint, v, sums);
 	put_head(e, id, TRANSFORM_LINKED, c.layout, c.base);
 	put_link(e, link);
 	put_data(e);
 }
 
 void table_grouped(struct table_encoder *e, uint32_t id, enum table_hint hint, uint32_t key,
-		   const uint64_t *v)
+		   const uint64_t *v, const struct table_linked_sums *sums)
 {
 	struct table_choice c;
 
 	if (!begin_column(e))
 		return;
-	table_choose_base(&c, v, e->nr);
-	put_values(e, hint, v, &c);
+	c = put_stored(e, hint, v, sums);
 	put_head(e, id, TRANSFORM_GROUPED, c.layout, c.base);
 	bytebuf_varint(e->to, key);
 	put_data(e);

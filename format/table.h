@@ -130,9 +130,9 @@ struct table_linked_sums {
 void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		  const struct table_link *link, const uint64_t *v,
 		  const struct table_linked_sums *sums);
-/* x by places (format/table_links.h), where rows with the same key stand together. */
+/* v is x by places (format/table_links.h), where rows with the same key stand together. */
 void table_grouped(struct table_encoder *e, uint32_t id, enum table_hint hint, uint32_t key,
-		   const uint64_t *v);
+		   const uint64_t *v, const struct table_linked_sums *sums);
 void table_strings(struct table_encoder *e, uint32_t id,
 		   const uint32_t *len_bytes, const void *bytes);
 /* 0, or the first error of any call since table_begin(). */

@@ -40,36 +40,70 @@ uint64_t table_linked_row(const struct table_link *link, const uint64_t *const *
 /* So many rows are predicted at a time, term by term. */
 #define CHUNK 256
 
-/* Adds the column at these rows; those of NONE have been replaced by row 0. */
+/* Adds a term to p, or begins with it; the rows of NONE have been replaced by row 0. */
 static void add_rows(const uint64_t *column, const uint32_t *rows, size_t nr, bool minus,
-		     uint64_t *p)
+		     bool begin, uint64_t *p)
 {
-	for (size_t i = 0; i < nr; i++)
-		p[i] += minus ? 0 - column[rows[i]] : column[rows[i]];
+	if (begin && !minus)
+		for (size_t i = 0; i < nr; i++)
+			p[i] = column[rows[i]];
+	else if (begin)
+		for (size_t i = 0; i < nr; i++)
+			p[i] = 0 - column[rows[i]];
+	else if (!minus)
+		for (size_t i = 0; i < nr; i++)
+			p[i] += column[rows[i]];
+	else
+		for (size_t i = 0; i < nr; i++)
+			p[i] -= column[rows[i]];
 }
 
-static void add_column(const uint64_t *column, size_t nr, bool minus, uint64_t *p)
+/* The same for the rows themselves. */
+static void add_column(const uint64_t *column, size_t nr, bool minus, bool begin, uint64_t *p)
 {
-	for (size_t i = 0; i < nr; i++)
-		p[i] += minus ? 0 - column[i] : column[i];
+	if (begin)
+		memset(p, 0, nr * sizeof(*p));
+	if (!minus)
+		for (size_t i = 0; i < nr; i++)
+			p[i] += column[i];
+	else
+		for (size_t i = 0; i < nr; i++)
+			p[i] -= column[i];
 }
 
-/* Where each row of a place is, and in `known` whether it is, as a mask. */
-static void find_rows(enum table_place place, const uint64_t *time, const uint32_t *before,
-		      size_t nr_all, size_t nr, uint32_t *rows, uint64_t *known)
+/* Where the rows of both other places are, and in `known` whether those needed are, as a mask. */
+struct chunk {
+	uint32_t before[CHUNK], behind[CHUNK];
+	uint64_t known[CHUNK];
+};
+
+static void find_before(const uint32_t *before, size_t nr, struct chunk *c)
 {
 	for (size_t i = 0; i < nr; i++) {
-		uint32_t row = before[i];
-		bool is_known = row != TABLE_LINKS_NONE;
+		bool is_known = before[i] != TABLE_LINKS_NONE;
 
-		row = is_known ? row : 0;
-		if (place == PLACE_AFTER_BEFORE) {
-			is_known &= table_links_next(time, nr_all, row) != TABLE_LINKS_NONE;
-			row += is_known;
-		}
-		rows[i] = row;
-		known[i] &= 0 - (uint64_t)is_known;
+		c->before[i] = is_known ? before[i] : 0;
+		c->known[i] = 0 - (uint64_t)is_known;
 	}
+}
+
+static void find_behind(const uint64_t *time, size_t nr_all, size_t nr, struct chunk *c)
+{
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t row = c->before[i], next = row + 1 < nr_all ? row + 1 : row;
+		bool is_known = next != row && time[next] >= time[row];
+
+		c->behind[i] = next;
+		c->known[i] &= 0 - (uint64_t)is_known;
+	}
+}
+
+static bool has_place(const struct table_link *link, enum table_place place)
+{
+	for (uint8_t k = 0; k < link->nr_terms; k++)
+		if (link->terms[k].place == place)
+			return true;
+	return false;
 }
 
 /* The predictions of rows from..from + nr. */
@@ -77,35 +111,34 @@ static void predict_chunk(const struct table_link *link, const uint64_t *const *
 			  const uint64_t *time, const uint32_t *before, size_t nr_all,
 			  size_t from, size_t nr, uint64_t *p)
 {
-	uint64_t known[CHUNK];
-	uint32_t rows[CHUNK];
-	enum table_place found = PLACE_ROW;
+	bool has_behind = has_place(link, PLACE_AFTER_BEFORE);
+	bool has_before = has_behind || has_place(link, PLACE_BEFORE);
+	struct chunk c;
 
-	memset(p, 0, nr * sizeof(*p));
-	memset(known, 0xff, sizeof(known));
+	if (has_before)
+		find_before(before + from, nr, &c);
+	if (has_behind)
+		find_behind(time, nr_all, nr, &c);
 	for (uint8_t k = 0; k < link->nr_terms; k++) {
 		enum table_place place = (enum table_place)link->terms[k].place;
+		bool minus = link->terms[k].minus;
 
-		if (place == PLACE_ROW) {
-			add_column(columns[k] + from, nr, link->terms[k].minus, p);
-			continue;
-		}
-		if (place != found)
-			find_rows(place, time, before + from, nr_all, nr, rows, known);
-		found = place;
-		add_rows(columns[k], rows, nr, link->terms[k].minus, p);
+		if (place == PLACE_ROW)
+			add_column(columns[k] + from, nr, minus, !k, p);
+		else
+			add_rows(columns[k], place == PLACE_BEFORE ? c.before : c.behind, nr,
+				 minus, !k, p);
 	}
-	if (found == PLACE_ROW)
-		return;
-	for (size_t i = 0; i < nr; i++)
-		p[i] &= known[i];
+	for (size_t i = 0; i < nr && has_before; i++)
+		p[i] &= c.known[i];
 }
 
-/* A single column at the row before: what most links are. */
-static bool is_simple(const struct table_link *link)
+/* What a link of one column of the same row predicts, if it is one. */
+static const uint64_t *simple_prediction(const struct table_link *link,
+					 const uint64_t *const *columns)
 {
-	return link->nr_terms == 1 && link->terms[0].place == PLACE_BEFORE &&
-	       !link->terms[0].minus;
+	return link->nr_terms == 1 && link->terms[0].place == PLACE_ROW &&
+	       !link->terms[0].minus ? columns[0] : NULL;
 }
 
 void table_linked_make(const struct table_link *link, const uint64_t *const *columns,
@@ -114,15 +147,15 @@ void table_linked_make(const struct table_link *link, const uint64_t *const *col
 {
 	struct table_linked_sums s = { 0, 0 };
 	enum table_link_mode mode = link->mode;
-	bool simple = is_simple(link);
-	const uint64_t *from = columns[0];
+	const uint64_t *p = simple_prediction(link, columns);
 	uint64_t last = 0;
 
-	for (size_t i = 0; i < nr && !simple; i += CHUNK)
+	for (size_t i = 0; i < nr && !p; i += CHUNK)
 		predict_chunk(link, columns, time, before, nr, i,
 			      nr - i < CHUNK ? nr - i : CHUNK, w + i);
+	p = p ? p : w;
 	for (size_t i = 0; i < nr; i++) {
-		uint64_t v = !simple ? w[i] : before[i] < nr ? from[before[i]] : 0;
+		uint64_t v = p[i];
 
 		if (mode == LINK_MATCH)
 			v = x[i] == v ? 0 : x[i] + 1;
@@ -173,8 +206,13 @@ void table_linked_undo(const struct table_link *link, const uint64_t *const *col
 		       const uint64_t *time, const uint32_t *before, const uint32_t *order,
 		       size_t nr, uint64_t *w)
 {
+	const uint64_t *simple = simple_prediction(link, columns);
 	uint64_t p[CHUNK];
 
+	if (simple) {
+		undo_chunk(link->mode, simple, nr, w);
+		return;
+	}
 	if (columns[0] == w) {
 		undo_itself(link->mode, before, order, nr, w);
 		return;

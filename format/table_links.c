@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST_SLOTS 256
+#define SLOTS_OF_A_ROW 4
+
 void table_links_clear(struct table_links *l)
 {
 	l->time = 0;
@@ -18,21 +21,21 @@ void table_links_release(struct table_links *l)
 	free(l->slots);
 	free(l->groups);
 	free(l->ends);
-	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++) {
+	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++)
 		free(l->before[i]);
+	for (size_t i = 0; i < TABLE_LINKS_GROUPINGS; i++)
 		free(l->places_of[i]);
-	}
 	memset(l, 0, sizeof(*l));
 }
 
 static bool grow(struct table_links *l, size_t nr)
 {
-	size_t cap_slots = 256;
+	size_t cap_slots = LEAST_SLOTS;
 	bool ok;
 
 	if (nr <= l->cap)
 		return true;
-	while (cap_slots < 2 * nr)
+	while (cap_slots < SLOTS_OF_A_ROW * nr)
 		cap_slots *= 2;
 	table_links_release(l);
 	l->order = malloc(nr * sizeof(*l->order));
@@ -44,8 +47,11 @@ static bool grow(struct table_links *l, size_t nr)
 	ok = l->order && l->places && l->merged && l->slots && l->groups && l->ends;
 	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++) {
 		l->before[i] = malloc(nr * sizeof(*l->before[i]));
+		ok = ok && l->before[i];
+	}
+	for (size_t i = 0; i < TABLE_LINKS_GROUPINGS; i++) {
 		l->places_of[i] = malloc(nr * sizeof(*l->places_of[i]));
-		ok = ok && l->before[i] && l->places_of[i];
+		ok = ok && l->places_of[i];
 	}
 	if (!ok) {
 		table_links_release(l);
@@ -120,19 +126,29 @@ static uint32_t *slot_of(struct table_links *l, size_t mask, const uint64_t *key
 	return &l->slots[at];
 }
 
-/* Makes slots for these keys; whether they are small numbers, as ids are, which need no hash. */
+/*
+ * Makes slots for these keys: as many as mask + 1, of a hash, or more than the greatest key.
+ * Whether they are such small numbers, as ids are, which need no hash.
+ */
 static bool begin_slots(struct table_links *l, const uint64_t *key, size_t nr, size_t *mask)
 {
-	size_t slots = 256;
-	uint64_t max = 0;
+	size_t slots = LEAST_SLOTS, i = 0;
+	uint64_t all = 0, others[3] = { 0 };
 
-	for (size_t i = 0; i < nr; i++)
-		max |= key[i];
-	while (slots < 2 * nr)
+	for (; i + 4 <= nr; i += 4) {
+		all |= key[i];
+		others[0] |= key[i + 1];
+		others[1] |= key[i + 2];
+		others[2] |= key[i + 3];
+	}
+	for (; i < nr; i++)
+		all |= key[i];
+	all |= others[0] | others[1] | others[2];
+	while (slots < SLOTS_OF_A_ROW * nr)
 		slots *= 2;
-	memset(l->slots, 0, (max < slots ? (size_t)max + 1 : slots) * sizeof(*l->slots));
-	*mask = slots - 1;
-	return max < slots;
+	*mask = all < slots ? (size_t)all : slots - 1;
+	memset(l->slots, 0, (*mask + 1) * sizeof(*l->slots));
+	return all < slots;
 }
 
 static void link_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *before)
@@ -172,31 +188,68 @@ const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, cons
 	return l->before[k];
 }
 
-static void group_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *places)
+/* Keys below the number of slots are counted where they are. */
+static void group_small(uint32_t *slots, size_t nr_slots, const uint64_t *key, size_t nr,
+			uint32_t *places)
 {
-	size_t mask;
-	bool is_small = begin_slots(l, key, nr, &mask);
-	uint32_t nr_groups = 0;
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		slots[key[i]]++;
+	for (size_t k = 0; k < nr_slots && at < nr; k++) {
+		uint32_t size = slots[k];
+
+		slots[k] = at;
+		at += size;
+	}
+	for (size_t i = 0; i < nr; i++)
+		places[i] = slots[key[i]]++;
+}
+
+static int compare_keys(const void *x, const void *y)
+{
+	const struct table_links_place *a = x, *b = y;
+
+	return (a->time > b->time) - (a->time < b->time);
+}
+
+/* Others get numbers first; only keys that differ are sorted. */
+static void group_large(struct table_links *l, size_t mask, const uint64_t *key, size_t nr,
+			uint32_t *places)
+{
+	uint32_t nr_groups = 0, at = 0;
 
 	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t *slot = is_small ? &l->slots[key[i]] : slot_of(l, mask, key, i);
+		uint32_t *slot = slot_of(l, mask, key, i);
 
 		if (!*slot) {
 			*slot = i + 1;
+			l->merged[nr_groups] = (struct table_links_place){ .time = key[i], .row = nr_groups };
 			l->groups[i] = nr_groups;
 			l->ends[nr_groups++] = 0;
 		}
 		l->groups[i] = l->groups[*slot - 1];
 		l->ends[l->groups[i]]++;
 	}
-	for (uint32_t g = 0, at = 0; g < nr_groups; g++) {
-		uint32_t size = l->ends[g];
+	qsort(l->merged, nr_groups, sizeof(*l->merged), compare_keys);
+	for (uint32_t g = 0; g < nr_groups; g++) {
+		uint32_t *end = &l->ends[l->merged[g].row], size = *end;
 
-		l->ends[g] = at;
+		*end = at;
 		at += size;
 	}
 	for (size_t i = 0; i < nr; i++)
 		places[i] = l->ends[l->groups[i]]++;
+}
+
+static void group_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *places)
+{
+	size_t mask;
+
+	if (begin_slots(l, key, nr, &mask))
+		group_small(l->slots, mask + 1, key, nr, places);
+	else
+		group_large(l, mask, key, nr, places);
 }
 
 const uint32_t *table_links_places(struct table_links *l, uint32_t key_id, const uint64_t *key,
@@ -206,11 +259,11 @@ const uint32_t *table_links_places(struct table_links *l, uint32_t key_id, const
 
 	if (!grow(l, nr))
 		return NULL;
-	while (k < TABLE_LINKS_KEYS && (!l->group_keys[k] || l->group_keys[k] != key_id))
+	while (k < TABLE_LINKS_GROUPINGS && (!l->group_keys[k] || l->group_keys[k] != key_id))
 		k++;
-	if (k < TABLE_LINKS_KEYS)
+	if (k < TABLE_LINKS_GROUPINGS)
 		return l->places_of[k];
-	k = l->next_group_key++ % TABLE_LINKS_KEYS;
+	k = l->next_group_key++ % TABLE_LINKS_GROUPINGS;
 	group_rows(l, key, nr, l->places_of[k]);
 	l->group_keys[k] = key_id;
 	return l->places_of[k];

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define TABLE_LINKS_KEYS 4		/* that are remembered */
+#define TABLE_LINKS_GROUPINGS 8
 #define TABLE_LINKS_NONE UINT32_MAX
 
 struct table_links_place {
@@ -26,7 +27,8 @@ struct table_links {
 	uint32_t *order;		/* rows by time */
 	struct table_links_place *places, *merged;
 	uint32_t keys[TABLE_LINKS_KEYS], *before[TABLE_LINKS_KEYS], next_key;
-	uint32_t group_keys[TABLE_LINKS_KEYS], *places_of[TABLE_LINKS_KEYS], next_group_key;
+	uint32_t group_keys[TABLE_LINKS_GROUPINGS], *places_of[TABLE_LINKS_GROUPINGS];
+	uint32_t next_group_key;
 	uint32_t *groups, *ends;	/* scratch: by row, by group */
 	uint32_t *slots;		/* of a hash of keys: row + 1 */
 	size_t cap_slots;
@@ -44,8 +46,8 @@ const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, cons
 
 /*
  * By row the place that it has when rows with the same key stand together: those of the
- * key of row 0 first, then those of the next key that comes, and so on, rows of one key in
- * their order.  NULL: out of memory.  Valid until three other keys have been asked for.
+ * least key first, and rows of one key in their order.  NULL: out of memory.  Valid until
+ * seven other keys have been asked for.
  */
 const uint32_t *table_links_places(struct table_links *l, uint32_t key_id, const uint64_t *key,
 				   size_t nr);

@@ -45,7 +45,7 @@ static const struct candidate candidates[] = {
  * the same the next time.  Those first by which others are grouped.
  */
 #define MOST_KEYS 3
-#define RARE 32		/* a change in so many rows */
+#define FEW 2		/* changes: less than one in so many rows */
 
 static const struct grouping {
 	enum field_role role, keys[MOST_KEYS];
@@ -58,7 +58,7 @@ static const struct grouping {
 	{ ROLE_WAKER, { ROLE_WAKER_STACK, ROLE_TASK } },
 	{ ROLE_WAKER_CONTEXT, { ROLE_WAKER_STACK, ROLE_WAKER, ROLE_TASK } },
 	{ ROLE_WAKER_CPU, { ROLE_WAKER, ROLE_TASK } },
-	{ ROLE_EDGE, { ROLE_STATE, ROLE_TASK } },
+	{ ROLE_EDGE, { ROLE_STACK, ROLE_TASK } },
 };
 
 #define NR_GROUPINGS (sizeof(groupings) / sizeof(groupings[0]))
@@ -172,29 +172,35 @@ static int put_linked(struct writer_linked *l, uint32_t field, enum table_hint h
 	return -ENOENT;
 }
 
-/* x with rows of the same key together, as v; how often it changes then, or 0: out of memory. */
-static size_t group(struct writer_linked *l, uint32_t key, const uint64_t *x, uint64_t *v)
+/* x with rows of the same key together, as v; -ENOMEM. */
+static int group(struct writer_linked *l, uint32_t key, const uint64_t *x, uint64_t *v,
+		 struct table_linked_sums *sums)
 {
 	uint32_t nr = l->b->nr;
 	const uint32_t *places = table_links_places(&l->p->links, key,
 						    l->columns + (key - 1) * l->stride, nr);
+	uint64_t all = 0;
 	size_t nr_runs = 1;
 
 	if (!places)
-		return 0;
-	for (uint32_t i = 0; i < nr; i++)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < nr; i++) {
 		v[places[i]] = x[i];
+		all |= x[i];
+	}
 	for (uint32_t i = 1; i < nr; i++)
 		nr_runs += v[i] != v[i - 1];
-	return nr_runs;
+	*sums = (struct table_linked_sums){ all, nr_runs };
+	return 0;
 }
 
-/* By the key that leaves the fewest changes, the first one if these are rare with it. */
+/* By the key that leaves the fewest changes, or the first one with which they are few enough. */
 static int put_grouped(struct writer_linked *l, uint32_t field, enum table_hint hint)
 {
 	const uint64_t *x = l->columns + field * l->stride;
-	size_t nr = l->b->nr, least = SIZE_MAX;
+	struct table_linked_sums least = { .nr_runs = SIZE_MAX }, sums;
 	const struct grouping *g = groupings;
+	size_t nr = l->b->nr;
 	uint64_t *v = l->p->stored, *other = v + nr, *swap;
 	uint32_t best = 0;
 
@@ -202,15 +208,16 @@ static int put_grouped(struct writer_linked *l, uint32_t field, enum table_hint 
 		g++;
 	if (g == groupings + NR_GROUPINGS)
 		return -ENOENT;
-	for (size_t i = 0; i < MOST_KEYS && g->keys[i] && least > nr / RARE; i++) {
+	for (size_t i = 0; i < MOST_KEYS && g->keys[i] && least.nr_runs > nr / FEW; i++) {
 		uint32_t key = l->fields[g->keys[i]];
-		size_t nr_runs = key && l->b->varies[key - 1] ? group(l, key, x, other) : SIZE_MAX;
 
-		if (!nr_runs)
-			return -ENOMEM;
-		if (nr_runs >= least)
+		if (!key || !l->b->varies[key - 1])
 			continue;
-		least = nr_runs;
+		if (group(l, key, x, other, &sums))
+			return -ENOMEM;
+		if (sums.nr_runs >= least.nr_runs)
+			continue;
+		least = sums;
 		best = key;
 		swap = v;
 		v = other;
@@ -218,7 +225,7 @@ static int put_grouped(struct writer_linked *l, uint32_t field, enum table_hint 
 	}
 	if (!best)
 		return -ENOENT;
-	table_grouped(l->p->encoder, field + 1, hint, best, v);
+	table_grouped(l->p->encoder, field + 1, hint, best, v, &least);
 	return 0;
 }
 

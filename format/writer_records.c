@@ -23,19 +23,21 @@ static uint64_t number_of(struct writer *w, uint8_t type, uint64_t id)
 	return writer_numbers_file(n, id);
 }
 
-/* A row of those fields that vary, or the first one's of those that do not. */
-static void number_row(struct writer *w, struct writer_batch *b, size_t i, bool first)
+static void number_column(struct writer *w, struct writer_batch *b, uint32_t field)
 {
-	const struct writer_source *s = b->source;
-	size_t row = b->order ? b->order[i] : i;
+	uint64_t *column = b->columns + field * (size_t)b->cap, id = 0, number = 0;
+	uint8_t type = b->source->types[field];
 
-	for (uint32_t k = 0; k < s->nr_numbered; k++) {
-		uint32_t f = s->numbered[k];
-		uint64_t *at = b->varies[f] ? &b->columns[f * (size_t)b->cap + row] :
-			       first ? &b->first[f] : NULL;
+	if (!b->varies[field]) {
+		b->first[field] = number_of(w, type, b->first[field]);
+		return;
+	}
+	for (size_t i = 0; i < b->nr; i++) {
+		uint64_t *at = &column[b->order ? b->order[i] : i];
 
-		if (at)
-			*at = number_of(w, s->types[f], *at);
+		if (*at != id)
+			number = number_of(w, type, id = *at);
+		*at = number;
 	}
 }
 
@@ -50,9 +52,8 @@ void writer_records_number(struct writer *w, struct writer_source *s)
 		return;
 	b->known_stack = w->stack_numbers.last;
 	b->known_frame = w->frame_numbers.last;
-	number_row(w, b, 0, true);
-	for (size_t i = 1; i < b->nr; i++)
-		number_row(w, b, i, false);
+	for (uint32_t k = 0; k < s->nr_numbered; k++)
+		number_column(w, b, s->numbered[k]);
 }
 
 /* Nobody takes them: they are told as lost, by CPU. */

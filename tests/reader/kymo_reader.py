@@ -268,11 +268,8 @@ class Column:
         return x
 
     def grouped(self, key):
-        groups = {}
-        for i, k in enumerate(key):
-            groups.setdefault(k, []).append(i)
         x = [0] * len(key)
-        for i, v in zip((i for rows in groups.values() for i in rows), self.values(len(key))):
+        for i, v in zip(sorted(range(len(key)), key=key.__getitem__), self.values(len(key))):
             x[i] = (self.base + v) & MASK
         return x
 

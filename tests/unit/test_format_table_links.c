@@ -88,17 +88,10 @@ static void test_rows_before(void **state)
 /* How many rows stand in front of row i, as the format says it. */
 static uint32_t place_slowly(const uint64_t *key, uint32_t nr, uint32_t i)
 {
-	uint32_t place = 0, first = 0;
+	uint32_t place = 0;
 
-	while (key[first] != key[i])
-		first++;
-	for (uint32_t k = 0; k < nr; k++) {
-		uint32_t other = 0;
-
-		while (key[other] != key[k])
-			other++;
-		place += other < first || (other == first && k < i);
-	}
+	for (uint32_t k = 0; k < nr; k++)
+		place += key[k] < key[i] || (key[k] == key[i] && k < i);
 	return place;
 }
 
@@ -289,6 +282,7 @@ static void group_and_read(const uint64_t *key, const uint64_t *x, size_t nr,
 	struct table_links links = { .nr = 0 };
 	const uint32_t *places = table_links_places(&links, 1, key, nr);
 	uint64_t *v = malloc(nr * sizeof(*v)), value;
+	struct table_linked_sums sums = { 0, 1 };
 	struct table_encoder *e;
 	struct table_decoder *d;
 	struct table t;
@@ -297,11 +291,15 @@ static void group_and_read(const uint64_t *key, const uint64_t *x, size_t nr,
 	bytebuf_init(&b);
 	assert_int_equal(table_encoder_new(&e, 3), 0);
 	assert_int_equal(table_decoder_new(&d), 0);
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
 		v[places[i]] = x[i];
+		sums.all |= x[i];
+	}
+	for (size_t i = 1; i < nr; i++)
+		sums.nr_runs += v[i] != v[i - 1];
 	table_begin(e, &b, nr, 2);
 	table_numbers(e, 1, TABLE_IDS, key);
-	table_grouped(e, 2, hint, 1, v);
+	table_grouped(e, 2, hint, 1, v, &sums);
 	assert_int_equal(table_end(e), 0);
 	assert_int_equal(table_parse(&t, b.data, b.len, nr), 0);
 	assert_int_equal(table_find(&t, 2)->transform, TRANSFORM_GROUPED);
