@@ -120,10 +120,25 @@ struct joiner {
 	size_t size_bytes, len;
 };
 
+/* An event may have a field that is called like a builtin one. */
+static bool is_in(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = strstr(list, name); at; at = strstr(at + len, name))
+		if ((at == list || at[-1] == ' ') && (!at[len] || at[len] == ','))
+			return true;
+	return false;
+}
+
 static int join(void *ctx, const char *name)
 {
 	struct joiner *j = ctx;
-	int n = snprintf(j->to + j->len, j->size_bytes - j->len, "%s%s", j->len ? ", " : "", name);
+	int n;
+
+	if (is_in(j->to, name))
+		return 0;
+	n = snprintf(j->to + j->len, j->size_bytes - j->len, "%s%s", j->len ? ", " : "", name);
 
 	if (n < 0 || (size_t)n >= j->size_bytes - j->len) {
 		j->to[j->len] = '\0';

@@ -78,7 +78,7 @@ static int add_chosen(struct span *s, struct draft *f, enum query_spanspec_end s
 	int field = query_spankeys_find(e, wanted->source), other = find_in_draft(f, wanted->name);
 
 	if (field < 0)
-		return query_spankeys_complain(e, wanted->source, "", d);
+		return query_spankeys_complain(e, wanted->source, d);
 	if (other >= 0 && other < SPAN_NR_COMMON)
 		return diag_set(d, -EINVAL, "span '%s' has a %s of its own: call the field "
 				"differently (other=%s)", s->spec->text, wanted->name,

@@ -23,23 +23,31 @@ int query_spankeys_find(const struct trace_event *e, const char *name)
 	return -1;
 }
 
-int query_spankeys_complain(const struct trace_event *e, const char *name, const char *what,
-			    struct diag *d)
+struct known {
+	char text[KNOWN_BYTES];
+	size_t len;
+};
+
+/* What finds no room is left out. */
+static void add_known(struct known *k, const char *name)
 {
-	char known[KNOWN_BYTES] = "nothing else";
-	size_t len = 0;
+	size_t room = sizeof(k->text) - k->len;
+	int n = snprintf(k->text + k->len, room, "%s%s", k->len ? ", " : "", name);
 
-	for (uint32_t i = 0; i < e->nr_fields; i++) {
-		int n = snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "",
-				 e->fields[i].name);
+	if (n > 0 && (size_t)n < room)
+		k->len += (size_t)n;
+	else
+		k->text[k->len] = '\0';
+}
 
-		if (n < 0 || (size_t)n >= sizeof(known) - len)
-			break;
-		len += (size_t)n;
-	}
-	known[len] = '\0';
-	return diag_set(d, -EINVAL, "event '%s' has no field '%s'%s in the trace (it has: %s)",
-			e->name, name, what, known);
+int query_spankeys_complain(const struct trace_event *e, const char *name, struct diag *d)
+{
+	struct known known = { "nothing else", 0 };
+
+	for (uint32_t i = 0; i < e->nr_fields; i++)
+		add_known(&known, e->fields[i].name);
+	return diag_set(d, -EINVAL, "event '%s' has no field '%s' in the trace (it has: %s)",
+			e->name, name, known.text);
 }
 
 /* --- keys ------------------------------------------------------------------------------- */
@@ -59,6 +67,35 @@ static bool is_text(const struct span_key *k)
 	return k->kind == KEY_TEXT || k->kind == KEY_COMM || k->kind == KEY_CGROUP;
 }
 
+static bool has_builtin(const struct trace_event *e, size_t i)
+{
+	return e->by_role[builtins[i].kind == KEY_CPU ? ROLE_CPU : ROLE_TASK] >= 0;
+}
+
+static bool can_be_key(const struct field_desc *f)
+{
+	return !query_spankeys_is_common(f) && f->type != FIELD_BYTES && f->type != FIELD_STACK &&
+	       f->type != FIELD_FLOAT;
+}
+
+static int complain_key(const struct trace_event *e, const char *name, struct diag *d)
+{
+	struct known known = { "none", 0 };
+
+	for (size_t i = 0; i < NR_BUILTINS; i++) {
+		int field = query_spankeys_find(e, builtins[i].name);
+
+		if (has_builtin(e, i) &&
+		    (field < 0 || query_spankeys_is_common(&e->fields[field])))
+			add_known(&known, builtins[i].name);
+	}
+	for (uint32_t i = 0; i < e->nr_fields; i++)
+		if (can_be_key(&e->fields[i]))
+			add_known(&known, e->fields[i].name);
+	return diag_set(d, -EINVAL, "'%s' of event '%s' cannot be a key of a span (these can: %s)",
+			name, e->name, known.text);
+}
+
 static const char *word_for(uint8_t type)
 {
 	return type == FIELD_BYTES ? "bytes" : type == FIELD_STACK ? "a stack" : "a fraction";
@@ -67,9 +104,7 @@ static const char *word_for(uint8_t type)
 static int find_builtin(const struct trace_event *e, const char *name, struct span_key *k)
 {
 	for (size_t i = 0; i < NR_BUILTINS; i++) {
-		int role = builtins[i].kind == KEY_CPU ? ROLE_CPU : ROLE_TASK;
-
-		if (strcmp(builtins[i].name, name) || e->by_role[role] < 0)
+		if (strcmp(builtins[i].name, name) || !has_builtin(e, i))
 			continue;
 		k->kind = builtins[i].kind;
 		return 0;
@@ -85,7 +120,7 @@ static int find_key(const struct trace_event *e, const char *name, struct span_k
 	if (field < 0 || query_spankeys_is_common(&e->fields[field])) {
 		if (!find_builtin(e, name, k))
 			return 0;
-		return query_spankeys_complain(e, name, " that could be a key of the span", d);
+		return complain_key(e, name, d);
 	}
 	k->field = (uint32_t)field;
 	switch (e->fields[field].type) {

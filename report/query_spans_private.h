@@ -106,9 +106,8 @@ void query_spanbind_release(struct span *s);
 bool query_spankeys_is_common(const struct field_desc *f);
 /* A field by name; -1: there is none. */
 int query_spankeys_find(const struct trace_event *e, const char *name);
-/* Says that there is no such field, `what` it is wanted for, and which there are. */
-int query_spankeys_complain(const struct trace_event *e, const char *name, const char *what,
-			    struct diag *d);
+/* Says that there is no such field, and which there are. */
+int query_spankeys_complain(const struct trace_event *e, const char *name, struct diag *d);
 /* Whether the event has the key: a field, or what every record has. */
 bool query_spankeys_has(const struct trace_event *e, const char *name);
 /* Finds the keys of both sides.  -EINVAL with d set. */

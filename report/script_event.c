@@ -60,11 +60,16 @@ static int make_key(struct script *s, struct script_other *o, const char *name, 
 	return o->key ? 0 : -ENOMEM;
 }
 
+/* Whether the field is shown behind the columns; without stacks, no stack is. */
+static bool has_place(const struct script *s, const struct field_desc *f)
+{
+	return !script_is_common(f) && !has_column(s, f->name) &&
+	       (s->plan.stack || f->type != FIELD_STACK);
+}
+
 static bool is_other(const struct script *s, const struct script_event *e, uint32_t i)
 {
-	const struct field_desc *f = &e->event->fields[i];
-
-	return !script_is_common(f) && !has_column(s, f->name) && (int)i != e->waker_stack &&
+	return has_place(s, &e->event->fields[i]) && (int)i != e->waker_stack &&
 	       !(e->format && printfmt_has(e->format, i)) &&
 	       !(e->call && (i == e->result || i == e->duration));
 }
@@ -131,7 +136,7 @@ int script_event_make_csv(struct script *s)
 		if (!query_wants_event(s->query, e))
 			continue;
 		for (uint32_t k = 0; k < e->nr_fields && !err; k++)
-			if (!script_is_common(&e->fields[k]) && !has_column(s, e->fields[k].name))
+			if (has_place(s, &e->fields[k]))
 				err = add_csv(s, e->fields[k].name);
 	}
 	return err;

@@ -147,10 +147,11 @@ def check_script():
     alone = run("script", *words, "-F", "comm,waker_stack")[1]
     check("script: alone", "schedule" not in alone and
           alone.count("blk_mq_complete+0x4") == 2, alone)
-    flat = run("script", *words, "--no-stack")[1]
-    check("script: without stacks in one line",
-          "waker_stack=blk_mq_complete;try_to_wake_up;try_to_wake_up" in flat and
-          "woken" not in flat, flat)
+    for form in [], ["--json"], ["--csv"]:
+        flat = run("script", *words, "--no-stack", *form)[1]
+        check("script: no stacks, a waker's neither " + "".join(form),
+              "waker" in flat and "waker_stack" not in flat and "woken" not in flat and
+              "try_to_wake_up" not in flat, flat)
     csv = run("script", *words, "--csv")[1]
     check("script: CSV likewise", csv.count('"blk_mq_complete;try_to_wake_up') == 2, csv)
     whole = run("script", "-i", GOLDEN, "-e", "sched", "-F", "tid,duration")[1]

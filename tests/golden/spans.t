@@ -113,7 +113,7 @@ refuse() { # pattern spec
 }
 refuse "no event 'nothing' in the trace" 'block:block_rq_issue..nothing'
 refuse "are 2 events of the trace" 'block:*..block:block_rq_complete'
-refuse "has no field 'devs' that could be a key" 'block:block_rq_issue..block:block_rq_complete@devs'
+refuse "'devs' of event 'block:block_rq_issue' cannot be a key of a span (these can: pid, tid, uid, comm, cgroup, cpu, dev," 'block:block_rq_issue..block:block_rq_complete@devs'
 refuse 'one is text, the other a number' 'block:block_rq_issue..block:block_rq_complete@rwbs=dev'
 refuse 'lacks the name of a key' 'block:block_rq_issue..block:block_rq_complete@'
 "$KYMO" script -i raw.kymo -e 'block:*' --slowest 3 >/dev/null 2>said
