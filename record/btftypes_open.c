@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,19 +94,28 @@ static int index_types(struct btftypes *b)
 	return b->end < b->first ? -EBADMSG : 0;
 }
 
-/* Takes data over, also on failure. */
+static void release_data(uint8_t *data, size_t mapped_bytes)
+{
+	if (mapped_bytes)
+		munmap(data, mapped_bytes);
+	else
+		free(data);
+}
+
+/* Takes data over, also on failure; mapped_bytes is 0 unless it is mapped. */
 static int open_bytes(struct btftypes **out, uint8_t *data, size_t btf_bytes,
-		      struct btftypes *base)
+		      size_t mapped_bytes, struct btftypes *base)
 {
 	struct btftypes *b = calloc(1, sizeof(*b));
 	int err;
 
 	if (!b) {
-		free(data);
+		release_data(data, mapped_bytes);
 		return -ENOMEM;
 	}
 	b->holders = 1;
 	b->data = data;
+	b->mapped_bytes = mapped_bytes;
 	b->base = base ? btftypes_hold(base) : NULL;
 	b->first = b->end = base ? base->end : 1;
 	b->module = strdup("");
@@ -128,16 +138,44 @@ int btftypes_parse(struct btftypes **out, const void *btf, size_t btf_bytes,
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, btf, btf_bytes);
-	return open_bytes(out, copy, btf_bytes, base);
+	return open_bytes(out, copy, btf_bytes, 0, base);
 }
 
-static int read_file(const char *module, uint8_t **data, size_t *size_bytes)
+struct file_bytes {
+	uint8_t *data;
+	size_t size_bytes, mapped_bytes;
+};
+
+/* Read, it comes a page at a time. */
+static int read_bytes(int fd, struct file_bytes *f)
+{
+	size_t len = 0;
+
+	f->data = malloc(f->size_bytes + 1);
+	if (!f->data)
+		return -ENOMEM;
+	while (len < f->size_bytes) {
+		ssize_t n = read(fd, f->data + len, f->size_bytes - len);
+
+		if (n <= 0) {
+			int err = n < 0 ? -errno : -EBADMSG;
+
+			free(f->data);
+			return err;
+		}
+		len += (size_t)n;
+	}
+	return 0;
+}
+
+static int open_file(const char *module, struct file_bytes *f)
 {
 	char path[128];
-	size_t len = 0;
 	struct stat st;
 	int fd, err = 0;
+	void *mapped;
 
+	*f = (struct file_bytes){ 0 };
 	snprintf(path, sizeof(path), BTFTYPES_FOLDER "/%s", module);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -146,37 +184,33 @@ static int read_file(const char *module, uint8_t **data, size_t *size_bytes)
 		err = -errno;
 	else if (st.st_size < 0 || st.st_size > MAX_FILE_BYTES)
 		err = -EFBIG;
-	*data = err ? NULL : malloc((size_t)st.st_size + 1);
-	if (!err && !*data)
-		err = -ENOMEM;
-	while (!err && len < (size_t)st.st_size) {
-		ssize_t n = read(fd, *data + len, (size_t)st.st_size - len);
-
-		if (n <= 0)
-			err = n < 0 ? -errno : -EBADMSG;
-		else
-			len += (size_t)n;
+	if (!err) {
+		f->size_bytes = (size_t)st.st_size;
+		/* Of the kernel proper, and not on every kernel. */
+		mapped = mmap(NULL, f->size_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (mapped != MAP_FAILED) {
+			f->data = mapped;
+			f->mapped_bytes = f->size_bytes;
+		} else {
+			err = read_bytes(fd, f);
+		}
 	}
 	close(fd);
-	if (err)
-		free(*data);
-	*size_bytes = len;
 	return err;
 }
 
 static int open_kernel(struct btftypes **out, const char *module)
 {
 	struct btftypes *base = NULL;
-	size_t size_bytes = 0;
-	uint8_t *data;
+	struct file_bytes f;
 	int err = 0;
 
 	if (*module)
 		err = btftypes_get(&base, NULL, NULL);
 	if (!err)
-		err = read_file(*module ? module : "vmlinux", &data, &size_bytes);
+		err = open_file(*module ? module : "vmlinux", &f);
 	if (!err)
-		err = open_bytes(out, data, size_bytes, base);
+		err = open_bytes(out, f.data, f.size_bytes, f.mapped_bytes, base);
 	btftypes_put(base);
 	if (err)
 		return err;
@@ -236,6 +270,6 @@ void btftypes_put(struct btftypes *b)
 	btftypes_put(b->base);
 	free(b->offsets);
 	free(b->module);
-	free(b->data);
+	release_data(b->data, b->mapped_bytes);
 	free(b);
 }

@@ -15,6 +15,7 @@ struct btftypes {
 	bool is_kernel;			/* it is in the list of those that are open */
 	struct btftypes *next;
 	uint8_t *data;
+	size_t mapped_bytes;		/* data is the kernel's own memory; 0: it is ours */
 	const uint8_t *types;
 	size_t types_bytes;
 	const char *strings;

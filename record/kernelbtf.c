@@ -2,27 +2,22 @@
 #include "record/kernelbtf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/btf.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "record/btftypes.h"
+#include "record/btftypes_private.h"
 
 struct reduction {
-	const uint8_t *types;
-	size_t types_bytes;
-	const char *strings;
-	size_t strings_bytes;
-	uint32_t *offsets;	/* by old id, in types */
+	const struct btftypes *from;
 	uint32_t *new_ids;	/* by old id; 0: left out */
 	uint32_t nr_types;	/* and one for void */
 	uint32_t *kept;		/* old ids in the order of the new ones, from 1 on */
 	uint32_t nr_kept;
+	uint32_t nr_named;	/* the first of these were asked for by name */
 	/* what comes out */
 	uint8_t *out_types;
 	char *out_strings;
@@ -34,20 +29,22 @@ struct reduction {
 
 static const struct btf_type *type_at(const struct reduction *r, uint32_t id)
 {
-	return (const void *)(r->types + r->offsets[id]);
+	return (const void *)(r->from->types + r->from->offsets[id - r->from->first]);
 }
 
 static const char *name_at(const struct reduction *r, uint32_t offset)
 {
-	return offset < r->strings_bytes ? r->strings + offset : "";
+	return offset < r->from->strings_bytes ? r->from->strings + offset : "";
 }
 
 static bool is_wanted(const struct reduction *r, const struct btf_type *t,
 		      const char *const *names, size_t nr_names)
 {
+	unsigned int kind = BTF_INFO_KIND(t->info);
 	const char *name;
 
-	if (BTF_INFO_KIND(t->info) != BTF_KIND_STRUCT || !t->name_off)
+	if ((kind != BTF_KIND_STRUCT && kind != BTF_KIND_ENUM && kind != BTF_KIND_ENUM64) ||
+	    !t->name_off)
 		return false;
 	name = name_at(r, t->name_off);
 	for (size_t i = 0; i < nr_names; i++) {
@@ -65,51 +62,17 @@ static void keep(struct reduction *r, uint32_t id)
 	r->kept[r->nr_kept] = id;
 }
 
-static int find_sections(struct reduction *r, const void *btf, size_t btf_bytes)
+static int keep_named(struct reduction *r, const char *const *names, size_t nr_names)
 {
-	const struct btf_header *h = btf;
-	size_t room;
-
-	if (btf_bytes < sizeof(*h) || h->magic != BTF_MAGIC || h->hdr_len > btf_bytes)
-		return -EBADMSG;
-	room = btf_bytes - h->hdr_len;
-	if (h->type_off > room || h->type_len > room - h->type_off || h->type_off % 4 ||
-	    h->hdr_len % 4 || h->str_off > room || h->str_len > room - h->str_off || !h->str_len)
-		return -EBADMSG;
-	r->types = (const uint8_t *)btf + h->hdr_len + h->type_off;
-	r->types_bytes = h->type_len;
-	r->strings = (const char *)btf + h->hdr_len + h->str_off;
-	r->strings_bytes = h->str_len;
-	return r->strings[h->str_len - 1] ? -EBADMSG : 0;
-}
-
-/* Finds where each type begins, and keeps those that are wanted. */
-static int index_types(struct reduction *r, const char *const *names, size_t nr_names)
-{
-	size_t most = r->types_bytes / sizeof(struct btf_type) + 1;
-	size_t at = 0;
-
-	r->offsets = malloc(most * sizeof(*r->offsets));
-	r->new_ids = calloc(most, sizeof(*r->new_ids));
-	r->kept = malloc((most + 1) * sizeof(*r->kept));
-	if (!r->offsets || !r->new_ids || !r->kept)
+	r->nr_types = r->from->end;
+	r->new_ids = calloc(r->nr_types, sizeof(*r->new_ids));
+	r->kept = malloc(((size_t)r->nr_types + 1) * sizeof(*r->kept));
+	if (!r->new_ids || !r->kept)
 		return -ENOMEM;
-	for (r->nr_types = 1; at < r->types_bytes; r->nr_types++) {
-		const struct btf_type *t = (const void *)(r->types + at);
-		long extra;
-
-		if (r->types_bytes - at < sizeof(*t))
-			return -EBADMSG;
-		extra = btftypes_extra_bytes(t);
-		if (extra < 0 || (size_t)extra > r->types_bytes - at - sizeof(*t))
-			return -EBADMSG;
-		r->offsets[r->nr_types] = (uint32_t)at;
-		at += sizeof(*t) + (size_t)extra;
-		if (is_wanted(r, t, names, nr_names)) {
-			r->new_ids[r->nr_types] = ++r->nr_kept;
-			r->kept[r->nr_kept] = r->nr_types;
-		}
-	}
+	for (uint32_t id = 1; id < r->nr_types; id++)
+		if (is_wanted(r, type_at(r, id), names, nr_names))
+			keep(r, id);
+	r->nr_named = r->nr_kept;
 	return r->nr_kept ? 0 : -ENOENT;
 }
 
@@ -139,7 +102,26 @@ static uint32_t renumber(struct reduction *r, uint32_t id)
 	return id < r->nr_types ? r->new_ids[id] : 0;
 }
 
-static void copy_type(struct reduction *r, const struct btf_type *t)
+/* Nobody asks for those of types that were not named. */
+static void copy_enumerators(struct reduction *r, struct btf_type *to, size_t bytes,
+			     bool is_named)
+{
+	size_t vlen = BTF_INFO_VLEN(to->info), each_bytes = vlen ? bytes / vlen : 0;
+
+	if (!is_named) {
+		to->info &= ~0xffffu;
+		r->out_types_bytes -= bytes;
+		return;
+	}
+	/* The name comes first in those of both kinds. */
+	for (size_t i = 0; i < vlen; i++) {
+		uint32_t *name_off = (void *)((uint8_t *)(to + 1) + i * each_bytes);
+
+		*name_off = copy_name(r, *name_off);
+	}
+}
+
+static void copy_type(struct reduction *r, const struct btf_type *t, bool is_named)
 {
 	size_t bytes = sizeof(*t) + (size_t)btftypes_extra_bytes(t), vlen = BTF_INFO_VLEN(t->info);
 	struct btf_type *to = (void *)(r->out_types + r->out_types_bytes);
@@ -173,9 +155,7 @@ static void copy_type(struct reduction *r, const struct btf_type *t)
 		break;
 	case BTF_KIND_ENUM:
 	case BTF_KIND_ENUM64:
-		/* Nobody asks for the enumerators. */
-		to->info &= ~0xffffu;
-		r->out_types_bytes -= bytes - sizeof(*t);
+		copy_enumerators(r, to, bytes - sizeof(*t), is_named);
 		break;
 	}
 }
@@ -186,15 +166,15 @@ static int write_all(struct reduction *r, void **out, size_t *out_bytes)
 	uint8_t *to;
 
 	/* Types cannot outgrow what they are taken from; names are repeated. */
-	r->out_strings_room = r->strings_bytes + r->types_bytes;
-	r->out_types = malloc(r->types_bytes);
+	r->out_strings_room = r->from->strings_bytes + r->from->types_bytes;
+	r->out_types = malloc(r->from->types_bytes);
 	r->out_strings = malloc(r->out_strings_room);
 	if (!r->out_types || !r->out_strings)
 		return -ENOMEM;
 	r->out_strings[0] = '\0';
 	r->out_strings_bytes = 1;
 	for (uint32_t id = 1; id <= r->nr_kept; id++)
-		copy_type(r, type_at(r, r->kept[id]));
+		copy_type(r, type_at(r, r->kept[id]), id <= r->nr_named);
 	if (r->overflow)
 		return -EBADMSG;
 	h.type_len = (uint32_t)r->out_types_bytes;
@@ -211,17 +191,14 @@ static int write_all(struct reduction *r, void **out, size_t *out_bytes)
 	return 0;
 }
 
-int kernelbtf_reduce(const void *btf, size_t btf_bytes, const char *const *names,
-		     size_t nr_names, void **out, size_t *out_bytes)
+int kernelbtf_reduce(const struct btftypes *types, const char *const *names, size_t nr_names,
+		     void **out, size_t *out_bytes)
 {
-	struct reduction r = { 0 };
-	int err = find_sections(&r, btf, btf_bytes);
+	struct reduction r = { .from = types };
+	int err = keep_named(&r, names, nr_names);
 
 	if (!err)
-		err = index_types(&r, names, nr_names);
-	if (!err)
 		err = write_all(&r, out, out_bytes);
-	free(r.offsets);
 	free(r.new_ids);
 	free(r.kept);
 	free(r.out_types);
@@ -231,51 +208,17 @@ int kernelbtf_reduce(const void *btf, size_t btf_bytes, const char *const *names
 
 /* --- the running kernel --------------------------------------------------------- */
 
-static int read_file(const char *path, void **data, size_t *size_bytes)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	size_t len = 0;
-	struct stat st;
-	char *bytes;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	bytes = malloc((size_t)st.st_size + 1);
-	while (bytes && len < (size_t)st.st_size) {
-		ssize_t n = read(fd, bytes + len, (size_t)st.st_size - len);
-
-		if (n <= 0) {
-			err = n < 0 ? -errno : -EBADMSG;
-			break;
-		}
-		len += (size_t)n;
-	}
-	close(fd);
-	if (!bytes || err) {
-		free(bytes);
-		return err ? err : -ENOMEM;
-	}
-	*data = bytes;
-	*size_bytes = len;
-	return 0;
-}
-
 int kernelbtf_open(const char *const *names, size_t nr_names)
 {
-	void *whole = NULL, *reduced = NULL;
-	size_t whole_bytes = 0, reduced_bytes = 0;
-	int err, fd;
+	struct btftypes *types;
+	void *reduced = NULL;
+	size_t reduced_bytes = 0;
+	int err = btftypes_get(&types, NULL, NULL), fd;
 
-	err = read_file(KERNELBTF_PATH, &whole, &whole_bytes);
 	if (err)
 		return err;
-	err = kernelbtf_reduce(whole, whole_bytes, names, nr_names, &reduced, &reduced_bytes);
-	free(whole);
+	err = kernelbtf_reduce(types, names, nr_names, &reduced, &reduced_bytes);
+	btftypes_put(types);
 	if (err)
 		return err;
 	fd = memfd_create("kernel types", MFD_CLOEXEC);

@@ -127,7 +127,7 @@ static uint64_t choose_cpu_bytes(const struct proberings_opts *opts, uint32_t nr
 	uint64_t bytes = opts->cpu_bytes, least = 4 * opts->max_record_bytes;
 
 	if (!bytes) {
-		bytes = DEFAULT_CPU_BYTES;
+		bytes = opts->default_cpu_bytes ? opts->default_cpu_bytes : DEFAULT_CPU_BYTES;
 		while (bytes * nr_cpus > DEFAULT_ALL_BYTES && bytes > LEAST_CPU_BYTES)
 			bytes /= 2;
 	}

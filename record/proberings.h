@@ -25,6 +25,7 @@ enum proberings_way { RINGS_AUTO, RINGS_MAPPED, RINGS_RINGBUF, RINGS_PERFBUF };
 struct proberings_opts {
 	enum proberings_way way;
 	size_t cpu_bytes;		/* of each CPU's ring, at most; 0: a default */
+	size_t default_cpu_bytes;	/* that, where there are not too many CPUs; 0: 32 MiB */
 	uint32_t nr_probes;
 	size_t max_record_bytes;	/* the largest record of all programs */
 };

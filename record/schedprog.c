@@ -12,14 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "record/btftypes.h"
-#include "record/cgroups.h"
-#include "record/lockdown.h"
-#include "record/procfs.h"
 #include "record/schedprog_private.h"
 
-#define LEAST_THREADS (16u << 10)
-#define MOST_THREADS (1u << 20)
+/* 120,000 records: what a CPU that does nothing but switch fills in 100 ms. */
+#define RECORDS_CPU_BYTES (16u << 20)
 #define STACKS_CPU_BYTES (1u << 20)
 
 static uint64_t monotonic_ns(void)
@@ -59,7 +55,8 @@ static enum proberings_way ring_way(const struct schedprog *p)
 static int open_rings(struct schedprog *p, struct diag *d)
 {
 	struct proberings_opts records = {
-		.way = ring_way(p), .cpu_bytes = p->opts.cpu_bytes, .nr_probes = 1,
+		.way = ring_way(p), .nr_probes = 1,
+		.cpu_bytes = p->opts.cpu_bytes, .default_cpu_bytes = RECORDS_CPU_BYTES,
 		.max_record_bytes = sizeof(struct sched_record),
 	};
 	struct proberings_opts stacks = {
@@ -75,167 +72,6 @@ static int open_rings(struct schedprog *p, struct diag *d)
 	return proberings_open(&p->stacks, &stacks, d);
 }
 
-/* --- loading ----------------------------------------------------------------------- */
-
-static int silence(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
-static uint32_t read_number(const char *path, const char *format)
-{
-	FILE *f = fopen(path, "re");
-	unsigned int n = 0;
-
-	if (f) {
-		if (fscanf(f, format, &n) != 1)
-			n = 0;
-		fclose(f);
-	}
-	return n;
-}
-
-/* Room for many more threads than there are, but not for more than there can be. */
-static uint32_t table_size(void)
-{
-	uint32_t most = read_number("/proc/sys/kernel/pid_max", "%u");
-	uint32_t now = read_number("/proc/loadavg", "%*s %*s %*s %*u/%u");
-	uint64_t size = 4ull * now;
-
-	if (size < LEAST_THREADS)
-		size = LEAST_THREADS;
-	if (most && size > most)
-		size = most;
-	return size > MOST_THREADS ? MOST_THREADS : (uint32_t)size;
-}
-
-static bool has_tracepoint(const struct btftypes *types, const char *name)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "btf_trace_%s", name);
-	return btftypes_find(types, text, BTF_KIND_TYPEDEF) != 0;
-}
-
-/* The previous thread: for a while there was its state before it. */
-static uint32_t find_previous(const struct btftypes *types)
-{
-	uint32_t id = btftypes_find(types, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
-	uint32_t prototype = btftypes_prototype(types, id);
-	struct btftypes_member third;
-
-	if (btftypes_nr_members(types, prototype) < 5)
-		return 1;
-	/* The first one is the tracepoint's own. */
-	third = btftypes_member_at(types, prototype, 2);
-	return btftypes_kind(types, btftypes_strip(types, third.type)) == BTF_KIND_PTR ? 1 : 2;
-}
-
-/* Programs for what this kernel does not have, or was not asked for, are left out. */
-static void choose_programs(struct schedprog *p, const struct btftypes *types)
-{
-	bool mapped = proberings_way(p->records) == RINGS_MAPPED;
-	struct bpf_program *prog;
-
-	bpf_object__for_each_program(prog, p->skel->obj) {
-		const char *name = bpf_program__name(prog), *suffix = strchr(name, '_');
-		const char *section = bpf_program__section_name(prog);
-
-		if (!strncmp(section, "tp_btf/", 7) && !has_tracepoint(types, section + 7))
-			bpf_program__set_autoload(prog, false);
-		if (suffix && !strcmp(suffix, mapped ? "_queue" : "_mapped"))
-			bpf_program__set_autoload(prog, false);
-	}
-	if (p->opts.traced_fd < 0)
-		bpf_program__set_autoload(p->skel->progs.execed, false);
-}
-
-static int share_maps(struct schedprog *p)
-{
-	struct proberings_maps records, stacks;
-	int err;
-
-	proberings_maps(p->records, &records);
-	proberings_maps(p->stacks, &stacks);
-	p->nr_cpus = records.nr_cpus;
-	err = bpf_map__reuse_fd(p->skel->maps.records, records.ring_fd);
-	if (!err)
-		err = bpf_map__reuse_fd(p->skel->maps.records_lost, records.lost_fd);
-	if (!err)
-		err = bpf_map__reuse_fd(p->skel->maps.stacks, stacks.ring_fd);
-	if (!err)
-		err = bpf_map__reuse_fd(p->skel->maps.stacks_lost, stacks.lost_fd);
-	if (!err)
-		err = bpf_map__set_max_entries(p->skel->maps.cpus, p->nr_cpus);
-	if (!err)
-		err = bpf_map__set_max_entries(p->skel->maps.scratches, p->nr_cpus + 1);
-	if (!err)
-		err = bpf_map__set_max_entries(p->skel->maps.threads, table_size());
-	if (!err && p->opts.traced_fd >= 0)
-		err = bpf_map__reuse_fd(p->skel->maps.traced, p->opts.traced_fd);
-	if (!err && p->opts.traced_tids_fd >= 0)
-		err = bpf_map__reuse_fd(p->skel->maps.traced_tids, p->opts.traced_tids_fd);
-	if (!err && p->opts.cgroup_fd >= 0)
-		err = bpf_map__reuse_fd(p->skel->maps.cgroups, p->opts.cgroup_fd);
-	p->skel->rodata->ring_bytes = records.cpu_bytes;
-	p->skel->rodata->stack_ring_bytes = stacks.cpu_bytes;
-	return err;
-}
-
-static void configure(struct schedprog *p, const struct btftypes *types)
-{
-	const struct target *target = p->opts.target;
-	struct sched_bpf__rodata *c = p->skel->rodata;
-
-	c->ring_is_ringbuf = proberings_way(p->records) == RINGS_RINGBUF;
-	c->previous_arg = find_previous(types);
-	c->nr_cpus = p->nr_cpus;
-	c->min_ns = p->opts.min_ns;
-	c->not_pid = target->all ? (uint32_t)getpid() : 0;
-	c->by_process = p->opts.traced_fd >= 0;
-	c->by_thread = p->opts.traced_tids_fd >= 0;
-	c->in_cgroup = p->opts.cgroup_fd >= 0;
-	c->cgroup_id = c->in_cgroup ? cgroups_id(target->cgroup_fd) : 0;
-	c->all_threads = !c->by_process && !c->by_thread && !c->in_cgroup;
-	c->on_some_cpus = target->some_cpus;
-	c->want_kernel_stacks = p->opts.kernel_stack;
-	c->want_user_stacks = p->opts.user_stack;
-	c->may_read = !lockdown_is_confidential();
-	c->check_stacks = p->opts.check_stacks;
-	if (p->opts.kernel_stack)
-		schedprog_find_symbols(p);
-}
-
-static int load(struct schedprog *p, struct diag *d)
-{
-	libbpf_print_fn_t old_print;
-	struct btftypes *types;
-	int err = btftypes_get(&types, NULL, d);
-
-	if (err)
-		return err;
-	old_print = libbpf_set_print(silence);
-	p->skel = sched_bpf__open();
-	err = p->skel ? 0 : -errno;
-	if (!err) {
-		choose_programs(p, types);
-		err = share_maps(p);
-		configure(p, types);
-	}
-	if (!err)
-		err = sched_bpf__load(p->skel);
-	libbpf_set_print(old_print);
-	btftypes_put(types);
-	if (err == -EPERM || err == -EACCES)
-		return diag_set(d, err, "cannot load the scheduler's programs: %s (run as root, or "
-				"with CAP_BPF and CAP_PERFMON)", strerror(-err));
-	return err ? diag_set(d, err, "cannot load the scheduler's programs: %s", strerror(-err)) :
-		     0;
-}
-
 /* --- attaching ---------------------------------------------------------------------- */
 
 static int attach(struct schedprog *p, struct diag *d)
@@ -245,14 +81,17 @@ static int attach(struct schedprog *p, struct diag *d)
 	bpf_object__for_each_program(prog, p->skel->obj) {
 		const char *section = bpf_program__section_name(prog);
 		struct bpf_link *link;
+		bool is_iterator;
 
 		if (!bpf_program__autoload(prog))
 			continue;
-		link = bpf_program__attach(prog);
+		is_iterator = !strncmp(section, "iter", 4);
+		link = is_iterator ? bpf_program__attach_iter(prog, NULL) :
+				     bpf_program__attach_trace(prog);
 		if (!link)
 			return diag_set(d, -errno, "cannot attach to '%s': %s", section,
 					strerror(errno));
-		if (!strncmp(section, "iter", 4))
+		if (is_iterator)
 			p->iterator = link;
 		else
 			p->links[p->nr_links++] = link;
@@ -288,7 +127,7 @@ int schedprog_open(struct schedprog **out, const struct schedprog_opts *opts, st
 	p->opts = *opts;
 	err = open_rings(p, d);
 	if (!err)
-		err = load(p, d);
+		err = schedprog_load(p, d);
 	if (!err) {
 		err = map_cpus(p);
 		if (err)

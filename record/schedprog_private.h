@@ -27,6 +27,8 @@ struct schedprog {
 	char note[256];
 };
 
+/* The programs, not yet attached. */
+int schedprog_load(struct schedprog *p, struct diag *d);
 /* Lets the iterator see every thread; what it does then is in the control word. */
 int schedprog_iterate(const struct schedprog *p);
 /* Tells the programs, before they are loaded. */

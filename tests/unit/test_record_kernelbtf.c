@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "record/btftypes.h"
+
 static const char *const names[] = { "outer", "other" };
 
 /*
@@ -45,6 +47,19 @@ static struct btf *make_types(void)
 	return b;
 }
 
+static int reduce(const void *raw, size_t bytes, const char *const *wanted, size_t nr,
+		  void **out, size_t *out_bytes)
+{
+	struct btftypes *types;
+	int err = btftypes_parse(&types, raw, bytes, NULL);
+
+	if (err)
+		return err;
+	err = kernelbtf_reduce(types, wanted, nr, out, out_bytes);
+	btftypes_put(types);
+	return err;
+}
+
 static const struct btf_member *find_member(const struct btf *b, const char *type, const char *name)
 {
 	int id = btf__find_by_name_kind(b, type, BTF_KIND_STRUCT);
@@ -70,7 +85,7 @@ static void keeps_what_lies_inside(void **state)
 	size_t out_bytes = 0;
 
 	(void)state;
-	assert_int_equal(kernelbtf_reduce(raw, bytes, names, 2, &out, &out_bytes), 0);
+	assert_int_equal(reduce(raw, bytes, names, 2, &out, &out_bytes), 0);
 	part = btf__new(out, (uint32_t)out_bytes);
 	assert_non_null(part);
 	m = find_member(part, "outer", "list");
@@ -100,7 +115,7 @@ static void wanted_names_must_be_there(void **state)
 	size_t out_bytes;
 
 	(void)state;
-	assert_int_equal(kernelbtf_reduce(raw, bytes, missing, 2, &out, &out_bytes), -ENOENT);
+	assert_int_equal(reduce(raw, bytes, missing, 2, &out, &out_bytes), -ENOENT);
 	btf__free(whole);
 }
 
@@ -118,7 +133,7 @@ static void survives_damage(void **state)
 		uint8_t *copy = malloc(cut ? cut : 1);
 
 		memcpy(copy, raw, cut);
-		assert_int_equal(kernelbtf_reduce(copy, cut, names, 2, &out, &out_bytes), -EBADMSG);
+		assert_int_equal(reduce(copy, cut, names, 2, &out, &out_bytes), -EBADMSG);
 		free(copy);
 	}
 	for (int i = 0; i < 20000; i++) {
@@ -128,12 +143,46 @@ static void survives_damage(void **state)
 		memcpy(copy, raw, bytes);
 		for (int n = rand() % 8; n >= 0; n--)
 			copy[(uint32_t)rand() % bytes] = (uint8_t)rand();
-		err = kernelbtf_reduce(copy, bytes, names, 2, &out, &out_bytes);
+		err = reduce(copy, bytes, names, 2, &out, &out_bytes);
 		assert_true(err == 0 || err == -EBADMSG || err == -ENOENT);
 		if (!err)
 			free(out);
 		free(copy);
 	}
+	btf__free(whole);
+}
+
+static void named_enumerations_keep_their_values(void **state)
+{
+	static const char *const wanted[] = { "choice", "wide" };
+	struct btf *whole = make_types(), *part;
+	const struct btf_type *t;
+	const void *raw;
+	uint32_t bytes;
+	void *out = NULL;
+	size_t out_bytes = 0;
+	int id;
+
+	(void)state;
+	btf__add_enum64(whole, "wide", 8, false);
+	btf__add_enum64_value(whole, "TWO", UINT64_C(1) << 40);
+	raw = btf__raw_data(whole, &bytes);
+	assert_int_equal(reduce(raw, bytes, wanted, 2, &out, &out_bytes), 0);
+	part = btf__new(out, (uint32_t)out_bytes);
+	assert_non_null(part);
+	id = btf__find_by_name_kind(part, "choice", BTF_KIND_ENUM);
+	assert_true(id > 0);
+	t = btf__type_by_id(part, (uint32_t)id);
+	assert_int_equal(btf_vlen(t), 1);
+	assert_string_equal(btf__name_by_offset(part, btf_enum(t)->name_off), "ONE");
+	assert_int_equal(btf_enum(t)->val, 1);
+	id = btf__find_by_name_kind(part, "wide", BTF_KIND_ENUM64);
+	assert_true(id > 0);
+	t = btf__type_by_id(part, (uint32_t)id);
+	assert_string_equal(btf__name_by_offset(part, btf_enum64(t)->name_off), "TWO");
+	assert_int_equal(btf_enum64_value(btf_enum64(t)), UINT64_C(1) << 40);
+	btf__free(part);
+	free(out);
 	btf__free(whole);
 }
 
@@ -178,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_what_lies_inside),
 		cmocka_unit_test(wanted_names_must_be_there),
+		cmocka_unit_test(named_enumerations_keep_their_values),
 		cmocka_unit_test(survives_damage),
 		cmocka_unit_test(agrees_with_the_running_kernel),
 	};
