@@ -30,6 +30,8 @@ struct kernelmap {
 	size_t nr, cap;
 	uint64_t asked_ns;
 	uint32_t last_prog_id;
+	void (*on_unknown)(void *ctx);
+	void *unknown_ctx;
 };
 
 /*
@@ -154,6 +156,12 @@ void kernelmap_remove(struct kernelmap *k, uint64_t start)
 	memmove(k->ranges + i, k->ranges + i + 1, (k->nr - i) * sizeof(*k->ranges));
 }
 
+void kernelmap_on_unknown(struct kernelmap *k, void (*fn)(void *ctx), void *ctx)
+{
+	k->on_unknown = fn;
+	k->unknown_ctx = ctx;
+}
+
 void kernelmap_limit(struct kernelmap *k, uint64_t end)
 {
 	if (end > k->text_start)
@@ -250,6 +258,12 @@ static bool find_range(const struct kernelmap *k, uint64_t address, uint32_t *mo
 	return true;
 }
 
+/* In the upper half of all addresses, where such code is on every machine of 64 bits. */
+static bool is_kernel_address(uint64_t address)
+{
+	return address >> 63;
+}
+
 uint32_t kernelmap_find(struct kernelmap *k, uint64_t address, uint64_t *offset)
 {
 	uint32_t module = 0;
@@ -262,6 +276,11 @@ uint32_t kernelmap_find(struct kernelmap *k, uint64_t address, uint64_t *offset)
 	}
 	if (ask_again(k) && find_range(k, address, &module, offset))
 		return module;
+	if (k->on_unknown && is_kernel_address(address)) {
+		k->on_unknown(k->unknown_ctx);
+		if (find_range(k, address, &module, offset))
+			return module;
+	}
 	*offset = address;
 	return 0;
 }

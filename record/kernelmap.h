@@ -28,6 +28,11 @@ void kernelmap_remove(struct kernelmap *k, uint64_t start);
  */
 uint32_t kernelmap_find(struct kernelmap *k, uint64_t address, uint64_t *offset);
 /*
+ * Called when even that did not help, for whoever can tell more by the functions below;
+ * fn is NULL or lasts as long as k does.
+ */
+void kernelmap_on_unknown(struct kernelmap *k, void (*fn)(void *ctx), void *ctx);
+/*
  * What all of /proc/kallsyms said, once record/symbolize.h has read it: where
  * the kernel proper ends, and code and modules, which count where nothing is
  * known yet.

@@ -6,6 +6,7 @@
 #include "record/elfsyms.h"
 #include "record/jitmap.h"
 #include "record/kallsyms.h"
+#include "record/ksymbols.h"
 #include "record/procroot.h"
 #include "record/symtab.h"
 
@@ -19,8 +20,9 @@
 struct symbolizer {
 	struct modules *modules;
 	struct kernelmap *kernel;
+	struct ksymbols *ksymbols;	/* NULL: the kernel cannot be asked */
 	struct kallsyms *kallsyms;
-	bool kallsyms_tried;
+	bool ksymbols_tried, kallsyms_tried;
 	uint64_t refreshes;
 	char name[4096];
 };
@@ -177,14 +179,41 @@ static void tell_kernelmap(struct symbolizer *s)
 	}
 }
 
-static void load_kallsyms(struct symbolizer *s)
+static void load_kallsyms(void *ctx)
 {
+	struct symbolizer *s = ctx;
+
+
 	if (s->kallsyms_tried)
 		return;
 	s->kallsyms_tried = true;
 	if (kernelmap_hidden(s->kernel) || kallsyms_load(&s->kallsyms) < 0)
 		return;
 	tell_kernelmap(s);
+}
+
+/*
+ * -EOPNOTSUPP: the kernel cannot be asked, and kallsyms has to be read.  Of several names
+ * of one address the kernel tells the first, such as memcpy of memcpy, __pi_memcpy.
+ */
+static int ask_kernel(struct symbolizer *s, const struct module *mod, const char *tag,
+		      uint64_t offset, struct symbol *out)
+{
+	struct ksymbol sym;
+
+	if (!s->ksymbols_tried && !kernelmap_hidden(s->kernel) &&
+	    ksymbols_open(&s->ksymbols) < 0)
+		s->ksymbols = NULL;
+	s->ksymbols_tried = true;
+	if (!s->ksymbols)
+		return -EOPNOTSUPP;
+	if (ksymbols_find(s->ksymbols, mod->start + offset, &sym) < 0 ||
+	    strcmp(sym.tag, tag) || sym.start < mod->start)
+		return -ENOENT;
+	out->start = sym.start - mod->start;
+	out->size_bytes = sym.size_bytes;
+	out->name = demangle_name(sym.name, s->name, sizeof(s->name)) ? s->name : sym.name;
+	return 0;
 }
 
 static void load_kernel_module(struct symbolizer *s, struct module *mod)
@@ -255,8 +284,10 @@ static int find_in(struct symbolizer *s, struct symtab *t, uint64_t address,
 static int find_kernel(struct symbolizer *s, const struct module *mod, uint64_t offset,
 		       struct symbol *out)
 {
-	int err;
+	int err = ask_kernel(s, mod, "", offset, out);
 
+	if (err != -EOPNOTSUPP)
+		return err;
 	load_kallsyms(s);
 	if (!s->kallsyms)
 		return -ENOENT;
@@ -264,6 +295,18 @@ static int find_kernel(struct symbolizer *s, const struct module *mod, uint64_t 
 	if (!err)
 		out->start -= mod->start;
 	return err;
+}
+
+static int find_kernel_module(struct symbolizer *s, struct module *mod, uint64_t offset,
+			      struct symbol *out)
+{
+	int err = ask_kernel(s, mod, mod->path, offset, out);
+
+	if (err != -EOPNOTSUPP)
+		return err;
+	if (!mod->symtab)
+		load_kernel_module(s, mod);
+	return mod->symtab ? find_in(s, mod->symtab, offset, out) : -ENOENT;
 }
 
 static int find_whole(const struct module *mod, uint64_t offset, struct symbol *out)
@@ -292,9 +335,7 @@ int symbolizer_find(struct symbolizer *s, uint32_t module, uint64_t offset,
 		modules_touch(s->modules, mod);
 		return find_jit(s, mod, offset, out);
 	case MODULE_KERNEL_MODULE:
-		if (!mod->symtab)
-			load_kernel_module(s, mod);
-		break;
+		return find_kernel_module(s, mod, offset, out);
 	case MODULE_ELF:
 	case MODULE_VDSO:
 		modules_touch(s->modules, mod);
@@ -329,6 +370,7 @@ int symbolizer_open(struct symbolizer **out, struct modules *modules,
 	s->modules = modules;
 	s->kernel = kernel;
 	modules_on_crowded(modules, load_crowded, s);
+	kernelmap_on_unknown(kernel, load_kallsyms, s);
 	*out = s;
 	return 0;
 }
@@ -340,12 +382,14 @@ void symbolizer_close(struct symbolizer *s)
 	if (!s)
 		return;
 	modules_on_crowded(s->modules, NULL, NULL);
+	kernelmap_on_unknown(s->kernel, NULL, NULL);
 	for (uint32_t id = 1; (mod = modules_get(s->modules, id)); id++) {
 		symtab_free(mod->symtab);
 		jitmap_free(mod->jitmap);
 		mod->symtab = NULL;
 		mod->jitmap = NULL;
 	}
+	ksymbols_close(s->ksymbols);
 	kallsyms_free(s->kallsyms);
 	free(s);
 }
