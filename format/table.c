@@ -2,16 +2,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <zstd.h>
 
 #include "format/table_buckets.h"
-#include "format/table_choose.h"
-
-/* A smaller unit gains less than the frame of zstd costs. */
-#define ZSTD_MIN_BYTES 32
-#define VARINT_MAX_BYTES 10
+#include "format/table_pack.h"
 
 /*
  * Up to this level time counts: then what gains little from a search for repeats, because
@@ -19,17 +12,6 @@
  */
 #define FAST_LEVEL 3
 #define FAST_LEVEL_OF_NOISE 1
-
-struct table_encoder {
-	ZSTD_CCtx *zstd;
-	ZSTD_CCtx *zstd_noise;		/* for bytes that hardly repeat but are not alike often */
-	struct bytebuf *to;
-	size_t nr, columns_left;
-	int err;
-	uint64_t *v;			/* the transformed column */
-	size_t v_cap;
-	struct bytebuf raw, packed, column, bits;
-};
 
 static ZSTD_CCtx *new_context(int level)
 {
@@ -102,111 +84,6 @@ int table_end(struct table_encoder *e)
 static uint64_t zigzag(uint64_t delta)
 {
 	return (delta << 1) ^ (0 - (delta >> 63));
-}
-
-static uint8_t *put_varint(uint8_t *to, uint64_t v)
-{
-	while (v >= 0x80) {
-		*to++ = (uint8_t)(v | 0x80);
-		v >>= 7;
-	}
-	*to++ = (uint8_t)v;
-	return to;
-}
-
-/* One unit from e->raw to e->column; without a context as it is. */
-static void put_unit(struct table_encoder *e, ZSTD_CCtx *zstd)
-{
-	struct bytebuf *raw = &e->raw, *packed = &e->packed, *column = &e->column;
-	size_t bound = ZSTD_compressBound(raw->len), len = raw->len;
-
-	bytebuf_clear(packed);
-	if (zstd && raw->len >= ZSTD_MIN_BYTES && !bytebuf_reserve(packed, bound)) {
-		len = ZSTD_compress2(zstd, packed->data, packed->cap, raw->data, raw->len);
-		if (ZSTD_isError(len))
-			len = raw->len;
-	}
-	if (raw->err || packed->err)
-		e->err = -ENOMEM;
-	if (len < raw->len) {
-		bytebuf_u8(column, CODEC_ZSTD);
-		bytebuf_varint(column, raw->len);
-		bytebuf_varint(column, len);
-		bytebuf_put(column, packed->data, len);
-	} else {
-		bytebuf_u8(column, CODEC_RAW);
-		bytebuf_varint(column, raw->len);
-		bytebuf_put(column, raw->data, raw->len);
-	}
-}
-
-/* Room for that many bytes, or NULL. */
-static uint8_t *reserve_raw(struct table_encoder *e, size_t size_bytes)
-{
-	bytebuf_clear(&e->raw);
-	if (bytebuf_reserve(&e->raw, size_bytes)) {
-		e->err = -ENOMEM;
-		return NULL;
-	}
-	return e->raw.data;
-}
-
-/* `range` is the greatest of them. */
-static void put_varints(struct table_encoder *e, const uint64_t *v, size_t nr, uint64_t range)
-{
-	uint8_t *to = reserve_raw(e, nr * VARINT_MAX_BYTES);
-
-	if (!to)
-		return;
-	for (size_t i = 0; i < nr && range < 0x80; i++)
-		*to++ = (uint8_t)v[i];
-	for (size_t i = 0; i < nr && range >= 0x80; i++)
-		to = put_varint(to, v[i]);
-	e->raw.len = (size_t)(to - e->raw.data);
-	put_unit(e, e->zstd);
-}
-
-/* v = x - base, of which there are nr_runs runs. */
-static void put_runs(struct table_encoder *e, const uint64_t *x, uint64_t base, size_t nr_runs)
-{
-	uint8_t *to = reserve_raw(e, nr_runs * 2 * VARINT_MAX_BYTES);
-
-	if (!to)
-		return;
-	for (size_t i = 0, run; i < e->nr; i += run) {
-		for (run = 1; i + run < e->nr && x[i + run] == x[i]; run++)
-			;
-		to = put_varint(to, x[i] - base);
-		to = put_varint(to, run);
-	}
-	e->raw.len = (size_t)(to - e->raw.data);
-	put_unit(e, e->zstd);
-}
-
-/* `all` has the bits that any of them has. */
-static void put_planes(struct table_encoder *e, const uint64_t *v, size_t nr, uint64_t all,
-		       bool differences)
-{
-	unsigned int width = 1;
-
-	while (width < 8 && all >> (8 * width))
-		width++;
-	bytebuf_u8(&e->column, (uint8_t)width);
-	for (unsigned int k = 0; k < width; k++) {
-		uint8_t *to = reserve_raw(e, nr);
-
-		if (!to)
-			return;
-		for (size_t i = 0; i < nr; i++)
-			to[i] = (uint8_t)(v[i] >> (8 * k));
-		e->raw.len = nr;
-		/* Ids may look random and repeat all the same. */
-		if (!differences)
-			put_unit(e, e->zstd);
-		else
-			put_unit(e, table_choose_noise(to, nr) ? NULL :
-				    k ? e->zstd : e->zstd_noise);
-	}
 }
 
 static bool is_constant(const uint64_t *x, size_t nr)
@@ -283,32 +160,6 @@ static bool put_plain_column(struct table_encoder *e, uint32_t id, const uint64_
 	return true;
 }
 
-/* Whether buckets are worth it: they are slower than planes. */
-static bool is_less(size_t bucket_bytes, size_t plane_bytes)
-{
-	return bucket_bytes + bucket_bytes / 32 < plane_bytes;
-}
-
-static void put_buckets(struct table_encoder *e, const uint64_t *v, size_t nr, unsigned int sub)
-{
-	uint8_t *symbols = reserve_raw(e, nr), *bits;
-	size_t bits_bytes;
-
-	bytebuf_clear(&e->bits);
-	if (!symbols || bytebuf_reserve(&e->bits, nr * sizeof(*v) + sizeof(*v))) {
-		e->err = -ENOMEM;
-		return;
-	}
-	bits = e->bits.data;
-	bits_bytes = table_buckets_split(v, nr, sub, symbols, bits);
-	bytebuf_u8(&e->column, (uint8_t)sub);
-	e->raw.len = nr;
-	put_unit(e, e->zstd_noise);
-	if (reserve_raw(e, bits_bytes))
-		bytebuf_put(&e->raw, bits, bits_bytes);
-	put_unit(e, NULL);
-}
-
 /* Differences from the usual one, or from the least. */
 static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
 {
@@ -328,10 +179,10 @@ static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
 	}
 	step_sub = table_buckets_choose(sample, n, nr, &steps, &unused);
 	sub = table_buckets_choose(other, n, nr, &buckets, &planes);
-	if (steps < buckets && is_less(steps, planes)) {
+	if (steps < buckets && table_buckets_win(steps, planes)) {
 		for (size_t i = 0; i < nr; i++)
 			v[i] -= least;
-		put_buckets(e, v, nr, step_sub);
+		table_pack_buckets(e, v, nr, step_sub);
 		put_column(e, id, TRANSFORM_STEP, LAYOUT_BUCKETS, least, x[0]);
 		return;
 	}
@@ -339,54 +190,13 @@ static void put_deltas(struct table_encoder *e, uint32_t id, const uint64_t *x)
 		v[i] = zigzag(v[i] - base);
 		all |= v[i];
 	}
-	if (is_less(buckets, planes)) {
-		put_buckets(e, v, nr, sub);
+	if (table_buckets_win(buckets, planes)) {
+		table_pack_buckets(e, v, nr, sub);
 		put_column(e, id, TRANSFORM_DELTA, LAYOUT_BUCKETS, zigzag(base), x[0]);
 	} else {
-		put_planes(e, v, nr, all, true);
+		table_pack_planes(e, v, nr, all, true);
 		put_column(e, id, TRANSFORM_DELTA, LAYOUT_PLANES, zigzag(base), x[0]);
 	}
-}
-
-/* Numbers with noise, if buckets are the best of all for them. */
-static bool try_buckets(struct table_encoder *e, const uint64_t *x, uint64_t base)
-{
-	uint64_t sample[TABLE_BUCKETS_SAMPLE], *v = e->v;
-	size_t n = e->nr < TABLE_BUCKETS_SAMPLE ? e->nr : TABLE_BUCKETS_SAMPLE;
-	size_t buckets, planes;
-	unsigned int sub;
-
-	for (size_t i = 0; i < n; i++)
-		sample[i] = x[i * e->nr / n] - base;
-	sub = table_buckets_choose(sample, n, e->nr, &buckets, &planes);
-	if (!is_less(buckets, planes))
-		return false;
-	for (size_t i = 0; i < e->nr; i++)
-		v[i] = x[i] - base;
-	put_buckets(e, v, e->nr, sub);
-	return true;
-}
-
-/* x = base + v, and base is known; says what the layout is. */
-static void put_values(struct table_encoder *e, enum table_hint hint, const uint64_t *x,
-		       struct table_choice *c)
-{
-	if (hint == TABLE_NOISY && !table_choose_runs(c, x, e->nr) &&
-	    try_buckets(e, x, c->base)) {
-		c->layout = LAYOUT_BUCKETS;
-		return;
-	}
-	table_choose_layout(c, x, e->nr, hint);
-	if (c->layout == LAYOUT_RUNS) {
-		put_runs(e, x, c->base, c->nr_runs);
-		return;
-	}
-	for (size_t i = 0; i < e->nr && c->base; i++)
-		e->v[i] = x[i] - c->base;
-	if (c->layout == LAYOUT_PLANES)
-		put_planes(e, c->base ? e->v : x, e->nr, c->range, false);
-	else
-		put_varints(e, c->base ? e->v : x, e->nr, c->range);
 }
 
 void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
@@ -401,7 +211,7 @@ void table_numbers(struct table_encoder *e, uint32_t id, enum table_hint hint,
 		return;
 	}
 	table_choose_base(&c, x, e->nr);
-	put_values(e, hint, x, &c);
+	table_pack_values(e, hint, x, &c);
 	put_column(e, id, TRANSFORM_NONE, c.layout, c.base, 0);
 }
 
@@ -430,7 +240,7 @@ static struct table_choice put_stored(struct table_encoder *e, enum table_hint h
 	if (sums->nr_runs > 1 && sums->all >> 63)
 		table_choose_base(&c, v, e->nr);
 	if (sums->nr_runs > 1)
-		put_values(e, hint, v, &c);
+		table_pack_values(e, hint, v, &c);
 	else
 		c.base = e->nr ? v[0] : 0;
 	return c;
@@ -482,7 +292,7 @@ void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const u
 		}
 		all |= v[i];
 	}
-	put_planes(e, v, e->nr, all, false);
+	table_pack_planes(e, v, e->nr, all, false);
 	put_column(e, id, TRANSFORM_NEW, LAYOUT_PLANES, 0, known);
 }
 
@@ -498,9 +308,9 @@ void table_strings(struct table_encoder *e, uint32_t id,
 		bytebuf_varint(&e->raw, len_bytes[i]);
 		total += len_bytes[i];
 	}
-	put_unit(e, e->zstd);
+	table_pack_unit(e, e->zstd);
 	bytebuf_clear(&e->raw);
 	bytebuf_put(&e->raw, bytes, total);
-	put_unit(e, e->zstd);
+	table_pack_unit(e, e->zstd);
 	put_column(e, id, TRANSFORM_NONE, LAYOUT_BYTES, 0, 0);
 }

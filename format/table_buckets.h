@@ -25,6 +25,12 @@
  */
 unsigned int table_buckets_choose(const uint64_t *sample, size_t n, size_t nr,
 				  size_t *bucket_bytes, size_t *plane_bytes);
+/* Whether buckets are worth it then: they are slower than planes. */
+static inline bool table_buckets_win(size_t bucket_bytes, size_t plane_bytes)
+{
+	return bucket_bytes + bucket_bytes / 32 < plane_bytes;
+}
+
 /* Writes nr symbols, and the bits to `bits` (8 * nr + 8 bytes); returns bytes of these. */
 size_t table_buckets_split(const uint64_t *v, size_t nr, unsigned int sub, uint8_t *symbols,
 			   uint8_t *bits);

@@ -4,48 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zstd.h>
-
 #include "format/block.h"
-#include "format/cursor.h"
-#include "format/table_buckets.h"
 #include "format/table_linked.h"
-
-#define VARINT_MAX_BYTES 10
-
-struct table_decoder {
-	ZSTD_DCtx *zstd;
-	struct bytebuf lens, bytes;	/* unpacked units */
-	uint64_t *stored;		/* of a column that is grouped */
-	size_t stored_cap;
-};
-
-int table_decoder_new(struct table_decoder **out)
-{
-	struct table_decoder *d = calloc(1, sizeof(*d));
-
-	*out = NULL;
-	if (!d)
-		return -ENOMEM;
-	d->zstd = ZSTD_createDCtx();
-	if (!d->zstd) {
-		free(d);
-		return -ENOMEM;
-	}
-	*out = d;
-	return 0;
-}
-
-void table_decoder_free(struct table_decoder *d)
-{
-	if (!d)
-		return;
-	ZSTD_freeDCtx(d->zstd);
-	bytebuf_release(&d->lens);
-	bytebuf_release(&d->bytes);
-	free(d->stored);
-	free(d);
-}
+#include "format/table_unpack.h"
 
 static bool has_stored(struct table_decoder *d, size_t nr)
 {
@@ -57,277 +18,6 @@ static bool has_stored(struct table_decoder *d, size_t nr)
 	return d->stored;
 }
 
-static uint32_t parse_id(struct cursor *c)
-{
-	uint64_t id = cursor_varint(c);
-
-	if (id > UINT32_MAX)
-		cursor_fail(c);
-	return (uint32_t)id;
-}
-
-/* Columns stand before those that are predicted from them, so that there is no circle. */
-static void parse_link(const struct table *t, struct table_column *col, struct cursor *c)
-{
-	struct table_link *link = &col->link;
-	uint8_t nr_terms;
-
-	link->mode = cursor_u8(c);
-	link->key = parse_id(c);
-	link->time = parse_id(c);
-	nr_terms = cursor_u8(c);
-	if (link->mode > LINK_MATCH || !nr_terms || nr_terms > TABLE_LINK_TERMS ||
-	    !table_find(t, link->key) || !table_find(t, link->time))
-		cursor_fail(c);
-	for (link->nr_terms = 0; link->nr_terms < nr_terms && !c->err; link->nr_terms++) {
-		struct table_term *term = &link->terms[link->nr_terms];
-		uint8_t place = cursor_u8(c);
-
-		term->place = place & ~TABLE_LINK_MINUS;
-		term->minus = place & TABLE_LINK_MINUS;
-		term->id = parse_id(c);
-		if (term->place > PLACE_AFTER_BEFORE || table_find(t, term->id))
-			continue;
-		if (term->id != col->id || term->place != PLACE_BEFORE || term->minus ||
-		    nr_terms != 1)
-			cursor_fail(c);
-	}
-	for (size_t i = 0; i < link->nr_terms; i++)
-		if (link->terms[i].place > PLACE_AFTER_BEFORE)
-			cursor_fail(c);
-}
-
-static void parse_column(const struct table *t, struct table_column *col, struct cursor *c)
-{
-	uint64_t data_bytes;
-
-	col->id = parse_id(c);
-	col->transform = cursor_u8(c);
-	col->layout = cursor_u8(c);
-	col->base = cursor_varint(c);
-	col->first = 0;
-	if (col->transform == TRANSFORM_LINKED) {
-		parse_link(t, col, c);
-	} else if (col->transform == TRANSFORM_GROUPED) {
-		col->link.key = parse_id(c);
-		if (!table_find(t, col->link.key))
-			cursor_fail(c);
-	} else if (col->transform != TRANSFORM_NONE) {
-		col->first = cursor_varint(c);
-	}
-	data_bytes = cursor_varint(c);
-	col->data = cursor_bytes(c, data_bytes);
-	col->data_bytes = (size_t)data_bytes;
-	if (col->transform > TRANSFORM_GROUPED ||
-	    (col->transform == TRANSFORM_NEW && col->base))
-		cursor_fail(c);
-}
-
-int table_parse(struct table *t, const void *payload, size_t payload_bytes, size_t nr)
-{
-	struct cursor c;
-	uint64_t nr_columns;
-
-	t->nr = nr;
-	t->nr_columns = 0;
-	if (nr > BLOCK_MAX_RECORDS)
-		return -EBADMSG;
-	cursor_init(&c, payload, payload_bytes);
-	nr_columns = cursor_varint(&c);
-	if (nr_columns > TABLE_MAX_COLUMNS)
-		return -EBADMSG;
-	for (; t->nr_columns < nr_columns && !c.err; t->nr_columns++)
-		parse_column(t, &t->columns[t->nr_columns], &c);
-	if (!cursor_done(&c))
-		return 0;
-	t->nr_columns = 0;
-	return -EBADMSG;
-}
-
-const struct table_column *table_find(const struct table *t, uint32_t id)
-{
-	for (size_t i = 0; i < t->nr_columns; i++)
-		if (t->columns[i].id == id)
-			return &t->columns[i];
-	return NULL;
-}
-
-bool table_is_constant(const struct table *t, const struct table_column *c, uint64_t *value)
-{
-	if (!c) {
-		*value = 0;
-		return true;
-	}
-	if (c->transform == TRANSFORM_NEW || c->transform == TRANSFORM_LINKED ||
-	    c->layout != LAYOUT_ZERO || c->data_bytes)
-		return false;
-	if (c->transform == TRANSFORM_NONE || c->transform == TRANSFORM_GROUPED)
-		*value = c->base;
-	else if (t->nr <= 1 || !c->base)
-		*value = c->first;
-	else
-		return false;
-	return true;
-}
-
-/*
- * The bytes of one unit, unpacked if need be at the end of `room`; NULL when it
- * is damaged or larger than max_bytes.  The size is limited before anything is
- * allocated, and a frame of zstd must declare that very size.
- */
-static const uint8_t *read_unit(struct table_decoder *d, struct cursor *c, uint64_t max_bytes,
-				struct bytebuf *room, size_t *raw_bytes)
-{
-	uint8_t codec = cursor_u8(c);
-	uint64_t raw = cursor_varint(c);
-	uint64_t stored = codec == CODEC_ZSTD ? cursor_varint(c) : raw;
-	const uint8_t *bytes = cursor_bytes(c, stored);
-
-	*raw_bytes = (size_t)raw;
-	if (!bytes || raw > max_bytes)
-		return NULL;
-	if (codec == CODEC_RAW)
-		return bytes;
-	if (codec != CODEC_ZSTD || ZSTD_getFrameContentSize(bytes, stored) != raw)
-		return NULL;
-	if (bytebuf_reserve(room, raw ? raw : 1) ||
-	    ZSTD_decompressDCtx(d->zstd, room->data + room->len, raw, bytes, stored) != raw)
-		return NULL;
-	bytes = room->data + room->len;
-	room->len += raw;
-	return bytes;
-}
-
-static int read_varints(struct table_decoder *d, struct cursor *c, uint64_t *v, size_t nr)
-{
-	size_t len;
-	const uint8_t *raw = read_unit(d, c, (uint64_t)nr * VARINT_MAX_BYTES, &d->bytes, &len);
-	struct cursor in;
-
-	if (!raw)
-		return -EBADMSG;
-	cursor_init(&in, raw, len);
-	for (size_t i = 0; i < nr; i++) {
-		/* Nearly all are one byte; the cursor checks the others. */
-		if (in.at < in.end && *in.at < 0x80)
-			v[i] = *in.at++;
-		else
-			v[i] = cursor_varint(&in);
-	}
-	return cursor_done(&in);
-}
-
-static int read_runs(struct table_decoder *d, struct cursor *c, uint64_t *v, size_t nr)
-{
-	size_t len, at = 0;
-	const uint8_t *raw = read_unit(d, c, (uint64_t)nr * 2 * VARINT_MAX_BYTES, &d->bytes, &len);
-	struct cursor in;
-
-	if (!raw)
-		return -EBADMSG;
-	cursor_init(&in, raw, len);
-	while (cursor_left(&in)) {
-		uint64_t value = cursor_varint(&in), run = cursor_varint(&in);
-
-		if (in.err || !run || run > nr - at)
-			return -EBADMSG;
-		for (size_t end = at + (size_t)run; at < end; at++)
-			v[at] = value;
-	}
-	return at == nr ? cursor_done(&in) : -EBADMSG;
-}
-
-/* One pass over v, whatever the width, and the common widths without a loop. */
-static void join_planes(uint64_t *v, size_t nr, const uint8_t *const *planes, unsigned int width)
-{
-	const uint8_t *p0 = planes[0], *p1 = planes[1], *p2 = planes[2];
-
-	switch (width) {
-	case 1:
-		for (size_t i = 0; i < nr; i++)
-			v[i] = p0[i];
-		return;
-	case 2:
-		for (size_t i = 0; i < nr; i++)
-			v[i] = p0[i] | (uint64_t)p1[i] << 8;
-		return;
-	default:
-		for (size_t i = 0; i < nr; i++)
-			v[i] = p0[i] | (uint64_t)p1[i] << 8 | (uint64_t)p2[i] << 16;
-	}
-	for (unsigned int k = 3; k < width; k++)
-		for (size_t i = 0; i < nr; i++)
-			v[i] |= (uint64_t)planes[k][i] << (8 * k);
-}
-
-static int read_planes(struct table_decoder *d, struct cursor *c, uint64_t *v, size_t nr)
-{
-	const uint8_t *planes[8] = { NULL };
-	unsigned int width = cursor_u8(c);
-
-	/* Room for all planes at once, so that none of them moves. */
-	if (width < 1 || width > 8 || bytebuf_reserve(&d->bytes, nr * width))
-		return -EBADMSG;
-	for (unsigned int k = 0; k < width; k++) {
-		size_t len;
-
-		planes[k] = read_unit(d, c, nr, &d->bytes, &len);
-		if (!planes[k] || len != nr)
-			return -EBADMSG;
-	}
-	join_planes(v, nr, planes, width);
-	return 0;
-}
-
-static int read_buckets(struct table_decoder *d, struct cursor *c, uint64_t *v, size_t nr)
-{
-	unsigned int sub = cursor_u8(c);
-	const uint8_t *symbols, *bits;
-	size_t nr_symbols, bits_bytes;
-
-	if (sub < TABLE_BUCKETS_MIN_SUB || sub > TABLE_BUCKETS_MAX_SUB ||
-	    bytebuf_reserve(&d->bytes, nr * (sizeof(*v) + 1)))
-		return -EBADMSG;
-	symbols = read_unit(d, c, nr, &d->bytes, &nr_symbols);
-	bits = symbols ? read_unit(d, c, nr * sizeof(*v), &d->bytes, &bits_bytes) : NULL;
-	if (!bits || nr_symbols != nr ||
-	    !table_buckets_join(v, nr, sub, symbols, bits, bits_bytes))
-		return -EBADMSG;
-	return 0;
-}
-
-static int read_layout(struct table_decoder *d, const struct table_column *col,
-		       uint64_t *v, size_t nr)
-{
-	struct cursor c;
-	int err;
-
-	cursor_init(&c, col->data, col->data_bytes);
-	switch (col->layout) {
-	case LAYOUT_ZERO:
-		memset(v, 0, nr * sizeof(*v));
-		err = 0;
-		break;
-	case LAYOUT_VARINT:
-		err = read_varints(d, &c, v, nr);
-		break;
-	case LAYOUT_PLANES:
-		err = read_planes(d, &c, v, nr);
-		break;
-	case LAYOUT_RUNS:
-		err = read_runs(d, &c, v, nr);
-		break;
-	case LAYOUT_BUCKETS:
-		err = read_buckets(d, &c, v, nr);
-		break;
-	default:
-		return -EBADMSG;
-	}
-	if (d->bytes.err)
-		return -ENOMEM;
-	return err ? err : cursor_done(&c);
-}
-
 static uint64_t unzigzag(uint64_t v)
 {
 	return (v >> 1) ^ (0 - (v & 1));
@@ -337,7 +27,7 @@ static int read_delta(struct table_decoder *d, const struct table_column *c, uin
 		      size_t nr)
 {
 	uint64_t value = c->first, step = unzigzag(c->base);
-	int err = read_layout(d, c, out + 1, nr - 1);
+	int err = table_unpack_numbers(d, c, out + 1, nr - 1);
 
 	if (err)
 		return err;
@@ -363,7 +53,7 @@ static void undo_new(uint64_t *x, size_t nr, uint64_t max)
 static int read_steps(struct table_decoder *d, const struct table_column *c, uint64_t *out,
 		      size_t nr)
 {
-	int err = read_layout(d, c, out + 1, nr - 1);
+	int err = table_unpack_numbers(d, c, out + 1, nr - 1);
 
 	out[0] = c->first;
 	for (size_t i = 1; i < nr && !err; i++)
@@ -395,7 +85,7 @@ static int read_linked(struct table_decoder *d, const struct table *t,
 	if (!before)
 		return -ENOMEM;
 	bytebuf_clear(&d->bytes);
-	err = read_layout(d, c, out, t->nr);
+	err = table_unpack_numbers(d, c, out, t->nr);
 	for (size_t i = 0; !err && c->base && i < t->nr; i++)
 		out[i] += c->base;
 	if (!err)
@@ -419,7 +109,7 @@ static int read_grouped(struct table_decoder *d, const struct table *t,
 	if (!places || !has_stored(d, t->nr))
 		return -ENOMEM;
 	bytebuf_clear(&d->bytes);
-	err = read_layout(d, c, d->stored, t->nr);
+	err = table_unpack_numbers(d, c, d->stored, t->nr);
 	for (size_t i = 0; i < t->nr && !err; i++)
 		out[i] = c->base + d->stored[places[i]];
 	return err;
@@ -443,7 +133,7 @@ int table_read_in_context(struct table_decoder *d, const struct table *t,
 	bytebuf_clear(&d->bytes);
 	switch (c->transform) {
 	case TRANSFORM_NONE:
-		err = read_layout(d, c, out, nr);
+		err = table_unpack_numbers(d, c, out, nr);
 		for (size_t i = 0; !err && c->base && i < nr; i++)
 			out[i] += c->base;
 		return err;
@@ -456,7 +146,7 @@ int table_read_in_context(struct table_decoder *d, const struct table *t,
 	case TRANSFORM_GROUPED:
 		return read_grouped(d, t, c, context, out);
 	default:
-		err = read_layout(d, c, out, nr);
+		err = table_unpack_numbers(d, c, out, nr);
 		if (!err)
 			undo_new(out, nr, c->first);
 		return err;
@@ -544,9 +234,9 @@ int table_read_strings(struct table_decoder *d, const struct table *t,
 	bytebuf_clear(&d->bytes);
 	bytebuf_clear(&d->lens);
 	cursor_init(&in, c->data, c->data_bytes);
-	raw_lens = read_unit(d, &in, (uint64_t)t->nr * VARINT_MAX_BYTES, &d->lens, &len);
+	raw_lens = table_unpack_unit(d, &in, (uint64_t)t->nr * TABLE_UNPACK_VARINT_BYTES, &d->lens, &len);
 	if (raw_lens)
-		*bytes = read_unit(d, &in, BLOCK_MAX_TEXT, &d->bytes, total_bytes);
+		*bytes = table_unpack_unit(d, &in, BLOCK_MAX_TEXT, &d->bytes, total_bytes);
 	if (d->bytes.err || d->lens.err)
 		return -ENOMEM;
 	if (!raw_lens || !*bytes || cursor_done(&in))

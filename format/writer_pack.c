@@ -107,7 +107,7 @@ void writer_pack_records(struct writer_pack *p, struct writer_batch *b)
 
 	if (p->err)
 		return;
-	fail(p, writer_batch_order(b, &p->order));
+	fail(p, writer_order_find(b, &p->order));
 	begin(p);
 	if (!p->err)
 		fail(p, writer_records_encode(p, b));

@@ -78,7 +78,7 @@ struct writer_batch {
 	struct bytebuf texts;
 	uint64_t safe_ns;
 	uint32_t known_stack, known_frame;	/* largest ids in use before these records */
-	/* By writer_batch_order(): */
+	/* By writer_order_find(): */
 	bool is_ordered;
 	uint32_t *order;		/* rows by CPU, then time; NULL: as they are */
 	uint32_t *order_space;
@@ -101,7 +101,7 @@ static inline uint64_t *writer_batch_next(const struct writer_batch *b)
 
 #define WRITER_TEXT_SHIFT 16
 
-/* Scratch of writer_batch_order(). */
+/* Scratch of writer_order_find(). */
 struct writer_order {
 	uint64_t *times;
 	uint32_t *cpus, *merged;
@@ -222,13 +222,16 @@ void writer_batch_clear(struct writer_batch *b);
 /* The same records in as little memory as they need, or NULL. */
 struct writer_batch *writer_batch_copy(struct writer_batch *b);
 size_t writer_batch_bytes(const struct writer_batch *b);
-/* Finds the order by CPU, then time; -ENOMEM. */
-int writer_batch_order(struct writer_batch *b, struct writer_order *o);
-void writer_order_release(struct writer_order *o);
 /* Its records as rows of a block of losses, by CPU, added to r.  It is in order. */
 int writer_batch_losses(const struct writer_batch *b, struct writer_rows *r);
 /* What its records stand for: of a tally, all that they count. */
 uint64_t writer_batch_hits(const struct writer_batch *b);
+
+/* --- writer_order.c ---------------------------------------------------------- */
+
+/* Finds the order by CPU, then time; -ENOMEM. */
+int writer_order_find(struct writer_batch *b, struct writer_order *o);
+void writer_order_release(struct writer_order *o);
 
 /* --- writer_records.c -------------------------------------------------------- */
 

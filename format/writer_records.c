@@ -47,7 +47,7 @@ void writer_records_number(struct writer *w, struct writer_source *s)
 
 	if (!b || !b->nr || !s->nr_numbered || b->is_ordered)
 		return;
-	writer_block_fail(w, writer_batch_order(b, &w->order));
+	writer_block_fail(w, writer_order_find(b, &w->order));
 	if (w->err)
 		return;
 	b->known_stack = w->stack_numbers.last;
@@ -59,7 +59,7 @@ void writer_records_number(struct writer *w, struct writer_source *s)
 /* Nobody takes them: they are told as lost, by CPU. */
 static void refuse(struct writer *w, struct writer_batch *b)
 {
-	int err = writer_batch_order(b, &w->order);
+	int err = writer_order_find(b, &w->order);
 
 	w->refused_records += writer_batch_hits(b);
 	writer_block_fail(w, err ? err : writer_batch_losses(b, &w->rows[ROWS_LOSS]));
