@@ -118,26 +118,42 @@ __noinline __u64 follow(__u32 row, __u64 origin, __u32 nr, __u32 have)
 }
 
 #define NOWHERE 0xffffffff
+#define PART_WORDS 64
 
-/* Where the address lies, if at one place alone.  Without branches, for the verifier. */
-__noinline __u32 find_once(__u32 row, __u64 ip, __u64 from, __u32 nr)
+/*
+ * How often the address lies in one part of those words, times 2^32, and the sum of where.
+ * Without branches, and in parts: for the verifier, which follows a loop step by step.
+ */
+__noinline __u64 find_in_part(__u32 row, __u64 ip, __u32 first, __u64 from, __u64 nr)
 {
 	const struct sched_scratch *s = scratch_of(row);
-	__u64 times = 0, sum = 0;
+	__u64 found = 0;
 
 	if (!s)
-		return NOWHERE;
-	for (__u64 i = 0; i < STACK_WORDS; i++) {
-		__u64 difference = s->words[i] ^ ip, is_it;
+		return 0;
+	for (__u32 i = 0; i < PART_WORDS; i++) {
+		__u64 word = (first + i) & (STACK_WORDS - 1);
+		__u64 difference = s->words[word] ^ ip, is_it;
 
-		if (i >= nr)
-			break;
-		is_it = ~((difference | -difference) | (i - from)) >> 63;
+		is_it = (~(difference | -difference | (word - from)) & (word - nr)) >> 63;
 		asm volatile("" : "+r"(is_it));
-		times += is_it;
-		sum += is_it * i;
+		found += is_it << 32;
+		found += is_it * word;
 	}
-	return times == 1 ? sum : NOWHERE;
+	return found;
+}
+
+/* Where the address lies, if at one place alone of the words up to nr. */
+__noinline __u32 find_once(__u32 row, __u64 ip, __u64 from, __u32 nr)
+{
+	__u64 found = 0;
+
+	for (__u32 first = 0; first < STACK_WORDS; first += PART_WORDS) {
+		if (first >= nr)
+			break;
+		found += find_in_part(row, ip, first, from, nr);
+	}
+	return found >> 32 == 1 ? (__u32)found : NOWHERE;
 }
 
 #define MOST_CONTRADICTIONS 3

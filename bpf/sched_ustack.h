@@ -41,6 +41,39 @@ INLINE __u32 page_slot(__u64 page)
 }
 
 /*
+ * Whether a page could not be read a while ago, and that it cannot be read now.  For the
+ * verifier, which follows a loop step by step, these are one step each.
+ */
+__noinline bool is_unreadable(__u32 row, __u64 address)
+{
+	const struct sched_scratch *s = scratch_of(row);
+	__u64 page;
+	__u32 slot;
+
+	if (!s)
+		return true;
+	page = page_of(s, address);
+	slot = page_slot(page) & (UNREADABLE_SLOTS - 1);
+	return s->unreadable[slot] == page &&
+	       s->stack.time_ns - s->unreadable_ns[slot] < UNREADABLE_NS;
+}
+
+__noinline int note_unreadable(__u32 row, __u64 address)
+{
+	struct sched_scratch *s = scratch_of(row);
+	__u64 page;
+	__u32 slot;
+
+	if (!s)
+		return 0;
+	page = page_of(s, address);
+	slot = page_slot(page) & (UNREADABLE_SLOTS - 1);
+	s->unreadable[slot] = page;
+	s->unreadable_ns[slot] = s->stack.time_ns;
+	return 0;
+}
+
+/*
  * Along the frame pointers, as the kernel does it (perf_callchain_user()): up to the first
  * frame that cannot be read.  The number of frames.
  *
@@ -53,26 +86,18 @@ __noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp, __u64 sp)
 {
 	struct sched_scratch *s = scratch_of(row);
 	struct user_frame frame;
-	__u64 page;
 	__u32 nr;
 
 	if (!s || !may_read)
 		return 0;
 	s->stack.ips[0] = ip;
 	for (nr = 1; nr < SCHED_MAX_STACK; nr++) {
-		bool is_near = bp - sp < REAL_STACK_BYTES;
-
 		if (bp < FIRST_PAGE)
 			break;
-		page = page_of(s, bp);
-		if (!is_near && s->unreadable[page_slot(page) & (UNREADABLE_SLOTS - 1)] == page &&
-		    s->stack.time_ns - s->unreadable_ns[page_slot(page) &
-							(UNREADABLE_SLOTS - 1)] < UNREADABLE_NS)
+		if (bp - sp >= REAL_STACK_BYTES && is_unreadable(row, bp))
 			break;
 		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)bp)) {
-			s->unreadable[page_slot(page) & (UNREADABLE_SLOTS - 1)] = page;
-			s->unreadable_ns[page_slot(page) & (UNREADABLE_SLOTS - 1)] =
-				s->stack.time_ns;
+			note_unreadable(row, bp);
 			break;
 		}
 		s->stack.ips[nr] = frame.return_address;
