@@ -326,8 +326,14 @@ def peer(*args):
 # --- others -----------------------------------------------------------------------------------------
 
 
+def skip_if_slow():
+    if EMULATED and os.environ.get("KYMO_VM") != "all":
+        skip("other tools take long to start when emulated: make check-vm compares")
+
+
 def as_bpftrace(folder):
     """bpftrace counts the same calls by their argument"""
+    skip_if_slow()
     recorded(folder, "-e", "kprobe:vfs_read", "--", "true")
     if run_command(["sh", "-c", "command -v bpftrace"]).returncode:
         skip("no bpftrace")
@@ -346,6 +352,7 @@ def as_bpftrace(folder):
 
 def as_perf(folder):
     """perf counts the same calls"""
+    skip_if_slow()
     recorded(folder, "-e", "kprobe:vfs_read", "--", "true")
     if run_command(["sh", "-c", "command -v perf"]).returncode:
         skip("no perf")

@@ -326,7 +326,7 @@ static void counted_after_its_value(void **state)
 /* --- many threads ----------------------------------------------------------------------------- */
 
 #define NR_THREADS 4
-#define NR_OF_THREAD 30000
+#define NR_OF_THREAD 10000
 #define NR_KEYS 50
 
 static void *call_many(void *arg)

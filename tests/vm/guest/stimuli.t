@@ -68,7 +68,7 @@ def retransmitted(folder):
     if run_command(["sh", "-ec", script]).returncode:
         skip("no veth or network namespaces")
     code = ("import socket\n"
-            "s = socket.socket(); s.settimeout(4)\n"
+            "s = socket.socket(); s.settimeout(1.5)\n"
             "try: s.connect(('10.9.0.2', 4242))\n"
             "except TimeoutError: pass\n")
     try:
