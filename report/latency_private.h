@@ -25,6 +25,7 @@ struct latency_thread {
 	uint64_t first_ns, last_ns, told_ns;
 	uint32_t row;		/* the last it was in, + 1; 0: none yet */
 	uint32_t newest;	/* spans: its newest wait */
+	uint32_t heads;		/* spans: of latency_split.c */
 	uint32_t pending;	/* spans: those that wait for its next record, + 1 */
 	bool is_shared;		/* has several rows */
 };
@@ -98,11 +99,14 @@ static inline int latency_sums_value(struct latency *l, struct latency_values **
 struct latency_wait *latency_sums_wait(struct latency *l, uint32_t group, uint8_t reason,
 				       bool idle);
 /*
- * Blocked so long, as the piece tells.  A value of the distribution is added apart: a
- * whole wait; of a span, what all its waits are in sum.
+ * Blocked so long, so many times.  A value of the distribution is added apart: a whole
+ * wait; of a span, what all its waits are in sum.
  */
-int latency_sums_blocked(struct latency *l, uint32_t group, struct latency_wait *wait,
-			 const struct latency_piece *p, uint64_t ns);
+void latency_sums_blocked(struct latency *l, uint32_t group, struct latency_wait *wait,
+			  uint64_t ns, uint64_t count);
+/* So much of it was where the piece tells, and ended by whom; count is not 0. */
+int latency_sums_top(struct latency *l, const struct latency_wait *wait,
+		     const struct latency_piece *p, uint64_t ns, uint32_t count);
 /* The wall clock of the row grows, if the sum of all can hold it. */
 static inline bool latency_sums_wall(struct latency *l, struct latency_row *row, uint64_t ns)
 {

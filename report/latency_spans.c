@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/latency_waits.h"
+#include "report/latency_split.h"
 #include "report/query_order.h"
 
 #define MAX_PENDING (1u << 17)
@@ -24,132 +24,17 @@ struct pending {
 	uint32_t group, next;		/* next of its thread or of the free ones, + 1 */
 };
 
-/* What a span is made of. */
-struct split {
-	uint64_t ns[LATENCY_NR_COLUMNS];
-	uint64_t blocked_ns[LATENCY_STORY_REASONS][2];	/* by reason and idleness */
-	uint8_t reasons[2 * LATENCY_STORY_REASONS];	/* those in use */
-	size_t nr_reasons;
-};
-
 struct spans {
 	struct latency *l;
 	struct query_order *order;
 	struct trace_event story, span;	/* what is put into order */
 	uint64_t *values;		/* of a batch, by column */
 	size_t cap;
-	struct latency_waits waits;
+	struct latency_split *split;
 	struct pending *pending;
 	uint32_t nr_pending, free;
-	struct split split;
 	uint64_t nr_spans;
 };
-
-/* --- one span ---------------------------------------------------------------------------- */
-
-static int add_blocked(struct spans *s, uint32_t group, const struct latency_piece *p)
-{
-	struct split *to = &s->split;
-	uint64_t *sum = &to->blocked_ns[p->reason][p->idle];
-	struct latency_wait *w;
-
-	if (!p->blocked_ns)
-		return 0;
-	w = latency_sums_wait(s->l, group, p->reason, p->idle);
-	if (!w)
-		return -ENOMEM;
-	if (!*sum)
-		to->reasons[to->nr_reasons++] = (uint8_t)(p->reason << 1 | p->idle);
-	*sum += p->blocked_ns;
-	return latency_sums_blocked(s->l, group, w, p, p->blocked_ns);
-}
-
-/* Splits what lies between the two times, from its end to its start. */
-static int split(struct spans *s, const struct latency_thread *t, const struct pending *span)
-{
-	uint32_t number = t->newest;
-	const struct latency_kept *kept = latency_waits_get(&s->waits, number);
-	uint64_t *ns = s->split.ns, end_ns = span->end_ns;
-	int err = 0;
-
-	for (; kept && end_ns > span->start_ns && !err;
-	     number = kept->before, kept = latency_waits_get(&s->waits, number)) {
-		struct latency_piece p = kept->piece;
-		uint64_t from_ns = p.time_ns - latency_story_ns(&p);
-
-		if (p.time_ns < end_ns) {
-			uint64_t at_ns = p.time_ns > span->start_ns ? p.time_ns : span->start_ns;
-
-			ns[LATENCY_UNEXPLAINED] += end_ns - at_ns;
-			end_ns = at_ns;
-		}
-		if (!latency_story_cut(&p, span->start_ns, end_ns))
-			continue;
-		ns[LATENCY_ON_CPU] += p.on_ns - p.irq_ns;
-		ns[LATENCY_INTERRUPTED] += p.irq_ns;
-		ns[LATENCY_RUNQ] += p.runq_ns;
-		ns[LATENCY_OFF_SKIPPED] += p.skipped_ns;
-		err = add_blocked(s, span->group, &p);
-		end_ns = from_ns > span->start_ns ? from_ns : span->start_ns;
-	}
-	if (end_ns > span->start_ns) {
-		ns[LATENCY_UNEXPLAINED] += end_ns - span->start_ns;
-		s->l->remarks.nr_forgotten += number != 0;
-	}
-	return err;
-}
-
-/* What a span had of a column is one value; spans that had nothing have none. */
-static int add_values(struct spans *s, uint32_t group)
-{
-	struct latency_row *row = &s->l->rows[group];
-	const struct split *from = &s->split;
-	int err = 0;
-
-	if (from->ns[LATENCY_ON_CPU])
-		err = latency_sums_value(s->l, &row->values[LATENCY_OF_ON_CPU],
-					from->ns[LATENCY_ON_CPU]);
-	if (!err && from->ns[LATENCY_INTERRUPTED])
-		err = latency_sums_value(s->l, &row->values[LATENCY_OF_INTERRUPTED],
-					from->ns[LATENCY_INTERRUPTED]);
-	if (!err && from->ns[LATENCY_RUNQ])
-		err = latency_sums_value(s->l, &row->values[LATENCY_OF_RUNQ],
-					from->ns[LATENCY_RUNQ]);
-	for (size_t i = 0; i < from->nr_reasons && !err; i++) {
-		uint8_t reason = from->reasons[i] >> 1;
-		bool idle = from->reasons[i] & 1;
-		struct latency_wait *w = latency_sums_wait(s->l, group, reason, idle);
-
-		err = w ? latency_sums_value(s->l, &w->values, from->blocked_ns[reason][idle]) :
-		      -ENOMEM;
-	}
-	return err;
-}
-
-static void clear_split(struct split *to)
-{
-	for (size_t i = 0; i < to->nr_reasons; i++)
-		to->blocked_ns[to->reasons[i] >> 1][to->reasons[i] & 1] = 0;
-	to->nr_reasons = 0;
-	memset(to->ns, 0, sizeof(to->ns));
-}
-
-static int add_split(struct spans *s, uint32_t thread, const struct pending *span)
-{
-	struct latency_row *row = &s->l->rows[span->group];
-	int err = 0;
-
-	if (!latency_sums_wall(s->l, row, span->end_ns - span->start_ns))
-		return 0;
-	clear_split(&s->split);
-	if (thread)
-		err = split(s, &s->l->threads[thread], span);
-	else
-		s->split.ns[LATENCY_UNEXPLAINED] = span->end_ns - span->start_ns;
-	for (size_t i = 0; i < LATENCY_NR_COLUMNS; i++)
-		row->ns[i] += s->split.ns[i];
-	return err ? err : add_values(s, span->group);
-}
 
 /* --- the order of time --------------------------------------------------------------------- */
 
@@ -162,7 +47,7 @@ static int settle(struct spans *s, uint32_t thread)
 		uint32_t at = t->pending;
 		struct pending *p = &s->pending[at - 1];
 
-		err = add_split(s, thread, p);
+		err = latency_split_span(s->split, thread, p->group, p->start_ns, p->end_ns);
 		t->pending = p->next;
 		p->next = s->free;
 		s->free = at;
@@ -184,12 +69,13 @@ static int pass_story(struct spans *s, const uint64_t *v)
 		.context = (uint8_t)(v[STORY_THREAD] >> 40),
 		.idle = v[STORY_THREAD] >> 48 & 1,
 	};
+	int err;
 
 	if (!thread)
 		return 0;
-	t->newest = latency_waits_add(&s->waits, &p, t->newest);
 	t->last_ns = p.time_ns > t->last_ns ? p.time_ns : t->last_ns;
-	return settle(s, thread);
+	err = latency_split_wait(s->split, thread, &p);
+	return err ? err : settle(s, thread);
 }
 
 /* 0: there is no room. */
@@ -219,7 +105,7 @@ static int split_early(struct spans *s, uint32_t thread, struct pending *span)
 		row->ns[LATENCY_ON_CPU] += span->end_ns - known_ns;
 		span->end_ns = known_ns;
 	}
-	return add_split(s, thread, span);
+	return latency_split_span(s->split, thread, span->group, span->start_ns, span->end_ns);
 }
 
 static int pass_span(struct spans *s, const uint64_t *v)
@@ -246,7 +132,7 @@ static int pass_span(struct spans *s, const uint64_t *v)
 	}
 	s->l->remarks.nr_no_task += !thread;
 	if (!thread || s->l->threads[thread].last_ns >= span.end_ns)
-		return add_split(s, thread, &span);
+		return latency_split_span(s->split, thread, group, span.start_ns, span.end_ns);
 	at = take_pending(s);
 	if (!at)
 		return split_early(s, thread, &span);
@@ -468,11 +354,13 @@ int latency_spans(struct latency *l, struct diag *d)
 	s->pending = malloc(MAX_PENDING * sizeof(*s->pending));
 	err = s->pending ? query_order_new(&s->order, pass, s) : -ENOMEM;
 	if (!err)
-		err = latency_waits_init(&s->waits);
+		err = latency_split_new(&s->split, l);
 	if (!err)
 		err = read_spans(s, d);
+	if (!err)
+		err = latency_split_finish(s->split);
 	query_order_free(s->order);
-	latency_waits_release(&s->waits);
+	latency_split_free(s->split);
 	free(s->pending);
 	free(s->values);
 	free(s);

@@ -116,22 +116,26 @@ struct latency_wait *latency_sums_wait(struct latency *l, uint32_t group, uint8_
 	return w;
 }
 
-int latency_sums_blocked(struct latency *l, uint32_t group, struct latency_wait *w,
-			 const struct latency_piece *p, uint64_t ns)
+void latency_sums_blocked(struct latency *l, uint32_t group, struct latency_wait *w,
+			  uint64_t ns, uint64_t count)
 {
 	struct latency_row *row = &l->rows[group];
 
 	w->ns += ns;
-	w->count++;
+	w->count += count;
 	row->blocked_ns += ns;
-	row->idle_ns += p->idle ? ns : 0;
-	row->still_ns += p->still && !p->idle ? ns : 0;
+	row->idle_ns += w->idle ? ns : 0;
+}
+
+int latency_sums_top(struct latency *l, const struct latency_wait *w,
+		     const struct latency_piece *p, uint64_t ns, uint32_t count)
+{
 	if (!(p->stack | p->waker | p->waker_stack | p->context))
 		return 0;
 	*latency_tops_next(&l->tops) = (struct latency_top) {
 		.wait = w->id, .stack = p->stack, .waker_stack = p->waker_stack,
-		.waker = latency_threads_comm(l, p->waker), .context = p->context, .count = 1,
-		.ns = ns,
+		.waker = latency_threads_comm(l, p->waker), .context = p->context,
+		.count = count, .ns = ns,
 	};
 	return latency_tops_add(&l->tops);
 }

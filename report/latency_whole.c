@@ -25,8 +25,13 @@ static int add_wait(struct latency *l, uint32_t group, const struct latency_piec
 		    const struct latency_piece *p)
 {
 	struct latency_wait *w = latency_sums_wait(l, group, p->reason, p->idle);
-	int err = w ? latency_sums_blocked(l, group, w, p, p->blocked_ns) : -ENOMEM;
+	int err;
 
+	if (!w)
+		return -ENOMEM;
+	latency_sums_blocked(l, group, w, p->blocked_ns, 1);
+	l->rows[group].still_ns += p->still && !p->idle ? p->blocked_ns : 0;
+	err = latency_sums_top(l, w, p, p->blocked_ns, 1);
 	return err ? err : latency_sums_value(l, &w->values, whole->blocked_ns);
 }
 

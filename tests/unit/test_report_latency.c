@@ -399,6 +399,7 @@ static void spans_are_laid_over_stories(void **state)
 static void what_is_forgotten_is_unexplained(void **state)
 {
 	const uint64_t nr = LATENCY_WAITS_KEPT + 1000, nr_calls = 200000;
+	const uint64_t gone = 1000 + LATENCY_WAITS_GRACE;
 	const struct latency_row *row;
 	struct fixture f;
 
@@ -423,7 +424,7 @@ static void what_is_forgotten_is_unexplained(void **state)
 	row = row_of(&f, "call");
 	assert_int_equal(row->wall_ns, 10 * nr + nr_calls);
 	assert_int_equal(remarks(&f).nr_forgotten, 1);
-	assert_in_range(row->ns[LATENCY_UNEXPLAINED], 10 * 999, 10 * 1002);
+	assert_in_range(row->ns[LATENCY_UNEXPLAINED], 10 * (gone - 1), 10 * (gone + 2));
 	assert_in_range(row->ns[LATENCY_INTERRUPTED], 100000, nr_calls - 1);
 	assert_int_equal(remarks(&f).nr_early, nr_calls - row->ns[LATENCY_INTERRUPTED]);
 	done(&f);
