@@ -36,16 +36,24 @@ INLINE struct task_struct *current_task(void)
 	return NULL;
 }
 
-INLINE bool is_user_thread(struct task_struct *task)
+INLINE bool is_user_task(const struct task_struct *task)
 {
+	return task->mm && !(task->flags & FLAG_KERNEL_THREAD);
+}
+
+/* Of the thread that runs here.  For the verifier a function of its own, as in loops. */
+__noinline int is_user_thread(void)
+{
+	struct task_struct *task = current_task();
+
 	if (!task && !may_read)
-		return true;
+		return 1;
 	if (!task) {
 		task = (void *)bpf_get_current_task();
 		return BPF_CORE_READ(task, mm) &&
 		       !(BPF_CORE_READ(task, flags) & FLAG_KERNEL_THREAD);
 	}
-	return task->mm && !(task->flags & FLAG_KERNEL_THREAD);
+	return is_user_task(task);
 }
 
 /* Where that thread is. */
@@ -71,7 +79,7 @@ INLINE void note_stacks(void *ctx, const bool mapped, struct sched_cpu *c, __u32
 	if (want_kernel_stacks)
 		*kernel = kernel_stack(ctx, s, c->interrupts ? NULL : task, &whose, c, origin,
 				       mapped);
-	if (want_user_stacks && !c->interrupts && is_user_thread(task))
+	if (want_user_stacks && !c->interrupts && is_user_thread())
 		*user = user_stack(ctx, s, task, &whose, c, mapped);
 }
 
@@ -497,7 +505,7 @@ INLINE void note_start_stacks(void *ctx, struct task_struct *task, struct sched_
 	struct sched_scratch *s = scratch_of(nr_cpus);
 	long bytes;
 
-	if (want_user_stacks && is_user_thread(task))
+	if (want_user_stacks && is_user_task(task))
 		t->user_stack = ERROR_NOT_SUPPORTED;
 	if (!want_kernel_stacks || !s)
 		return;

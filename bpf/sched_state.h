@@ -220,7 +220,7 @@ struct sched_thread *meet(struct task_struct *task, __u64 now_ns, __u64 interrup
 	/* Where it left the CPU was not seen. */
 	if (!has_cpu && want_kernel_stacks)
 		t.kernel_stack = ERROR_NO_DATA;
-	if (!has_cpu && want_user_stacks && task->mm)
+	if (!has_cpu && want_user_stacks && !(task->flags & FLAG_KERNEL_THREAD))
 		t.user_stack = ERROR_NO_DATA;
 	return add(task, &t);
 }

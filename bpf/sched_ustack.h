@@ -106,16 +106,25 @@ __noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp, __u64 sp)
 	return nr;
 }
 
-/* 0: ask the kernel. */
-INLINE __u32 user_frames(__u32 row, struct task_struct *task)
+/*
+ * Of the thread that runs here; 0: ask the kernel.  The verifier searches all types of the
+ * kernel for each pointer that is read, each time that it comes by: here it comes once.
+ */
+__noinline __u32 user_frames(__u32 row)
 {
 	struct pt_regs___x86 *regs;
+	struct task_struct *task;
+	struct uprobe_task *utask;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) || !task)
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return 0;
+	task = bpf_get_current_task_btf();
 	/* A tracer has replaced return addresses: the kernel knows the real ones. */
-	if (bpf_core_field_exists(task->utask) && task->utask && task->utask->return_instances)
-		return 0;
+	if (bpf_core_field_exists(task->utask)) {
+		utask = task->utask;
+		if (utask && utask->return_instances)
+			return 0;
+	}
 	regs = (void *)bpf_task_pt_regs(task);
 	if ((regs->cs & 0xffff) != USER_CODE)
 		return 0;
@@ -124,7 +133,7 @@ INLINE __u32 user_frames(__u32 row, struct task_struct *task)
 
 #else
 
-INLINE __u32 user_frames(__u32 row, struct task_struct *task)
+INLINE __u32 user_frames(__u32 row)
 {
 	return 0;
 }
@@ -142,7 +151,7 @@ INLINE __u64 user_stack(void *ctx, struct sched_scratch *s, struct task_struct *
 
 	s->stack.pid = whose->pid;
 	s->stack.time_ns = whose->time_ns;
-	nr = user_frames(row, task);
+	nr = task ? user_frames(row) : 0;
 	is_own = nr;
 	if (!is_own) {
 		bytes = bpf_get_stack(ctx, s->stack.ips, SCHED_MAX_STACK * sizeof(__u64),
