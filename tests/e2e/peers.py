@@ -6,6 +6,10 @@ import subprocess
 from story import *
 
 MS = 1000000
+# Programs of several tools at the same switch run one after the other, and each looks at the
+# clock when it is its turn: so much may lie between two looks.  Emulated, stacks take long.
+SWITCH_NS = 500000 if EMULATED else 1000
+SHARE = 0.05 if EMULATED else 0.01
 
 
 class Load:
@@ -104,7 +108,7 @@ def watched(trace, path, peers, *options):
     return names, mine, said
 
 
-def near(told, theirs, what, more=0, share=0.01, floor=MS):
+def near(told, theirs, what, more=0, share=SHARE, floor=MS):
     check(abs(told - theirs) <= theirs * share + floor + more, "%s: %.3f ms here, %.3f ms there" % (
         what, told / 1e6, theirs / 1e6))
 
@@ -124,7 +128,7 @@ def timehist(data, names):
 
 
 def compare_timehist(data, names, found):
-    """Wait time, delay and run time of each thread, within 1 %: of how many threads."""
+    """Wait time, delay and run time of each thread: how many were compared."""
     sums = timehist(data, names)
     if not sums:
         skip("perf sched timehist tells nothing")
@@ -137,10 +141,10 @@ def compare_timehist(data, names, found):
             continue
         hidden = 2 * sum(r.skipped for r in found[tid])
         # It knows no wait before the first switch, and has forgotten the thread by the last.
-        n = len(found[tid]) * 1000
+        n = len(found[tid]) * SWITCH_NS
         on = sum(r.on for r in found[tid])
         # Not seeing a switch, it takes a wait for a run.
-        if run_time > on * 1.01 + hidden + n + MS:
+        if run_time > on * (1 + SHARE) + hidden + n + MS:
             continue
         near(on, run_time, name + " on a CPU", hidden + n)
         last = found[tid][-2].off
@@ -190,8 +194,8 @@ def compare_runqlat(text, found):
     total = sum(theirs.values())
     check(total > 500, "few values: %r" % theirs)
     # Its wakeup is when the CPU has the thread on its queue, a few microseconds later.
-    near(sum(mine.values()) * MS, total * MS, "values", 0, 0.02, 40 * MS)
-    compare_rows(mine, theirs, total // 30 + 20)
+    near(sum(mine.values()) * MS, total * MS, "values", 0, 2 * SHARE, 40 * MS)
+    compare_rows(mine, theirs, int(total * 3 * SHARE) + 20)
 
 
 def offcputime_stacks(text):
@@ -215,11 +219,11 @@ def offcputime_sums(text):
 
 
 def compare_offcputime(text, names, found):
-    """The time off CPUs of each thread, within 1 %."""
+    """The time off CPUs of each thread."""
     sums = offcputime_sums(text)
     for tid, name in names.items():
         hidden = 2 * sum(r.skipped for r in found[tid])
         # It does not see what a thread waits for before its first time on a CPU.
         told = sum(r.off for r in found[tid][1:])
-        near(told, sums.get(name, 0), name + " off CPUs", hidden + len(found[tid]) * 2000,
-             0.01, 2 * MS)
+        near(told, sums.get(name, 0), name + " off CPUs", hidden + len(found[tid]) * 2 * SWITCH_NS,
+             SHARE, 2 * MS)
