@@ -103,32 +103,50 @@ static uint32_t hops_of(const struct chains *c, uint32_t chain)
 	return chain ? c->links[chain].hops : 0;
 }
 
-uint32_t chain_link(struct chains *c, const struct chain_waker *waker, uint32_t next)
+static uint32_t put_link(struct chains *c, struct chain_link *link)
 {
-	struct chain_link link = {
-		.stack = waker->stack, .name = waker->name, .frames = waker->frames, .next = next };
 	uint32_t *slot;
 
 	if (!c->cap && grow(c))
 		return 0;
-	slot = find(c, &link);
+	slot = find(c, link);
 	if (*slot)
 		return *slot;
 	/* The chain without its last hop is needed first, and is one hop less deep. */
-	if (next) {
-		link.shorter = chain_link(c, waker, c->links[next].shorter);
-		if (!link.shorter)
+	if (link->next) {
+		struct chain_link shorter = *link;
+
+		shorter.next = c->links[link->next].shorter;
+		link->shorter = put_link(c, &shorter);
+		if (!link->shorter)
 			return 0;
 	}
 	if (c->nr == MAX_LINKS || (c->nr == c->cap && grow(c))) {
 		c->refused++;
 		return 0;
 	}
-	link.hops = (uint16_t)(hops_of(c, next) + 1);
-	slot = find(c, &link);
-	c->links[c->nr] = link;
+	link->hops = (uint16_t)(hops_of(c, link->next) + 1);
+	slot = find(c, link);
+	c->links[c->nr] = *link;
 	*slot = c->nr++;
 	return *slot;
+}
+
+uint32_t chain_link(struct chains *c, const struct chain_waker *waker, uint32_t next)
+{
+	return put_link(c, &(struct chain_link) {
+		.stack = waker->stack, .name = waker->name, .frames = waker->frames, .next = next });
+}
+
+uint32_t chain_join(struct chains *c, uint32_t hop, uint32_t next)
+{
+	struct chain_link link;
+
+	if (!hop || !next)
+		return hop;
+	link = c->links[hop];
+	link.next = next;
+	return put_link(c, &link);
 }
 
 uint32_t chain_cut(const struct chains *c, uint32_t chain, uint32_t hops)

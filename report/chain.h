@@ -37,6 +37,8 @@ void chain_free(struct chains *c);
  * for another one, which is counted (chain_refused()), or no memory.
  */
 uint32_t chain_link(struct chains *c, const struct chain_waker *waker, uint32_t next);
+/* The same with the waker of a chain of one hop, which is known. */
+uint32_t chain_join(struct chains *c, uint32_t hop, uint32_t next);
 /* The chain of the first hops only. */
 uint32_t chain_cut(const struct chains *c, uint32_t chain, uint32_t hops);
 /* NULL for 0.  Valid until the next chain_link(). */

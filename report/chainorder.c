@@ -4,8 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 14 MB of waits whose turn has not come; beyond, the earlier half goes anyway. */
+/*
+ * 13 MB of waits whose turn has not come; beyond, the earlier half goes anyway.  They stand
+ * in runs as they came, mostly from one CPU: those go at about the same time, and memory
+ * is read and written from its beginning to its end.
+ */
 #define MAX_WAITING ((size_t)1 << 17)
+#define RUN 512
+/* It is worth looking whose turn has come when so many are new, and a part of the others. */
+#define MIN_NEW 4096
+#define NEW_PART 4
 /*
  * 8 MB of what threads had waited for.  A thread has its place in one set; in a full one
  * the thread that was not heard of for the longest time is forgotten.
@@ -38,6 +46,11 @@ struct chainorder {
 	struct chainorder_wait *waits;
 	struct place *places, *scratch;
 	size_t nr, cap;
+	uint32_t *lives;		/* by run: so many of its waits are left */
+	uint32_t *spare;		/* runs without any */
+	size_t nr_spare;
+	size_t next, run_end;		/* of the run that is being filled */
+	size_t worth;			/* so many, to look whose turn has come */
 	struct thread *threads;
 	uint64_t safe_ns;
 	uint64_t ended;
@@ -67,6 +80,8 @@ void chainorder_free(struct chainorder *o)
 	free(o->waits);
 	free(o->places);
 	free(o->scratch);
+	free(o->lives);
+	free(o->spare);
 	free(o->threads);
 	free(o);
 }
@@ -104,11 +119,12 @@ static struct thread *make_thread(const struct chainorder *o, uint64_t id)
 	return t;
 }
 
-static void remember(const struct chainorder *o, const struct chainorder_wait *w, uint32_t chain)
+static void remember(const struct chainorder *o, uint64_t time_ns,
+		     const struct chainorder_wait *w, uint32_t chain)
 {
 	struct thread *t = make_thread(o, w->thread);
 
-	t->heard_ns = w->time_ns;
+	t->heard_ns = time_ns;
 	t->newest = (t->newest + 1) % NR_PAST;
 	t->until_ns[t->newest] = w->until_ns;
 	t->chain[t->newest] = chain;
@@ -131,16 +147,16 @@ static uint32_t reason(struct chainorder *o, const struct chainorder_wait *w)
 	return 0;
 }
 
-static int settle(struct chainorder *o, const struct chainorder_wait *w)
+static int settle(struct chainorder *o, uint64_t time_ns, const struct chainorder_wait *w)
 {
 	uint32_t chain = 0;
 
-	if (w->by.name)
-		chain = chain_link(o->chains, &w->by,
+	if (w->woken)
+		chain = chain_join(o->chains, w->hop,
 				   chain_cut(o->chains, reason(o, w), o->hops - 1));
 	/* Who lost its CPU waits no longer for what it had waited for before. */
-	if (w->until_ns > w->from_ns || w->by.name)
-		remember(o, w, chain_cut(o->chains, chain, o->hops - 1));
+	if (w->until_ns > w->from_ns || w->woken)
+		remember(o, time_ns, w, chain_cut(o->chains, chain, o->hops - 1));
 	return w->counts ? o->fn(o->ctx, w, chain) : 0;
 }
 
@@ -201,42 +217,43 @@ static void sort_places(struct chainorder *o)
 	} while (nr_runs > 1);
 }
 
+/* A run that is being filled stays, even if none of its waits is left. */
+static void leave(struct chainorder *o, size_t wait)
+{
+	size_t run = wait / RUN;
+
+	if (--o->lives[run] == 0 && (run + 1) * RUN != o->run_end)
+		o->spare[o->nr_spare++] = (uint32_t)run;
+}
+
 /* Takes all earlier than that, and as many as there may not be. */
 static int take(struct chainorder *o, uint64_t safe_ns, size_t most)
 {
-	struct chainorder_wait *left;
 	size_t nr = 0;
 	int err = 0;
 
-	for (size_t i = 0; i < o->nr; i++)
-		o->places[i] = (struct place) { o->waits[i].time_ns, (uint32_t)i };
 	if (o->nr)
 		sort_places(o);
 	for (; nr < o->nr && !err && (o->places[nr].time_ns < safe_ns || o->nr - nr > most); nr++) {
+		const struct place *p = &o->places[nr];
+
 		if (nr + AHEAD < o->nr)
-			__builtin_prefetch(&o->waits[o->places[nr + AHEAD].wait]);
-		err = settle(o, &o->waits[o->places[nr].wait]);
-	}
-	if (err || nr == 0)
-		return err;
-	if (nr < o->nr) {
-		left = malloc((o->nr - nr) * sizeof(*left));
-		if (!left)
-			return -ENOMEM;
-		for (size_t i = nr; i < o->nr; i++)
-			left[i - nr] = o->waits[o->places[i].wait];
-		memcpy(o->waits, left, (o->nr - nr) * sizeof(*left));
-		free(left);
+			__builtin_prefetch(&o->waits[p[AHEAD].wait]);
+		err = settle(o, p->time_ns, &o->waits[p->wait]);
+		leave(o, p->wait);
 	}
 	o->nr -= nr;
-	return 0;
+	memmove(o->places, o->places + nr, o->nr * sizeof(*o->places));
+	o->worth = o->nr + (o->nr / NEW_PART > MIN_NEW ? o->nr / NEW_PART : MIN_NEW);
+	return err;
 }
 
 static int grow(struct chainorder *o)
 {
-	size_t cap = o->cap ? o->cap * 2 : 4096;
+	size_t cap = o->cap ? o->cap * 2 : 8 * RUN;
 	struct chainorder_wait *waits = realloc(o->waits, cap * sizeof(*waits));
 	struct place *places;
+	uint32_t *runs;
 
 	if (!waits)
 		return -ENOMEM;
@@ -249,21 +266,78 @@ static int grow(struct chainorder *o)
 	if (!places)
 		return -ENOMEM;
 	o->scratch = places;
+	runs = realloc(o->lives, cap / RUN * sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	o->lives = runs;
+	runs = realloc(o->spare, cap / RUN * sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	o->spare = runs;
+	for (size_t run = cap / RUN; run > o->cap / RUN; run--)
+		o->spare[o->nr_spare++] = (uint32_t)run - 1;
 	o->cap = cap;
 	return 0;
 }
 
-int chainorder_add(struct chainorder *o, const struct chainorder_wait *w)
+/* Late waits may have kept all runs from becoming empty. */
+static int move_together(struct chainorder *o)
+{
+	struct chainorder_wait *left = malloc(o->nr * sizeof(*left) + 1);
+	size_t nr_runs = (o->nr + RUN - 1) / RUN;
+
+	if (!left)
+		return -ENOMEM;
+	for (size_t i = 0; i < o->nr; i++) {
+		left[i] = o->waits[o->places[i].wait];
+		o->places[i].wait = (uint32_t)i;
+	}
+	memcpy(o->waits, left, o->nr * sizeof(*left));
+	free(left);
+	o->nr_spare = 0;
+	for (size_t run = o->cap / RUN; run-- > 0;) {
+		o->lives[run] = run + 1 < nr_runs ? RUN : 0;
+		if (run >= nr_runs)
+			o->spare[o->nr_spare++] = (uint32_t)run;
+	}
+	if (nr_runs)
+		o->lives[nr_runs - 1] = (uint32_t)(o->nr - (nr_runs - 1) * RUN);
+	return 0;
+}
+
+static int begin_run(struct chainorder *o)
 {
 	int err = 0;
 
-	if (o->nr == MAX_WAITING)
-		err = take(o, 0, MAX_WAITING / 2);
-	if (!err && o->nr == o->cap)
+	if (o->run_end && !o->lives[o->run_end / RUN - 1])
+		o->spare[o->nr_spare++] = (uint32_t)(o->run_end / RUN - 1);
+	o->next = o->run_end = 0;
+	if (!o->nr_spare && o->cap < MAX_WAITING)
 		err = grow(o);
-	if (!err)
-		o->waits[o->nr++] = *w;
-	return err;
+	if (!err && !o->nr_spare)
+		err = take(o, o->safe_ns, MAX_WAITING);
+	if (!err && !o->nr_spare && o->nr > MAX_WAITING / 2)
+		err = take(o, 0, MAX_WAITING / 2);
+	if (!err && !o->nr_spare)
+		err = move_together(o);
+	if (err)
+		return err;
+	o->next = (size_t)o->spare[--o->nr_spare] * RUN;
+	o->run_end = o->next + RUN;
+	o->lives[o->next / RUN] = 0;
+	return 0;
+}
+
+int chainorder_add(struct chainorder *o, uint64_t time_ns, const struct chainorder_wait *w)
+{
+	int err = o->next == o->run_end ? begin_run(o) : 0;
+
+	if (err)
+		return err;
+	o->lives[o->next / RUN]++;
+	o->waits[o->next] = *w;
+	o->places[o->nr++] = (struct place) { time_ns, (uint32_t)o->next++ };
+	return 0;
 }
 
 int chainorder_until(struct chainorder *o, uint64_t safe_ns)
@@ -271,7 +345,7 @@ int chainorder_until(struct chainorder *o, uint64_t safe_ns)
 	if (safe_ns <= o->safe_ns)
 		return 0;
 	o->safe_ns = safe_ns;
-	return take(o, safe_ns, MAX_WAITING);
+	return o->nr < o->worth ? 0 : take(o, safe_ns, MAX_WAITING);
 }
 
 static void release(struct chainorder *o)
@@ -279,9 +353,12 @@ static void release(struct chainorder *o)
 	free(o->waits);
 	free(o->places);
 	free(o->scratch);
+	free(o->lives);
+	free(o->spare);
 	free(o->threads);
 	o->waits = NULL;
 	o->places = o->scratch = NULL;
+	o->lives = o->spare = NULL;
 	o->threads = NULL;
 }
 

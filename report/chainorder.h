@@ -16,15 +16,15 @@
 #include <stdint.h>
 
 struct chainorder_wait {
-	uint64_t time_ns;		/* of the record */
 	uint64_t from_ns, until_ns;	/* blocked: then it could run */
 	uint64_t thread;		/* pid << 32 | tid */
 	uint64_t waker;			/* the same; 0: nobody, or no thread */
-	struct chain_waker by;		/* without a name: nobody was seen to end it */
-	bool counts;			/* else it is here for the chains of others */
 	/* The caller's, for waits that count. */
-	uint32_t group, stack;
 	uint64_t value, times;
+	uint32_t group, stack;
+	uint32_t hop;		/* the chain of one hop: who ended it */
+	bool woken;		/* it was seen who ended it, if there was room for it or not */
+	bool counts;		/* else it is here for the chains of others */
 };
 
 /* Once for each wait that counts, with its chain.  Not 0: stop and return that. */
@@ -35,8 +35,8 @@ struct chainorder;
 int chainorder_new(struct chainorder **out, struct chains *chains, uint32_t hops,
 		   chainorder_fn fn, void *ctx);
 void chainorder_free(struct chainorder *o);
-/* In any order. */
-int chainorder_add(struct chainorder *o, const struct chainorder_wait *w);
+/* In any order of the times, which are of the records. */
+int chainorder_add(struct chainorder *o, uint64_t time_ns, const struct chainorder_wait *w);
 /* No wait that is added from now on has an earlier time. */
 int chainorder_until(struct chainorder *o, uint64_t safe_ns);
 /* All that are left.  Gives memory back: nothing can be added any more. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FIRST_SLOTS 4096
+#define FIRST_ENTRIES 1024
 
 static uint64_t mix(uint64_t x)
 {
@@ -19,55 +19,64 @@ static bool same(const struct stacksum_entry *a, const struct stacksum_entry *b)
 	       a->part == b->part;
 }
 
-static struct stacksum_entry *find_slot(struct stackcounts *l, const struct stacksum_entry *key)
+/* Where the entry is named, or belongs. */
+static uint32_t *find_slot(const struct stackcounts *l, const struct stacksum_entry *key)
 {
 	uint64_t at = (uint64_t)key->group << 32 | key->stack;
 
 	if (key->chain | key->part)
 		at ^= mix((uint64_t)key->chain << 8 | key->part);
 	for (at = mix(at);; at++) {
-		struct stacksum_entry *e = &l->list[at & (l->cap - 1)];
+		uint32_t *slot = &l->slots[at & (l->cap * 2 - 1)];
 
-		if (!e->count || same(e, key))
-			return e;
+		if (!*slot || same(&l->list[*slot - 1], key))
+			return slot;
 	}
 }
 
 static int grow(struct stackcounts *l)
 {
-	struct stackcounts bigger = { .cap = l->cap ? l->cap * 2 : FIRST_SLOTS, .nr = l->nr };
+	struct stackcounts bigger = { .cap = l->cap ? l->cap * 2 : FIRST_ENTRIES, .nr = l->nr };
 
-	bigger.list = calloc(bigger.cap, sizeof(*bigger.list));
-	if (!bigger.list)
+	if (bigger.cap > UINT32_MAX / 2)
 		return -ENOMEM;
-	for (size_t i = 0; i < l->cap; i++)
-		if (l->list[i].count)
-			*find_slot(&bigger, &l->list[i]) = l->list[i];
-	free(l->list);
+	bigger.slots = calloc(bigger.cap * 2, sizeof(*bigger.slots));
+	bigger.list = bigger.slots ? realloc(l->list, bigger.cap * sizeof(*bigger.list)) : NULL;
+	if (!bigger.list) {
+		free(bigger.slots);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < l->cap * 2; i++)
+		if (l->slots[i])
+			*find_slot(&bigger, &bigger.list[l->slots[i] - 1]) = l->slots[i];
+	free(l->slots);
 	*l = bigger;
 	return 0;
 }
 
-bool stackcounts_has(struct stackcounts *l, const struct stacksum_entry *e)
+uint32_t stackcounts_find(const struct stackcounts *l, const struct stacksum_entry *key)
 {
-	return l->cap && find_slot(l, e)->count;
+	return l->cap ? *find_slot(l, key) - 1 : STACKCOUNTS_NONE;
 }
 
-int stackcounts_add(struct stackcounts *l, const struct stacksum_entry *e)
+uint32_t stackcounts_get(struct stackcounts *l, const struct stacksum_entry *key,
+			 uint32_t nr_parts)
 {
-	struct stacksum_entry *slot;
+	uint32_t *slot = l->cap ? find_slot(l, key) : NULL;
 
-	if (l->nr * 4 >= l->cap * 3 && grow(l))
-		return -ENOMEM;
-	slot = find_slot(l, e);
-	if (!slot->count) {
-		*slot = *e;
-		l->nr++;
-		return 0;
+	if (slot && *slot)
+		return *slot - 1;
+	if (l->nr + nr_parts > l->cap) {
+		if (grow(l))
+			return STACKCOUNTS_NONE;
+		slot = find_slot(l, key);
 	}
-	slot->records += e->records;
-	slot->count += e->count;
-	return 0;
+	*slot = (uint32_t)l->nr + 1;
+	for (uint32_t i = 0; i < nr_parts; i++)
+		l->list[l->nr++] = (struct stacksum_entry) {
+			.group = key->group, .stack = key->stack, .chain = key->chain,
+			.part = key->part + i };
+	return *slot - 1;
 }
 
 static int compare(const void *a, const void *b)
@@ -86,9 +95,12 @@ void stackcounts_sort(struct stackcounts *l)
 {
 	size_t nr = 0;
 
-	for (size_t i = 0; i < l->cap; i++)
+	for (size_t i = 0; i < l->nr; i++)
 		if (l->list[i].count)
 			l->list[nr++] = l->list[i];
+	l->nr = nr;
+	free(l->slots);
+	l->slots = NULL;
 	if (nr)
 		qsort(l->list, nr, sizeof(*l->list), compare);
 }
@@ -96,5 +108,6 @@ void stackcounts_sort(struct stackcounts *l)
 void stackcounts_release(struct stackcounts *l)
 {
 	free(l->list);
+	free(l->slots);
 	*l = (struct stackcounts) { .list = NULL };
 }

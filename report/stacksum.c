@@ -40,7 +40,8 @@ static int add_batch(void *ctx, struct query_batch *b)
 	if (!err && s->chains)
 		err = stacksum_wakers_add(s, &c, b);
 	else if (!err && s->opts.wall)
-		err = b->event == s->samples ? stacksum_wall_add_samples(s, &c, b) : stacksum_wall_add(s, &c, b);
+		err = b->event == s->samples ? stacksum_wall_add_samples(s, &c, b)
+					     : stacksum_wall_add(s, &c, b);
 	else if (!err)
 		err = stacksum_rows_add(s, &c, b);
 	if (err != -EBADMSG)
@@ -88,6 +89,8 @@ int stacksum_new(struct stacksum **out, struct query *q, const struct stacksum_o
 	err = measure_scratch_new(&s->scratch);
 	if (!err && opts->hops)
 		err = chain_new(&s->chains, s->trace);
+	if (!err && opts->hops)
+		err = stacksum_wakers_new(&s->wakers);
 	if (!err && opts->hops > 1)
 		err = chainorder_new(&s->order, s->chains, opts->hops, stacksum_wakers_settle, s);
 	if (err) {
@@ -108,6 +111,7 @@ void stacksum_free(struct stacksum *s)
 	measure_scratch_free(s->scratch);
 	stackcounts_release(&s->counts);
 	free(s->row_groups);
+	free(s->wakers);
 	free(s);
 }
 

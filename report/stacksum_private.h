@@ -29,6 +29,7 @@ struct stacksum {
 	struct measure_scratch *scratch;
 	struct chains *chains;			/* NULL: no hops */
 	struct chainorder *order;		/* NULL: at most one */
+	struct stacksum_wakers *wakers;		/* the last ones, with hops */
 	uint64_t total, records, negative, idle, idle_records, no_room;
 	uint64_t others;	/* a bit for each event left out, by id modulo 64 */
 };
@@ -56,17 +57,21 @@ int stacksum_rows_open(struct stacksum *s, struct stacksum_columns *c,
 /* Fills s->row_groups. */
 int stacksum_rows_group(struct stacksum *s, struct query_batch *b);
 uint32_t stacksum_rows_stack(const struct stacksum_columns *c, size_t row);
-/* What a row adds, and how many records it is. */
-uint64_t stacksum_rows_count(struct stacksum *s, const struct measure_rows *r, size_t row,
-			     uint64_t *times);
-/* Whether the row is of a thread that waits for work, which is not shown. */
-bool stacksum_rows_hide(struct stacksum *s, const struct stacksum_columns *c, size_t row);
-int stacksum_rows_put(struct stacksum *s, struct stacksum_entry e);
+/*
+ * What a row adds, and how many records it is.  Nothing of a thread that waits for work,
+ * if that is not shown: it is counted apart, and *hidden.
+ */
+uint64_t stacksum_rows_count(struct stacksum *s, const struct stacksum_columns *c, size_t row,
+			     uint64_t *times, bool *hidden);
+/* Counts for the entry, which is one of s->counts. */
+void stacksum_rows_raise(struct stacksum *s, uint32_t entry, uint64_t records, uint64_t count);
 int stacksum_rows_add(struct stacksum *s, const struct stacksum_columns *c,
 		      const struct query_batch *b);
 
 /* --- stacksum_wakers.c: waits and who ended them ---------------------------------- */
 
+/* 0 or -ENOMEM. */
+int stacksum_wakers_new(struct stacksum_wakers **out);
 int stacksum_wakers_add(struct stacksum *s, const struct stacksum_columns *c,
 			const struct query_batch *b);
 /* A chainorder_fn. */

@@ -4,15 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-int stacksum_rows_put(struct stacksum *s, struct stacksum_entry e)
+void stacksum_rows_raise(struct stacksum *s, uint32_t entry, uint64_t records, uint64_t count)
 {
-	s->records += e.records;
-	if (e.count > UINT64_MAX - s->total)
-		e.count = UINT64_MAX - s->total;
-	if (!e.count)
-		return 0;
-	s->total += e.count;
-	return stackcounts_add(&s->counts, &e);
+	struct stacksum_entry *e = &s->counts.list[entry];
+
+	s->records += records;
+	if (count > UINT64_MAX - s->total)
+		count = UINT64_MAX - s->total;
+	s->total += count;
+	e->count += count;
+	e->records += count ? records : 0;
 }
 
 int stacksum_rows_open(struct stacksum *s, struct stacksum_columns *c, const struct query_batch *b)
@@ -52,9 +53,8 @@ uint32_t stacksum_rows_stack(const struct stacksum_columns *c, size_t row)
 	return stack < c->nr_stacks ? (uint32_t)stack : 0;
 }
 
-/* What a row adds. */
-uint64_t stacksum_rows_count(struct stacksum *s, const struct measure_rows *r, size_t row,
-			     uint64_t *times)
+static uint64_t count_row(struct stacksum *s, const struct measure_rows *r, size_t row,
+			  uint64_t *times)
 {
 	uint64_t value = 1, count;
 
@@ -76,32 +76,37 @@ uint64_t stacksum_rows_count(struct stacksum *s, const struct measure_rows *r, s
 	return __builtin_mul_overflow(value, *times, &count) ? UINT64_MAX : count;
 }
 
-/* Whether the row is of a thread that waits for work, which is not shown. */
-bool stacksum_rows_hide(struct stacksum *s, const struct stacksum_columns *c, size_t row)
+uint64_t stacksum_rows_count(struct stacksum *s, const struct stacksum_columns *c, size_t row,
+			     uint64_t *times, bool *hidden)
 {
-	uint64_t count, times;
+	uint64_t count = count_row(s, &c->rows, row, times);
 
-	if (!column_at(&c->idle, row))
-		return false;
-	count = stacksum_rows_count(s, &c->rows, row, &times);
-	s->idle_records += times;
+	*hidden = column_at(&c->idle, row);
+	if (!*hidden)
+		return count;
+	s->idle_records += *times;
 	s->idle = count > UINT64_MAX - s->idle ? UINT64_MAX : s->idle + count;
-	return true;
+	return 0;
 }
 
 int stacksum_rows_add(struct stacksum *s, const struct stacksum_columns *c,
 		      const struct query_batch *b)
 {
-	int err = 0;
-
-	for (size_t i = 0; i < b->nr && !err; i++) {
+	for (size_t i = 0; i < b->nr; i++) {
 		size_t row = b->rows ? b->rows[i] : i;
-		struct stacksum_entry e = { .group = s->row_groups[i], .stack = stacksum_rows_stack(c, row) };
+		struct stacksum_entry key = {
+			.group = s->row_groups[i], .stack = stacksum_rows_stack(c, row) };
+		uint64_t times, count;
+		uint32_t entry;
+		bool hidden;
 
-		if (stacksum_rows_hide(s, c, row))
+		count = stacksum_rows_count(s, c, row, &times, &hidden);
+		if (hidden)
 			continue;
-		e.count = stacksum_rows_count(s, &c->rows, row, &e.records);
-		err = stacksum_rows_put(s, e);
+		entry = stackcounts_get(&s->counts, &key, 1);
+		if (entry == STACKCOUNTS_NONE)
+			return -ENOMEM;
+		stacksum_rows_raise(s, entry, times, count);
 	}
-	return err;
+	return 0;
 }

@@ -367,7 +367,7 @@ static int count_chain(void *ctx, const struct chainorder_wait *w, uint32_t chai
 {
 	uint64_t *counts = ctx;
 
-	assert_true(chain || !w->by.name);
+	assert_true(chain || !w->woken);
 	counts[0]++;
 	counts[1] += w->value;
 	return 0;
@@ -392,20 +392,65 @@ static void test_many_threads(void **state)
 	assert_int_equal(chainorder_new(&o, chains, 5, count_chain, counts), 0);
 	for (uint32_t i = 0; i < nr; i++) {
 		struct chainorder_wait w = {
-			.time_ns = i ^ 3, .until_ns = i ^ 3, .from_ns = i > 5000 ? i - 5000 : 0,
-			.thread = 1 + i, .counts = i % 2, .value = 3,
+			.until_ns = i ^ 3, .from_ns = i > 5000 ? i - 5000 : 0,
+			.thread = 1 + i, .counts = i % 2, .value = 3, .woken = true,
 			/* Half are woken by one not long before, half by one that is forgotten. */
 			.waker = i < 2000 ? 0 : i & 2 ? i - 1000 : 1 + i / 4,
 		};
+		struct chain_waker by;
 
-		assert_int_equal(chain_waker(chains, i % NR_TASKS, i % 7, NULL, 0, &w.by), 0);
-		assert_int_equal(chainorder_add(o, &w), 0);
+		assert_int_equal(chain_waker(chains, i % NR_TASKS, i % 7, NULL, 0, &by), 0);
+		w.hop = chain_link(chains, &by, 0);
+		assert_int_equal(chainorder_add(o, i ^ 3, &w), 0);
 	}
 	assert_int_equal(chainorder_finish(o), 0);
 	assert_int_equal(counts[0], nr / 2);
 	assert_int_equal(counts[1], nr / 2 * 3);
 	assert_true(chainorder_ended(o) > nr / 8 && chainorder_ended(o) < nr / 3);
 	assert_int_equal(chain_refused(chains), 0);
+	chainorder_free(o);
+	chain_free(chains);
+	trace_close(t);
+	unlink(f.path);
+}
+
+static int check_order(void *ctx, const struct chainorder_wait *w, uint32_t chain)
+{
+	uint64_t *last = ctx;
+
+	assert_int_equal(chain, 0);
+	assert_true(w->until_ns > *last && w->value == ~w->until_ns);
+	*last = w->until_ns;
+	return 0;
+}
+
+/* Clocks that go back, and a few waits that stay for long between those that go at once. */
+static void test_late_waits(void **state)
+{
+	struct chainorder *o;
+	struct chains *chains;
+	struct fixture f;
+	struct trace *t;
+	struct diag d = { "" };
+	uint64_t last = 0, nr = 400000;
+
+	(void)state;
+	begin(&f);
+	finish(&f);
+	assert_int_equal(trace_open(&t, f.path, &d), 0);
+	assert_int_equal(chain_new(&chains, t), 0);
+	assert_int_equal(chainorder_new(&o, chains, 5, check_order, &last), 0);
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t time_ns = 1 + (i % 64 ? i ^ 7 : 2 * nr - i);
+
+		assert_int_equal(chainorder_add(o, time_ns, &(struct chainorder_wait) {
+			.until_ns = time_ns, .thread = 1, .counts = true, .value = ~time_ns }), 0);
+		if (i % 1024 == 1023)
+			assert_int_equal(chainorder_until(o, i + 2), 0);
+	}
+	assert_true(last > nr / 2 && last <= nr);
+	assert_int_equal(chainorder_finish(o), 0);
+	assert_int_equal(last, 1 + 2 * nr);
 	chainorder_free(o);
 	chain_free(chains);
 	trace_close(t);
@@ -448,7 +493,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chains), cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_wall), cmocka_unit_test(test_wall_samples),
-		cmocka_unit_test(test_many_threads),
+		cmocka_unit_test(test_many_threads), cmocka_unit_test(test_late_waits),
 		cmocka_unit_test(test_many_chains),
 	};
 
