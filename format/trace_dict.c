@@ -196,37 +196,65 @@ static int read_member(struct trace *t, const struct table *table, const struct 
 }
 
 /* A number that is too large becomes the largest there is, an id of nothing. */
+static uint32_t narrow(uint64_t v)
+{
+	return v < UINT32_MAX ? (uint32_t)v : UINT32_MAX;
+}
+
 static void set_member(uint8_t *entry, const struct member *m, uint64_t v)
 {
-	uint32_t narrow = v < UINT32_MAX ? (uint32_t)v : UINT32_MAX;
+	uint32_t less = narrow(v);
 
 	if (m->size_bytes == sizeof(v))
 		memcpy(entry + m->offset, &v, sizeof(v));
 	else
-		memcpy(entry + m->offset, &narrow, sizeof(narrow));
+		memcpy(entry + m->offset, &less, sizeof(less));
 }
 
-/* Entries by id, a column at a time. */
+/* All columns of a block, of which none must be damaged: nr rows each; or NULL. */
+static uint64_t *read_members(struct trace *t, const struct table *table,
+			      const struct member *members, int *err)
+{
+	size_t nr = 0;
+	uint64_t *v;
+
+	while (members[nr].column)
+		nr++;
+	v = malloc((nr * table->nr + 1) * sizeof(*v));
+	*err = v ? 0 : -ENOMEM;
+	for (size_t m = 0; m < nr && !*err; m++)
+		*err = read_member(t, table, &members[m], v + m * table->nr);
+	if (!*err)
+		return v;
+	free(v);
+	return NULL;
+}
+
+/* Row i of the columns that have been read. */
+static void set_members(void *entry, const struct member *members, const uint64_t *v, size_t nr,
+			size_t i)
+{
+	for (size_t m = 0; entry && members[m].column; m++)
+		set_member(entry, &members[m], v[m * nr + i]);
+}
+
+/* Entries by id. */
 static int load_array(struct trace *t, const struct table *table, struct trace_array *a,
 		      const struct member *members)
 {
-	uint64_t *ids = t->scratch[0], *v = t->scratch[1], limit = trace_dict_limit(t);
-	int err = read_column(t, table, 1, ids), bad = 0;
+	uint64_t *ids = t->scratch[0], limit = trace_dict_limit(t), *v = NULL;
+	int err = read_column(t, table, 1, ids);
 
-	for (size_t i = 0; !err && i < table->nr; i++)
-		if (!add_entry(t, a, ids[i], limit))
-			bad = -EBADMSG;
-	for (const struct member *m = members; !err && m->column; m++) {
-		err = read_member(t, table, m, v);
-		for (size_t i = 0; !err && i < table->nr; i++) {
-			uint8_t *entry = ids[i] <= BLOCK_MAX_ID ?
-					 trace_array_get(a, (uint32_t)ids[i]) : NULL;
+	if (!err)
+		v = read_members(t, table, members, &err);
+	for (size_t i = 0; v && i < table->nr; i++) {
+		void *entry = add_entry(t, a, ids[i], limit);
 
-			if (entry)
-				set_member(entry, m, v[i]);
-		}
+		set_members(entry, members, v, table->nr, i);
+		err = entry ? err : -EBADMSG;
 	}
-	return err ? err : bad;
+	free(v);
+	return err;
 }
 
 /* The trie: a parent must be known by a smaller id, or following would not end. */
@@ -243,10 +271,10 @@ static int load_stacks(struct trace *t, const struct table *table)
 	for (size_t i = 0; !err && i < table->nr; i++) {
 		struct trace_stack *s = NULL;
 
-		if (parents[i] < ids[i] && frames[i] <= UINT32_MAX)
+		if (parents[i] < ids[i])
 			s = add_entry(t, &t->stacks, ids[i], limit);
 		if (s)
-			*s = (struct trace_stack){ (uint32_t)parents[i], (uint32_t)frames[i] };
+			*s = (struct trace_stack){ (uint32_t)parents[i], narrow(frames[i]) };
 		else
 			bad = -EBADMSG;
 	}
@@ -256,35 +284,31 @@ static int load_stacks(struct trace *t, const struct table *table)
 static int load_list(struct trace *t, const struct table *table, struct trace_list *l,
 		     const struct member *members)
 {
-	uint64_t *v = t->scratch[0];
-	uint8_t *rows = trace_list_add(l, table->nr, &t->used_bytes, trace_dict_limit(t));
-	int err = rows ? 0 : -EBADMSG;
+	int err;
+	uint64_t *v = read_members(t, table, members, &err);
+	uint8_t *rows = v ? trace_list_add(l, table->nr, &t->used_bytes, trace_dict_limit(t)) :
+			    NULL;
 
-	for (const struct member *m = members; !err && m->column; m++) {
-		err = read_column(t, table, m->column, v);
-		for (size_t i = 0; !err && i < table->nr; i++)
-			set_member(rows + i * l->entry_bytes, m, v[i]);
-	}
-	/* Rows without all of their numbers would be lies. */
-	if (err && rows)
-		l->nr -= table->nr;
-	return err;
+	for (size_t i = 0; rows && i < table->nr; i++)
+		set_members(rows + i * l->entry_bytes, members, v, table->nr, i);
+	free(v);
+	return err || rows ? err : -EBADMSG;
 }
 
 static int load_symbols(struct trace *t, const struct table *table)
 {
-	uint64_t *v = t->scratch[0], limit = trace_dict_limit(t);
+	uint64_t limit = trace_dict_limit(t);
 	uint32_t first = t->symbols.nr ? t->symbols.nr : 1;
-	int err = 0;
+	int err;
+	uint64_t *v = read_members(t, table, symbol_members, &err);
 
-	for (size_t i = 0; i < table->nr; i++)
-		if (!add_entry(t, &t->symbols, first + i, limit))
-			return -EBADMSG;
-	for (const struct member *m = symbol_members; !err && m->column; m++) {
-		err = read_column(t, table, m->column, v);
-		for (size_t i = 0; !err && i < table->nr; i++)
-			set_member(trace_array_get(&t->symbols, first + (uint32_t)i), m, v[i]);
+	for (size_t i = 0; v && i < table->nr && !err; i++) {
+		void *entry = add_entry(t, &t->symbols, first + i, limit);
+
+		set_members(entry, symbol_members, v, table->nr, i);
+		err = entry ? 0 : -EBADMSG;
 	}
+	free(v);
 	return err;
 }
 
@@ -294,7 +318,7 @@ static int load_strings(struct trace *t, const struct table *table)
 	uint32_t *lens = malloc((table->nr + 1) * sizeof(*lens));
 	const uint8_t *bytes = NULL;
 	size_t total = 0;
-	int err = lens ? read_column(t, table, STRING_ID, ids) : -ENOMEM;
+	int bad = 0, err = lens ? read_column(t, table, STRING_ID, ids) : -ENOMEM;
 
 	if (!err)
 		err = read_column(t, table, STRING_CLASS, classes);
@@ -303,20 +327,24 @@ static int load_strings(struct trace *t, const struct table *table)
 					 lens, &bytes, &total);
 	if (!err && t->used_bytes + total + table->nr > limit)
 		err = -EBADMSG;
-	for (size_t i = 0; !err && i < table->nr; i++) {
-		struct trace_string *s = add_entry(t, &t->strings, ids[i], limit);
-		char *text = s ? arena_text(&t->arena, bytes, lens[i]) : NULL;
+	for (size_t i = 0; !err && i < table->nr; bytes += lens[i++]) {
+		uint8_t class = classes[i] < UINT8_MAX ? (uint8_t)classes[i] : UINT8_MAX;
+		char *text = arena_text(&t->arena, bytes, lens[i]);
+		struct trace_string *s;
 
 		if (!text) {
-			err = -EBADMSG;
+			err = -ENOMEM;
 			break;
 		}
-		*s = (struct trace_string){ text, lens[i], (uint8_t)classes[i] };
-		bytes += lens[i];
 		t->used_bytes += lens[i] + (uint64_t)1;
+		s = add_entry(t, &t->strings, ids[i], limit);
+		if (s)
+			*s = (struct trace_string){ text, lens[i], class };
+		else
+			bad = -EBADMSG;
 	}
 	free(lens);
-	return err;
+	return err ? err : bad;
 }
 
 /* How each type of block is taken in. */

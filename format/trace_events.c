@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define NR_EVENT_COLUMNS EVENT_FIELD_FROM
+#define MAX_ROWS 65536
 
 /* The block as columns: cell (row, column id) of nr rows. */
 struct event_rows {
@@ -134,7 +135,7 @@ int trace_events_load(struct trace *t, const struct table *table)
 	struct event_rows r = { .nr = table->nr };
 	int err = 0;
 
-	if (r.nr * NR_EVENT_COLUMNS > BLOCK_MAX_NUMBERS)
+	if (r.nr > MAX_ROWS)
 		return -EBADMSG;
 	if (!t->events)
 		t->events = calloc(BLOCK_MAX_EVENT + 1, sizeof(*t->events));

@@ -15,11 +15,11 @@ import subprocess  # noqa: E402
 
 BUILD = os.environ["BUILD"]
 CASES = [
-    ("server", 20000, [], 12.0),
-    ("server, records lost", 20000, ["--lose", "40"], 13.0),
-    ("without stacks", 20000, ["--no-stacks"], 11.0),
-    ("pipe, one CPU", 40000, ["--pingpong", "--cpus", "1"], 2.0),
-    ("pipe, two CPUs", 40000, ["--pingpong", "--cpus", "2"], 2.8),
+    ("server", 20000, [], 8.5),
+    ("server, records lost", 20000, ["--lose", "40"], 9.5),
+    ("without stacks", 20000, ["--no-stacks"], 6.6),
+    ("pipe, one CPU", 40000, ["--pingpong", "--cpus", "1"], 1.85),
+    ("pipe, two CPUs", 40000, ["--pingpong", "--cpus", "2"], 2.6),
 ]
 
 

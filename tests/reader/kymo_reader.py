@@ -11,6 +11,7 @@ standard library and the zstd program.  Exit status 3 when the trace was cut or 
 1 when it cannot be read.
 """
 
+import collections
 import functools
 import struct
 import subprocess
@@ -22,7 +23,8 @@ SYNC = bytes.fromhex("b74b421a")
 TRAILER_MAGIC = bytes.fromhex("b74b594d4f454e44")
 FILE_HEADER_BYTES, BLOCK_HEADER_BYTES, TRAILER_BYTES = 32, 64, 24
 MAX_PAYLOAD, MAX_ROWS, MAX_NUMBERS, MAX_TEXT = 16777216, 262144, 1048576, 8388608
-MAX_ID, MAX_EVENT = 16777215, 65535
+MAX_ID, MAX_EVENT, MAX_EVENT_ROWS = 16777215, 65535, 65536
+ID_SLACK = 65536
 MASK = (1 << 64) - 1
 UID_UNKNOWN = 4294967295
 
@@ -434,16 +436,24 @@ def read_index(data):
 # --- the trace ---------------------------------------------------------------------
 
 
+def narrowed(rows, wide):
+    """Numbers but for those of columns that have 64 bits, from 1 on."""
+    return [tuple(v if i in wide else min(v, (1 << 32) - 1) for i, v in enumerate(row, 1))
+            for row in rows]
+
+
 class Field:
-    def __init__(self, row):
-        (self.column, self.name, self.type, self.role, self.unit, self.hint, self.privacy,
-         self.values, self.source) = (row[i] for i in (2, 3, 4, 5, 6, 7, 8, 10, 13))
+    def __init__(self, row, text):
+        self.column = row[2]
+        self.name, self.unit, self.values, self.source = (text(row[i]) for i in (3, 6, 10, 13))
+        self.type, self.role, self.hint, self.privacy = (min(row[i], 255) for i in (4, 5, 7, 8))
 
 
 class Event:
-    def __init__(self, rows):
-        self.name, self.format, self.whole, self.condition = (rows[0][i] for i in (1, 9, 11, 12))
-        self.fields = [Field(row) for row in rows]
+    def __init__(self, rows, text):
+        self.name, self.format, self.condition = (text(rows[0][i]) for i in (1, 9, 12))
+        self.whole = rows[0][11]
+        self.fields = [Field(row, text) for row in rows]
 
 
 class Trace:
@@ -453,6 +463,7 @@ class Trace:
         self.id = self.read_file_header()
         self.strings, self.modules, self.frames, self.stacks = {}, {}, {}, {}
         self.tasks, self.events, self.symbols = {}, {}, {}
+        self.seen = collections.Counter()
         self.hosts, self.clocks, self.mappings, self.losses, self.costs = [], [], [], [], []
         self.blocks = read_index(data)
         if self.blocks is None:
@@ -490,32 +501,47 @@ class Trace:
             return None
 
     def load(self, block):
-        simple = {MODULES: (self.modules, 6), FRAMES: (self.frames, 3), TASKS: (self.tasks, 13),
-                  STACKS: (self.stacks, 3)}
-        lists = {HOST: (self.hosts, 2), CLOCK: (self.clocks, 3), MAPPINGS: (self.mappings, 7),
-                 LOSS: (self.losses, 6), COST: (self.costs, 4)}
+        # With the columns of 64 bits; the others have 32.
+        simple = {MODULES: (self.modules, 6, (5,)), FRAMES: (self.frames, 3, (3,)),
+                  TASKS: (self.tasks, 13, (2, 11)), STACKS: (self.stacks, 3, (2,))}
+        lists = {HOST: (self.hosts, 2, ()), CLOCK: (self.clocks, 3, (1, 2, 3)),
+                 MAPPINGS: (self.mappings, 7, (1, 3, 4, 5)),
+                 LOSS: (self.losses, 6, (1, 2, 6)), COST: (self.costs, 4, (1, 2, 3, 4))}
         if block.type not in (EVENT, STRINGS, SYMBOLS, *simple, *lists):
             return
         table = Table(block.payload, block.nr)
         if block.type == STRINGS:
-            entries = zip(table.numbers(1), table.numbers(2), table.texts(3))
-            self.strings.update((i, (privacy, text)) for i, privacy, text in entries
-                                if 0 < i <= MAX_ID)
+            rows = zip(table.numbers(1), table.numbers(2), table.texts(3))
+            self.add_entries(STRINGS, self.strings, ((i, min(c, 255), x) for i, c, x in rows))
         elif block.type == SYMBOLS:
-            for module, start, size, name in table.rows(4):
+            for module, start, size, name in narrowed(table.rows(4), (2, 3)):
                 self.symbols.setdefault(module, {})[start] = (size, name)
         elif block.type == EVENT:
+            if block.nr > MAX_EVENT_ROWS:
+                raise Damage("events")
             self.load_events(table.rows(14))
         elif block.type in simple:
-            entries, nr_columns = simple[block.type]
+            entries, nr_columns, wide = simple[block.type]
             if block.type == TASKS:
                 table.missing[13] = UID_UNKNOWN
-            for row in table.rows(nr_columns):
-                if 0 < row[0] <= MAX_ID and (block.type != STACKS or row[1] < row[0]):
-                    entries[row[0]] = row[1:]
+            rows = narrowed(table.rows(nr_columns), (1, *wide))
+            self.add_entries(block.type, entries, rows)
         else:
-            rows, nr_columns = lists[block.type]
-            rows += table.rows(nr_columns)
+            rows, nr_columns, wide = lists[block.type]
+            rows += narrowed(table.rows(nr_columns), wide)
+
+    def add_entries(self, kind, entries, rows):
+        """By id; rows that are damage are left out."""
+        damaged = False
+        for row in rows:
+            if (not 0 < row[0] <= MAX_ID or (kind == STACKS and row[1] >= row[0]) or
+                    row[0] > self.seen[kind] + ID_SLACK + len(self.data)):
+                damaged = True
+                continue
+            self.seen[kind] += 1
+            entries[row[0]] = row[1:]
+        if damaged:
+            raise Damage("row")
 
     def load_events(self, rows):
         at, damaged = 0, False
@@ -524,7 +550,7 @@ class Trace:
             end = at
             while end < len(rows) and rows[end][0] == event:
                 end += 1
-            new = Event(rows[at:end])
+            new = Event(rows[at:end], lambda i: text_of(self.string(i)))
             columns = [f.column for f in new.fields]
             at = end
             if (not 0 < event <= MAX_EVENT or columns != list(range(1, len(columns) + 1)) or
@@ -548,7 +574,7 @@ class Trace:
             raise Damage("part of nothing")
         places = {}
         for place, f in enumerate(whole.fields):
-            places.setdefault(text_of(self.string(f.name)), (place, f.type))
+            places.setdefault(f.name, (place, f.type))
 
         def source(text, wanted):
             a, minus, b = text.partition(b"-")
@@ -563,9 +589,8 @@ class Trace:
                 raise Damage("difference of what is no number")
             return (places[a][0], places[b][0])
 
-        condition = text_of(self.string(part.condition))
-        return (source(condition, 0) if condition else None,
-                [source(text_of(self.string(f.source)), f.type) for f in part.fields])
+        return (source(part.condition, 0) if part.condition else None,
+                [source(f.source, f.type) for f in part.fields])
 
     def part_records(self, part, records):
         """The part's records of those of a block of the whole."""
@@ -644,13 +669,12 @@ def print_trace(t, with_parts):
     for key, value in t.hosts:
         line("host", text_of(t.string(key)), text_of(t.string(value)))
     for event, e in t.events.items():
-        line("event", event, text_of(t.string(e.name)), text_of(t.string(e.format)))
+        line("event", event, e.name, e.format)
         for f in e.fields:
-            line("field", f.column, text_of(t.string(f.name)), f.type, f.role, f.hint, f.privacy,
-                 text_of(t.string(f.unit)), *filter(None, [text_of(t.string(f.values))]))
+            line("field", f.column, f.name, f.type, f.role, f.hint, f.privacy, f.unit,
+                 *filter(None, [f.values]))
         if e.whole:
-            line("part", e.whole, text_of(t.string(e.condition)),
-                 *(text_of(t.string(f.source)) for f in e.fields))
+            line("part", e.whole, e.condition, *(f.source for f in e.fields))
     for i, row in sorted(t.tasks.items()):
         uid = row[11:] if row[11] < UID_UNKNOWN else ()
         line("task", i, *row[:5], *map(t.string, row[5:8]), *row[8:11], *uid)
