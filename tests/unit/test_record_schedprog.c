@@ -154,11 +154,25 @@ static uint64_t begins_ns(const struct sched_record *r)
 	return r->time_ns - r->off_ns - r->on_ns - r->skipped_ns;
 }
 
+/* A wakeup that nobody has seen: it has no waker, and the whole wait is a blocked one. */
+static void check_wakeup(const struct sched_record *rec)
+{
+	if (!(rec->flags & SCHED_NO_WAKEUP))
+		return;
+	assert_int_not_equal(rec->state, 'R');
+	assert_int_equal(rec->runnable_ns, 0);
+	assert_int_equal(rec->waker_tid | rec->waker_pid, 0);
+	assert_true(!rec->waker_kernel_stack && !rec->waker_user_stack);
+	assert_int_equal(rec->waker_context, SCHED_WAKER_TASK);
+}
+
 /* Each record of a thread goes on where the one before it ended. */
 static void check_conservation(const struct recording *r)
 {
 	size_t bad = 0;
 
+	for (size_t i = 0; i < r->nr; i++)
+		check_wakeup(&r->list[i]);
 	for (size_t i = 1; i < r->nr; i++) {
 		const struct sched_record *a = &r->list[i - 1], *b = &r->list[i];
 
