@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "report/slicetime.h"
 #include "report/valuenames.h"
 
 static const enum field_role roles[LATENCY_NR_FIELDS] = {
@@ -267,48 +268,25 @@ const struct latency_piece *latency_story_get(struct latency_story *s,
 
 /* --- cutting --------------------------------------------------------------------------- */
 
-/* What is left of `ns` that ended at *end_ns; *end_ns becomes its start. */
-static uint64_t cut(uint64_t ns, uint64_t *end_ns, uint64_t first_ns, uint64_t last_ns)
-{
-	uint64_t from = *end_ns - ns, to = *end_ns;
-
-	*end_ns = from;
-	if (from < first_ns)
-		from = first_ns;
-	if (to > last_ns)
-		to = last_ns;
-	return to > from ? to - from : 0;
-}
-
-/* part / whole of v; the whole is not less than the part. */
-static uint64_t share(uint64_t v, uint64_t part, uint64_t whole)
-{
-	double d = whole ? (double)v * ((double)part / (double)whole) : 0;
-
-	return part >= whole || d >= (double)v ? v : (uint64_t)d;
-}
-
 bool latency_story_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last_ns)
 {
-	uint64_t whole = latency_story_ns(p), end = p->time_ns, mixed, on = p->on_ns, left;
+	struct slicetime t = { p->on_ns, p->skipped_ns, p->blocked_ns, p->runq_ns };
+	uint64_t on = p->on_ns;
 
-	if (p->time_ns <= last_ns && p->time_ns - whole >= first_ns)
+	if (p->time_ns <= last_ns && p->time_ns - slicetime_ns(&t) >= first_ns)
 		return true;
-	p->runq_ns = cut(p->runq_ns, &end, first_ns, last_ns);
-	p->blocked_ns = cut(p->blocked_ns, &end, first_ns, last_ns);
-	mixed = on + p->skipped_ns;
-	left = cut(mixed, &end, first_ns, last_ns);
-	/* Where nothing is mixed nothing is rounded. */
-	p->on_ns = p->skipped_ns ? share(on, left, mixed) : left;
-	if (p->on_ns > left)
-		p->on_ns = left;
-	p->skipped_ns = left - p->on_ns;
-	p->irq_ns = share(p->irq_ns, p->on_ns, on);
+	if (!slicetime_cut(&t, p->time_ns, first_ns, last_ns))
+		return false;
+	p->on_ns = t.on_ns;
+	p->skipped_ns = t.skipped_ns;
+	p->blocked_ns = t.blocked_ns;
+	p->runq_ns = t.runq_ns;
+	p->irq_ns = slicetime_share(p->irq_ns, p->on_ns, on);
 	if (p->irq_ns > p->on_ns)
 		p->irq_ns = p->on_ns;
-	p->user_ticks_ns = share(p->user_ticks_ns, p->on_ns, on);
-	p->system_ticks_ns = share(p->system_ticks_ns, p->on_ns, on);
+	p->user_ticks_ns = slicetime_share(p->user_ticks_ns, p->on_ns, on);
+	p->system_ticks_ns = slicetime_share(p->system_ticks_ns, p->on_ns, on);
 	if (p->time_ns > last_ns)
 		p->time_ns = last_ns;
-	return latency_story_ns(p) > 0;
+	return true;
 }

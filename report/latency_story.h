@@ -74,10 +74,7 @@ static inline uint64_t latency_story_ns(const struct latency_piece *p)
 	return p->runq_ns + p->blocked_ns + p->on_ns + p->skipped_ns;
 }
 
-/*
- * Leaves what of it is between the two times.  What is mixed is cut in proportion.  False:
- * nothing is left.
- */
+/* Leaves what of it is between the two times, as slicetime_cut().  False: nothing is left. */
 bool latency_story_cut(struct latency_piece *p, uint64_t first_ns, uint64_t last_ns);
 
 #endif

@@ -1,11 +1,6 @@
 #include "report/stackwall.h"
 
-/* From the earliest to the latest: what was skipped is mixed with the slice. */
-static const enum stacksum_part order[] = {
-	STACKSUM_SKIPPED, STACKSUM_ON_CPU, STACKSUM_BLOCKED, STACKSUM_WAITING,
-};
-
-#define NR_ORDER (sizeof(order) / sizeof(order[0]))
+#include "report/slicetime.h"
 
 int stackwall_open(struct stackwall_columns *c, const struct query_batch *b)
 {
@@ -23,36 +18,31 @@ int stackwall_open(struct stackwall_columns *c, const struct query_batch *b)
 	return err;
 }
 
-static void cut(uint64_t *part, uint64_t *ns)
+/* Nothing is longer than there was time for it, whatever a file claims. */
+static uint64_t take(uint64_t ns, uint64_t *left_ns)
 {
-	uint64_t less = *part < *ns ? *part : *ns;
+	uint64_t taken = ns < *left_ns ? ns : *left_ns;
 
-	*part -= less;
-	*ns -= less;
+	*left_ns -= taken;
+	return taken;
 }
 
 void stackwall_get(const struct stackwall_columns *c, size_t row, uint64_t first_ns,
 		   uint64_t last_ns, struct stackwall_row *out)
 {
-	uint64_t time_ns = column_at(&c->time, row), duration = column_at(&c->duration, row);
-	uint64_t runnable = column_at(&c->runnable, row), late;
-	uint64_t left = time_ns > first_ns ? time_ns - first_ns : 0;
+	uint64_t time_ns = column_at(&c->time, row), left = time_ns;
+	uint64_t off = take(column_at(&c->duration, row), &left);
+	struct slicetime t = {
+		.on_ns = take(column_at(&c->slice, row), &left),
+	};
 
-	if (runnable > duration)
-		runnable = duration;
+	t.skipped_ns = take(column_at(&c->skipped, row), &left);
+	t.runq_ns = take(column_at(&c->runnable, row), &off);
+	t.blocked_ns = off;
+	if (time_ns > last_ns || time_ns - slicetime_ns(&t) < first_ns)
+		slicetime_cut(&t, time_ns, first_ns, last_ns);
 	*out = (struct stackwall_row) { .ns = {
-		[STACKSUM_WAITING] = runnable, [STACKSUM_BLOCKED] = duration - runnable,
-		[STACKSUM_ON_CPU] = column_at(&c->slice, row),
-		[STACKSUM_SKIPPED] = column_at(&c->skipped, row),
+		[STACKSUM_WAITING] = t.runq_ns, [STACKSUM_BLOCKED] = t.blocked_ns,
+		[STACKSUM_ON_CPU] = t.on_ns, [STACKSUM_SKIPPED] = t.skipped_ns,
 	} };
-	/* Nothing is longer than there was time for it, whatever a file claims. */
-	for (size_t i = NR_ORDER; i-- > 0;) {
-		uint64_t *ns = &out->ns[order[i]];
-
-		*ns = *ns < left ? *ns : left;
-		left -= *ns;
-	}
-	late = time_ns > last_ns ? time_ns - last_ns : 0;
-	for (size_t i = NR_ORDER; i-- > 0;)
-		cut(&out->ns[order[i]], &late);
 }

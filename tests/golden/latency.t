@@ -166,6 +166,25 @@ def compare_spans(path):
     check("and have the reasons of the story", not wrong, *wrong)
 
 
+def compare_wall(path):
+    """A graph of all time cuts what lies over the ends of a range of time as this view does."""
+    sides = {"on_CPU": ON_CPU, "waiting_for_a_CPU": ("runq",), "blocked": ("blocked",),
+             "short_waits": ("skipped",)}
+    wrong = []
+    for times in "40%,60%", "33.3%,33.4%", ",12%", "77.7%,":
+        total = json_of("--by", "none", "-i", path, "--time", times)["total"]["ns"]
+        folded = subprocess.run([KYMO, "flamegraph", "--wall", "--idle", "--folded", "--by", "none",
+                                 "-i", path, "--time", times], check=True, capture_output=True)
+        sums = collections.Counter()
+        for line in folded.stdout.decode().splitlines():
+            stack, _, ns = line.rpartition(" ")
+            sums[stack.split(";")[0]] += int(ns)
+        for part, columns in sides.items():
+            if sums[part] != sum(total[c] for c in columns):
+                wrong.append(f"{times}: {part}: {sums[part]} of {total}")
+    check("a graph of all time has the same sums of a range", not wrong, *wrong)
+
+
 def compare_csv(path, answer):
     rows = list(csv.DictReader(io.StringIO(text_of("--csv", "-i", path, "--by", "comm"))))
     wanted = {}
@@ -238,6 +257,7 @@ def main():
             check(f"{name}: the parts of every row are its wall clock", not wrong, *wrong[:9])
             wrong = compare_records(path, answer)
             check(f"{name}: they are the sums of the records", not wrong, *wrong[:9])
+        compare_wall(path)
         subprocess.run([SCHEDGEN, "20000", path], check=True)
         answer = json_of("--by", "comm", "-i", path)
         compare_spans(path)
