@@ -76,221 +76,6 @@ int groups_begin(struct groups *g, struct trace *t, struct diag *d)
 	return err == -ENOMEM ? diag_set(d, err, "out of memory") : err;
 }
 
-/* --- keys of an event -------------------------------------------------------- */
-
-static bool find_source(struct groups_source *s, const struct profile_key *key,
-			const struct trace_event *e)
-{
-	*s = (struct groups_source) { .field = profile_keys_field(key, e) };
-	switch (key->of) {
-	case PROFILE_OF_EVENT:
-		s->kind = GROUPS_OF_EVENT;
-		return true;
-	case PROFILE_OF_FRAME:
-		s->kind = GROUPS_OF_FRAME;
-		s->field = e->by_role[ROLE_STACK];
-		break;
-	case PROFILE_OF_TASK:
-		s->kind = s->field < 0 ? GROUPS_OF_TASK : GROUPS_OF_FIELD;
-		if (s->field < 0)
-			s->field = e->by_role[ROLE_TASK];
-		break;
-	default:
-		s->kind = GROUPS_OF_FIELD;
-	}
-	if (s->field < 0)
-		return false;
-	s->is_text = profile_keys_is_text(&e->fields[s->field]);
-	s->is_signed = e->fields[s->field].type == FIELD_SIGNED;
-	s->is_float = e->fields[s->field].type == FIELD_FLOAT;
-	return s->kind != GROUPS_OF_FIELD || (e->fields[s->field].type != FIELD_BYTES &&
-					   e->fields[s->field].type != FIELD_STACK);
-}
-
-bool groups_has_keys(const struct profile_keys *keys, const struct trace_event *e)
-{
-	struct groups_source s;
-
-	for (size_t i = 0; i < keys->nr; i++)
-		if (!find_source(&s, keys->list[i], e))
-			return false;
-	return true;
-}
-
-static const char *copy_text(struct groups *g, const char *text)
-{
-	const char *copy = text ? arena_text(&g->arena, text, strlen(text)) : NULL;
-
-	return copy ? copy : "";
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return !strcmp(a ? a : "", b ? b : "");
-}
-
-/* One desc for all fields that print alike. */
-static int keep_desc(struct groups *g, const struct field_desc *f, uint32_t *out)
-{
-	struct field_desc *grown;
-
-	for (*out = 0; *out < g->nr_descs; ++*out) {
-		const struct field_desc *d = &g->descs[*out];
-
-		if (d->type == f->type && d->hint == f->hint && d->role == f->role &&
-		    same_text(d->unit, f->unit) && same_text(d->values, f->values))
-			return 0;
-	}
-	grown = realloc(g->descs, (g->nr_descs + 1) * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	g->descs = grown;
-	grown += g->nr_descs++;
-	*grown = *f;
-	grown->name = copy_text(g, f->name);
-	grown->unit = copy_text(g, f->unit);
-	if (f->values)
-		grown->values = copy_text(g, f->values);
-	return 0;
-}
-
-static int bind(struct groups *g, const struct trace_event *e)
-{
-	static const struct field_desc plain = { .name = "", .type = FIELD_UNSIGNED };
-	static const struct field_desc letter = {
-		.name = "", .type = FIELD_UNSIGNED, .hint = HINT_CHAR,
-	};
-
-	if (g->event == e)
-		return 0;
-	g->event = NULL;
-	g->task_key = g->keys->nr;
-	for (size_t i = 0; i < g->keys->nr; i++) {
-		const struct profile_key *key = g->keys->list[i];
-		struct groups_source *s = &g->sources[i];
-		const struct field_desc *f = &plain;
-
-		if (!find_source(s, key, e))
-			return -ENOENT;
-		if (s->kind == GROUPS_OF_TASK && g->task_key == g->keys->nr)
-			g->task_key = i;
-		if (key->kind == PROFILE_LETTER)
-			f = &letter;
-		else if (s->kind == GROUPS_OF_FIELD)
-			f = &e->fields[s->field];
-		if (keep_desc(g, f, &s->desc))
-			return -ENOMEM;
-	}
-	g->event = e;
-	return 0;
-}
-
-/* --- values ------------------------------------------------------------------ */
-
-static uint32_t *cached(struct groups_cache *c, uint64_t id, size_t nr_known)
-{
-	uint32_t *grown;
-
-	if (id >= nr_known)
-		return NULL;
-	if (id >= c->cap) {
-		grown = realloc(c->ids, nr_known * sizeof(*grown));
-		if (!grown)
-			return NULL;
-		memset(grown + c->cap, 0, (nr_known - c->cap) * sizeof(*grown));
-		c->ids = grown;
-		c->cap = nr_known;
-	}
-	return &c->ids[id];
-}
-
-/* 0 without memory. */
-static uint32_t put_text(struct groups *g, const char *text, uint32_t len, bool is_read)
-{
-	return intern_string(&g->texts, !is_read, text, len);
-}
-
-static uint32_t field_text(struct groups *g, const struct groups_source *s, uint64_t id)
-{
-	const struct field_desc *f = &g->event->fields[s->field];
-	uint32_t *kept = f->type == FIELD_STRING ?
-		cached(&g->strings, id, trace_nr_strings(g->trace)) : NULL;
-	struct trace_string text;
-	bool is_read;
-	uint32_t to;
-
-	if (kept && *kept)
-		return *kept;
-	is_read = profile_keys_text(g->trace, g->names, f, id <= UINT32_MAX ? (uint32_t)id : 0,
-				    &text);
-	to = put_text(g, text.text, text.len_bytes, is_read);
-	if (kept)
-		*kept = to;
-	return to;
-}
-
-static uint32_t frame_text(struct groups *g, size_t key, uint64_t id)
-{
-	uint32_t *kept = cached(&g->stacks[key], id, trace_nr_stacks(g->trace));
-	const struct trace_stack *stack;
-	const char *text = "[unknown]";
-	uint32_t to;
-
-	if (kept && *kept)
-		return *kept;
-	stack = trace_stack(g->trace, id <= UINT32_MAX ? (uint32_t)id : 0);
-	if (stack && g->keys->list[key]->kind == PROFILE_SYMBOL)
-		text = names_frame(g->names, stack->frame)->symbol;
-	else if (stack)
-		text = names_frame(g->names, stack->frame)->module;
-	to = put_text(g, text, (uint32_t)strlen(text), true);
-	if (kept)
-		*kept = to;
-	return to;
-}
-
-static void set_text(struct groups *g, struct groups_value *v, uint32_t id)
-{
-	v->number = id;
-	v->class = g->texts.by_id && g->texts.by_id[id].class ? GROUPS_UNREAD : GROUPS_TEXT;
-}
-
-static void task_value(struct groups *g, size_t key, uint64_t task, struct groups_value *v)
-{
-	const struct profile_key *k = g->keys->list[key];
-	const char *text;
-
-	v->number = k->of_task(g->trace,
-			       trace_task(g->trace, task <= UINT32_MAX ? (uint32_t)task : 0),
-			       g->task_texts);
-	v->class = GROUPS_NUMBER;
-	if (k->kind == PROFILE_USER && v->number == TASK_UID_UNKNOWN)
-		set_text(g, v, put_text(g, "[unknown]", 9, true));
-	if (k->kind != PROFILE_TEXT)
-		return;
-	text = textids_text(g->task_texts, (uint32_t)v->number);
-	set_text(g, v, put_text(g, text, (uint32_t)strlen(text), true));
-}
-
-static void get_value(struct groups *g, size_t key, uint64_t raw, struct groups_value *v)
-{
-	const struct groups_source *s = &g->sources[key];
-
-	*v = (struct groups_value) { .number = raw, .class = GROUPS_NUMBER, .desc = s->desc };
-	if (s->kind == GROUPS_OF_TASK)
-		task_value(g, key, raw, v);
-	else if (s->kind == GROUPS_OF_FRAME)
-		set_text(g, v, frame_text(g, key, raw));
-	else if (s->kind == GROUPS_OF_EVENT)
-		set_text(g, v, put_text(g, g->event->name, (uint32_t)strlen(g->event->name), true));
-	else if (s->is_text)
-		set_text(g, v, field_text(g, s, raw));
-	else if (s->is_float)
-		v->class = GROUPS_FLOAT;
-	else if (s->is_signed && (int64_t)raw < 0)
-		v->class = GROUPS_NEGATIVE;
-}
-
 /* --- groups ------------------------------------------------------------------ */
 
 static int keep_group(struct groups *g, uint32_t folded, const struct groups_value *values)
@@ -336,7 +121,7 @@ static uint32_t fold(struct groups *g, const uint64_t *raw, bool of_tasks, uint3
 	for (size_t i = 0; i < g->keys->nr; i++) {
 		if (is_of_task(g, i) != of_tasks)
 			continue;
-		get_value(g, i, raw[i], &v);
+		groups_values_get(g, i, raw[i], &v);
 		if (v.class >= GROUPS_TEXT && !v.number)
 			return 0;
 		id = intern_pair(&g->folded, (uint64_t)(i << 3 | v.class) << 32 | id, v.number);
@@ -349,7 +134,7 @@ static uint32_t fold(struct groups *g, const uint64_t *raw, bool of_tasks, uint3
 /* What the keys say of a task is decided once. */
 static uint32_t fold_task(struct groups *g, const uint64_t *raw, uint64_t task)
 {
-	uint32_t *kept = cached(&g->tasks, task, trace_nr_tasks(g->trace)), id;
+	uint32_t *kept = groups_values_cached(&g->tasks, task, trace_nr_tasks(g->trace)), id;
 
 	if (kept && *kept)
 		return *kept;
@@ -378,7 +163,7 @@ static int find_group(struct groups *g, const uint64_t *raw, uint32_t *group)
 		return -ENOMEM;
 	if (id >= g->group_of_cap || !g->group_of[id]) {
 		for (size_t i = 0; i < g->keys->nr; i++)
-			get_value(g, i, raw[i], &values[i]);
+			groups_values_get(g, i, raw[i], &values[i]);
 		if (keep_group(g, id, values))
 			return -ENOMEM;
 	}
@@ -456,7 +241,7 @@ int groups_of(struct groups *g, struct query_batch *b, uint32_t *to)
 		memset(to, 0, b->nr * sizeof(*to));
 		return 0;
 	}
-	err = bind(g, b->event);
+	err = groups_values_bind(g, b->event);
 	for (size_t i = 0; i < g->keys->nr && !err; i++)
 		err = column_open(&columns[i], b, g->sources[i].kind == GROUPS_OF_EVENT ? -1 :
 				  g->sources[i].field, 0);

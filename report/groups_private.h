@@ -56,4 +56,11 @@ struct groups {
 	struct arena arena;		/* texts of descs */
 };
 
+/* From now on values are of records of the event.  -ENOENT: it has no field for a key. */
+int groups_values_bind(struct groups *g, const struct trace_event *e);
+/* Of the number in the key's column.  A text that is 0: out of memory. */
+void groups_values_get(struct groups *g, size_t key, uint64_t raw, struct groups_value *v);
+/* Where the id's entry is kept; NULL: it is not known, or out of memory. */
+uint32_t *groups_values_cached(struct groups_cache *c, uint64_t id, size_t nr_known);
+
 #endif

@@ -38,6 +38,13 @@ const char *latency_print_column(enum latency_column column)
 	return names[column];
 }
 
+void latency_print_count(struct output *o, uint64_t nr, const char *noun)
+{
+	char number[NUMBER_BYTES];
+
+	output_format(o, "%s %s%s", number_grouped(number, nr), noun, nr == 1 ? "" : "s");
+}
+
 size_t latency_print_nr_rows(const struct latency_print *p)
 {
 	const struct latency_row *total = latency_total(p->latency), *rows;

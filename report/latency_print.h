@@ -37,6 +37,10 @@ const char *latency_print_part_name(size_t i);
 bool latency_print_numbers(const struct latency_values *v, struct latency_print_numbers *out);
 /* Name of a column in JSON and CSV. */
 const char *latency_print_column(enum latency_column column);
+/* "1 span", "2,000 spans" */
+void latency_print_count(struct output *o, uint64_t nr, const char *noun);
+/* What text begins with. */
+void latency_head(const struct latency_print *p, struct output *o);
 /* How many rows are shown. */
 size_t latency_print_nr_rows(const struct latency_print *p);
 /* Of processes: its name, raw. */

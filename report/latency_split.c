@@ -1,8 +1,6 @@
 /*
  * From its end on, a span's waits are looked at one by one.  If there are many, those in the
- * middle are summed up by the chains of latency_waits.h, which tell all but where they were:
- * for that, the first and the last of them get a mark, and once in a while all waits are
- * gone through, which counts the marks, and so in how many spans each of them lies.
+ * middle are summed up by the chains of latency_waits.h; where they were, by their marks.
  */
 #include "report/latency_split.h"
 
@@ -10,20 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/latency_marks.h"
+
 #define ONE_BY_ONE 16
-#define MAX_MARKS (1u << 16)
-/*
- * Rows without end may each have spans that all waits lie in.  So often a wait is added to
- * one where marks are counted; what is left then is left out of where it was.
- */
-#define MAX_MARKED (UINT64_C(16) << 20)
-
-/* Of a wait and a row: so many spans begin and end with it. */
-struct mark {
-	uint32_t group, next;
-	uint32_t begin, end;
-};
-
 /* The newest wait of a thread for a reason. */
 struct head {
 	uint32_t newest, next;
@@ -39,24 +26,12 @@ struct parts {
 	size_t nr_reasons;
 };
 
-/* A row of which spans are open while marks are counted. */
-struct open {
-	uint32_t group, nr;
-};
-
 struct latency_split {
 	struct latency *l;
 	struct latency_waits waits;
 	struct head *heads;
 	uint32_t nr_heads, cap_heads;
-	struct mark *marks;		/* [0] is not used */
-	uint32_t nr_marks, free_mark;
-	struct open *open;
-	size_t nr_open, cap_open;
-	uint32_t *open_of;		/* by row: its index in open, + 1, or 0 */
-	uint32_t nr_open_of;
-	uint64_t nr_spans_open, nr_marked;
-	uint32_t nr_since;		/* waits since marks were counted */
+	struct latency_marks marks;
 	struct parts parts;
 };
 
@@ -67,9 +42,9 @@ int latency_split_new(struct latency_split **out, struct latency *l)
 
 	if (s) {
 		s->l = l;
-		s->marks = malloc(MAX_MARKS * sizeof(*s->marks));
-		s->nr_marks = 1;
-		err = s->marks ? latency_waits_init(&s->waits) : -ENOMEM;
+		err = latency_waits_init(&s->waits);
+		if (!err)
+			err = latency_marks_init(&s->marks, l, &s->waits);
 	}
 	if (err) {
 		latency_split_free(s);
@@ -83,190 +58,10 @@ void latency_split_free(struct latency_split *s)
 {
 	if (!s)
 		return;
+	latency_marks_release(&s->marks);
 	latency_waits_release(&s->waits);
 	free(s->heads);
-	free(s->marks);
-	free(s->open);
-	free(s->open_of);
 	free(s);
-}
-
-/* --- where they were ----------------------------------------------------------------------- */
-
-/* Adds where it was to the row, as of so many spans. */
-static int add_top(struct latency_split *s, const struct latency_kept *k, uint32_t group,
-		   uint32_t nr)
-{
-	struct latency_piece p;
-	struct latency_wait *w;
-
-	latency_waits_piece(k, &p);
-	if (!p.blocked_ns || !nr)
-		return 0;
-	if (s->nr_marked++ >= MAX_MARKED) {
-		s->l->tops.dropped_ns += p.blocked_ns * nr;
-		return 0;
-	}
-	w = latency_sums_wait(s->l, group, p.reason, p.idle);
-	return w ? latency_sums_top(s->l, w, &p, p.blocked_ns * nr, nr) : -ENOMEM;
-}
-
-/* Room for all rows that there are. */
-static int grow_open(struct latency_split *s)
-{
-	uint32_t nr = s->l->nr_rows;
-	uint32_t *grown;
-
-	if (nr <= s->nr_open_of)
-		return 0;
-	grown = realloc(s->open_of, nr * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	memset(grown + s->nr_open_of, 0, (nr - s->nr_open_of) * sizeof(*grown));
-	s->open_of = grown;
-	s->nr_open_of = nr;
-	return 0;
-}
-
-static int open_spans(struct latency_split *s, uint32_t group, uint32_t nr)
-{
-	size_t cap = s->cap_open ? 2 * s->cap_open : 16;
-	struct open *grown;
-
-	s->nr_spans_open += nr;
-	if (s->open_of[group]) {
-		s->open[s->open_of[group] - 1].nr += nr;
-		return 0;
-	}
-	if (s->nr_open == s->cap_open) {
-		grown = realloc(s->open, cap * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		s->open = grown;
-		s->cap_open = cap;
-	}
-	s->open[s->nr_open++] = (struct open) { .group = group, .nr = nr };
-	s->open_of[group] = (uint32_t)s->nr_open;
-	return 0;
-}
-
-static void close_spans(struct latency_split *s, uint32_t group, uint32_t nr)
-{
-	struct open *o = &s->open[s->open_of[group] - 1], *last = &s->open[s->nr_open - 1];
-
-	s->nr_spans_open -= nr;
-	o->nr -= nr;
-	if (o->nr)
-		return;
-	s->open_of[last->group] = s->open_of[group];
-	s->open_of[group] = 0;
-	*o = *last;
-	s->nr_open--;
-}
-
-/* To all rows of which spans are open. */
-static int add_tops(struct latency_split *s, const struct latency_kept *k)
-{
-	int err = 0;
-
-	if (s->nr_marked >= MAX_MARKED) {
-		s->l->tops.dropped_ns += k->ns[LATENCY_SUM_BLOCKED] * s->nr_spans_open;
-		return 0;
-	}
-	for (size_t i = 0; i < s->nr_open && !err; i++)
-		err = add_top(s, k, s->open[i].group, s->open[i].nr);
-	return err;
-}
-
-static void free_mark(struct latency_split *s, uint32_t at)
-{
-	s->marks[at].next = s->free_mark;
-	s->free_mark = at;
-}
-
-/* From the newest to the oldest: spans are open from their last wait to their first. */
-static int count_marks(struct latency_split *s, uint32_t thread)
-{
-	struct latency_kept *k = latency_waits_look(&s->waits, s->l->threads[thread].newest);
-	int err = 0;
-
-	for (; k && !err; k = latency_waits_look(&s->waits, k->links[LATENCY_ALL].before)) {
-		for (uint32_t at = k->marks; at && !err; at = s->marks[at].next)
-			err = open_spans(s, s->marks[at].group, s->marks[at].end);
-		if (!err)
-			err = add_tops(s, k);
-		while (k->marks && !err) {
-			uint32_t at = k->marks;
-
-			close_spans(s, s->marks[at].group, s->marks[at].begin);
-			k->marks = s->marks[at].next;
-			free_mark(s, at);
-		}
-	}
-	return err;
-}
-
-static int count_all_marks(struct latency_split *s)
-{
-	int err;
-
-	s->nr_since = 0;
-	if (s->nr_marks == 1)
-		return 0;
-	err = grow_open(s);
-	for (uint32_t i = 1; i < s->l->nr_threads && !err; i++)
-		err = count_marks(s, i);
-	s->nr_marks = 1;
-	s->free_mark = 0;
-	return err;
-}
-
-/* NULL: there is no room. */
-static struct mark *mark_of(struct latency_split *s, struct latency_kept *k, uint32_t group)
-{
-	uint32_t at = k->marks;
-
-	while (at && s->marks[at].group != group)
-		at = s->marks[at].next;
-	if (at)
-		return &s->marks[at];
-	if (s->free_mark) {
-		at = s->free_mark;
-		s->free_mark = s->marks[at].next;
-	} else if (s->nr_marks < MAX_MARKS) {
-		at = s->nr_marks++;
-	} else {
-		return NULL;
-	}
-	s->marks[at] = (struct mark) { .group = group, .next = k->marks };
-	k->marks = at;
-	return &s->marks[at];
-}
-
-static bool has_room(const struct latency_split *s)
-{
-	return s->nr_marks + 2 <= MAX_MARKS;
-}
-
-/* What spans lie over the newest wait is counted now; the other waits keep theirs. */
-static int settle_newest(struct latency_split *s, struct latency_kept *k)
-{
-	struct latency_kept *before;
-	int err = 0;
-
-	before = latency_waits_look(&s->waits, k->links[LATENCY_ALL].before);
-	while (k->marks && !err) {
-		uint32_t at = k->marks;
-		const struct mark m = s->marks[at];
-
-		err = add_top(s, k, m.group, m.end);
-		k->marks = m.next;
-		free_mark(s, at);
-		/* There is room: that of the mark. */
-		if (before && m.end > m.begin)
-			mark_of(s, before, m.group)->end += m.end - m.begin;
-	}
-	return err;
 }
 
 /* --- waits --------------------------------------------------------------------------------- */
@@ -300,7 +95,7 @@ static int cut_newest(struct latency_split *s, struct latency_thread *t, struct 
 {
 	bool was_blocked = k->ns[LATENCY_SUM_BLOCKED] > 0;
 	struct head *head = was_blocked ? head_of(s, t, k->reason, k->idle) : NULL;
-	int err = settle_newest(s, k);
+	int err = latency_marks_settle(&s->marks, k);
 
 	if (k->from_ns < end_ns)
 		latency_waits_cut(&s->waits, t->newest, end_ns);
@@ -318,10 +113,8 @@ int latency_split_wait(struct latency_split *s, uint32_t thread, const struct la
 	uint32_t before[LATENCY_NR_CHAINS] = { 0 };
 	struct head *head = NULL;
 	struct latency_kept *k;
-	int err = 0;
+	int err = latency_marks_wait(&s->marks);
 
-	if (++s->nr_since >= LATENCY_WAITS_GRACE)
-		err = count_all_marks(s);
 	while (!err && (k = latency_waits_get(&s->waits, t->newest)) && k->time_ns > from_ns)
 		err = cut_newest(s, t, k, from_ns);
 	if (!err && p->blocked_ns) {
@@ -400,7 +193,7 @@ static int add_many(struct latency_split *s, const struct latency_thread *t, uin
 {
 	struct latency_kept *newest = latency_waits_get(&s->waits, *number), *oldest;
 	uint64_t *ns = s->parts.ns;
-	int err = has_room(s) ? 0 : count_all_marks(s);
+	int err = 0;
 
 	oldest = latency_waits_get(&s->waits, latency_waits_since(&s->waits, LATENCY_ALL, *number,
 								  start_ns));
@@ -411,13 +204,11 @@ static int add_many(struct latency_split *s, const struct latency_thread *t, uin
 	ns[LATENCY_OFF_SKIPPED] += latency_waits_sum(newest, oldest, LATENCY_SUM_SKIPPED);
 	for (uint32_t at = t->heads; at && !err; at = s->heads[at - 1].next)
 		err = add_reason(s, group, &s->heads[at - 1], newest, start_ns);
-	if (err)
-		return err;
-	mark_of(s, newest, group)->end++;
-	mark_of(s, oldest, group)->begin++;
+	if (!err)
+		err = latency_marks_span(&s->marks, newest, oldest, group);
 	*number = oldest->links[LATENCY_ALL].before;
 	*end_ns = oldest->from_ns;
-	return 0;
+	return err;
 }
 
 static int add_waits(struct latency_split *s, const struct latency_thread *t, uint32_t group,
@@ -516,5 +307,5 @@ int latency_split_span(struct latency_split *s, uint32_t thread, uint32_t group,
 
 int latency_split_finish(struct latency_split *s)
 {
-	return count_all_marks(s);
+	return latency_marks_count(&s->marks);
 }

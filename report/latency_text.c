@@ -67,18 +67,6 @@ static void put_cell(struct text *t)
 	output_bytes(t->o, t->cell.data, t->cell.len);
 }
 
-static const char *plural(uint64_t nr)
-{
-	return nr == 1 ? "" : "s";
-}
-
-static void put_count(struct text *t, uint64_t nr, const char *noun)
-{
-	char number[NUMBER_BYTES];
-
-	output_format(t->o, "%s %s%s", number_grouped(number, nr), noun, plural(nr));
-}
-
 /* Nothing is what is not there at all; a little is not nothing. */
 static void put_share(struct output *o, uint64_t part, uint64_t whole, int width)
 {
@@ -341,10 +329,10 @@ static void put_title(struct text *t, const struct latency_row *row)
 		output_text(t->o, k + 1 < nr_keys(t) ? " " : ": ");
 	}
 	if (row->nr_spans) {
-		put_count(t, row->nr_spans, "span");
+		latency_print_count(t->o, row->nr_spans, "span");
 		output_text(t->o, " of ");
 	}
-	put_count(t, row->nr_threads, "thread");
+	latency_print_count(t->o, row->nr_threads, "thread");
 	output_format(t->o, ", %s\n\n", number_ns(number, row->wall_ns));
 	output_format(t->o, "%9s %10s %10s", "Share", "Total", "Count");
 	for (size_t i = 0; i < LATENCY_PRINT_PARTS; i++)
@@ -363,74 +351,7 @@ static void put_details(struct text *t, const struct latency_row *row)
 	put_column(t, row, LATENCY_UNEXPLAINED, NULL, "unexplained");
 }
 
-/* --- what must be said --------------------------------------------------------------- */
-
-static void put_remark(struct text *t, uint64_t nr, const char *noun, const char *what)
-{
-	if (!nr)
-		return;
-	output_text(t->o, "# ");
-	put_count(t, nr, noun);
-	output_format(t->o, " %s\n", what);
-}
-
-static void put_remarks(struct text *t)
-{
-	const struct latency_tops *tops = latency_tops(t->l);
-	struct latency_remarks r;
-	char number[NUMBER_BYTES];
-
-	latency_get_remarks(t->l, &r);
-	put_remark(t, r.nr_cut, is_of_spans(t) ? "span" : "record",
-		   "cut at an end of the time range");
-	put_remark(t, r.nr_impossible, "time", "longer than there was: cut");
-	put_remark(t, r.nr_overflow, "record", "left out: the sum is larger than 64 bits");
-	put_remark(t, r.nr_no_task, "span", "of unknown threads: all unexplained");
-	put_remark(t, r.nr_forgotten, "span", "with a part longer ago, or told by records that are "
-		   "longer ago, than what is kept: unexplained");
-	put_remark(t, r.nr_early, "span", "in slices with very many: interrupts count as on CPU");
-	put_remark(t, r.nr_no_room, "value", "in no distribution: there are too many rows");
-	if (r.overlap_ns)
-		output_format(t->o, "# %s are told twice: times of records overlap\n",
-			      number_ns(number, r.overlap_ns));
-	if (tops->dropped_ns)
-		output_format(t->o, "# stacks of %s are left out: there are too many of them\n",
-			      number_ns(number, tops->dropped_ns));
-}
-
-static uint64_t length_of(const struct text *t)
-{
-	uint64_t first_ns, last_ns;
-
-	latency_range(t->l, &first_ns, &last_ns);
-	return last_ns > first_ns ? last_ns - first_ns : 0;
-}
-
-static void put_head(struct text *t)
-{
-	const struct latency_row *total = latency_total(t->l);
-	char line[512], number[NUMBER_BYTES];
-
-	query_quality_line(t->p->query, line, sizeof(line));
-	output_format(t->o, "# %s\n#\n# ", line);
-	if (total->nr_spans) {
-		put_count(t, total->nr_spans, "span");
-		output_text(t->o, " of ");
-	}
-	put_count(t, total->nr_threads, "thread");
-	output_format(t->o, ", %s of wall clock", number_ns(number, total->wall_ns));
-	output_format(t->o, ", in %s of trace\n", number_ns(number, length_of(t)));
-	put_remarks(t);
-	if (total->ns[LATENCY_ON_USER] + total->ns[LATENCY_ON_KERNEL])
-		output_text(t->o, "# User and Kernel: time on a CPU, in the proportion of the "
-			    "kernel's ticks\n");
-	if (total->ns[LATENCY_ON_CPU] && !total->nr_spans)
-		output_text(t->o, "# On CPU: of those that had no tick: user or kernel is not "
-			    "known\n");
-	if (total->idle_ns)
-		output_text(t->o, "# Idle: blocked, but merely waiting for something to do\n");
-	output_text(t->o, "#\n");
-}
+/* --- all of it ------------------------------------------------------------------------------- */
 
 int latency_text(const struct latency_print *p, struct output *o)
 {
@@ -443,7 +364,7 @@ int latency_text(const struct latency_print *p, struct output *o)
 	if (!p->max_rows && !p->has_limit && t.shown > USUAL_ROWS)
 		t.shown = USUAL_ROWS;
 	t.err = latency_lines_init(&t.lines, query_trace(p->query), p->max_frames);
-	put_head(&t);
+	latency_head(p, o);
 	put_table(&t);
 	nr = !p->max_rows && t.shown > USUAL_DETAILS ? USUAL_DETAILS : t.shown;
 	for (size_t i = 0; i < nr && !t.err && !output_error(o); i++)
