@@ -2,6 +2,7 @@
 
 #include "report/query_parts.h"
 #include "report/query_private.h"
+#include "report/query_sieve.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -277,7 +278,7 @@ static int give_batch(struct query *q, struct trace_batch *batch, query_batch_fn
 	if (!query_filter_event(q->filter, batch->event) || batch->first_ns > span.last_ns ||
 	    batch->last_ns < q->first_ns)
 		return 0;
-	err = query_filter_rows(q->filter, batch, &span, &rows);
+	err = query_sieve_rows(q->filter, batch, &span, &rows);
 	if (err == -EBADMSG) {
 		trace_damaged(batch);
 		return 0;

@@ -1,7 +1,6 @@
 /*
- * Which records of a block a query wants, by task, CPU, time and expression, and which
- * events at all.  What depends on a task is decided once per task, not once
- * per record; a column that is one number is tested once per block.
+ * What a query wants: which events, and which of their records by task, CPU and
+ * expression (query_sieve.h finds those in a block).
  */
 #ifndef REPORT_QUERY_FILTER_H
 #define REPORT_QUERY_FILTER_H
@@ -24,8 +23,6 @@ bool query_filter_event(struct query_filter *f, const struct trace_event *e);
 /* Without names of events, those that are added are wanted, and not all. */
 void query_filter_want_added(struct query_filter *f);
 int query_filter_add_event(struct query_filter *f, const struct trace_event *e);
-/* Says that there is no such event, and which there are; returns -ENOENT. */
-int query_filter_complain_event(const char *pattern, const struct trace *t, struct diag *d);
 bool query_filter_cpu(const struct query_filter *f, uint64_t cpu);
 /*
  * -ENOENT with a sentence that names the events of the trace when a name asked
@@ -38,17 +35,5 @@ int query_filter_check_events(struct query_filter *f, struct trace *t, struct di
 struct query_span {
 	uint64_t start_ns, first_ns, last_ns;
 };
-
-struct query_rows {
-	const uint32_t *rows;	/* NULL: all of them; else borrowed until the next call */
-	size_t nr;
-};
-
-/*
- * The rows of the block within the span that pass.  0, -EBADMSG when a column is
- * damaged, or -ENOMEM.
- */
-int query_filter_rows(struct query_filter *f, struct trace_batch *b,
-		      const struct query_span *span, struct query_rows *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/query_complain.h"
 #include "report/query_order.h"
 #include "report/query_parts.h"
 #include "report/query_spans_private.h"
@@ -194,8 +195,8 @@ static int resolve(struct query_spans *s, struct span *span, bool last, struct d
 	if (!sides[0] || !sides[1]) {
 		if (!last)
 			return 0;
-		return query_filter_complain_event(span->spec->sides[sides[0] != NULL].event,
-						   s->trace, d);
+		return query_complain_event(span->spec->sides[sides[0] != NULL].event,
+					    s->trace, d);
 	}
 	err = split_keys(s, span, sides, d);
 	if (!err)

@@ -211,6 +211,10 @@ def check_together():
     found = scripted("-i", GOLDEN, "-e", "offcpu,runq..switch@tid as turn")
     check("beside spans", len(found["offcpu"]) == len(EXPECTED["offcpu"]), repr(found))
     check("and spans of parts", len(found["turn"]) == len(EXPECTED["runq"]), repr(found["turn"]))
+    for part in PARTS[:-1]:
+        status, _, said = run("report", "-i", "tests/golden/probes.kymo", "-e", part)
+        check(part + " is missing: what to record", status == 1 and
+              "no event '%s' in the trace: record with -e sched (it has: " % part in said, said)
     said = run("hist", "-i", GOLDEN, "-i", GOLDEN, "-e", "runq", "--json")[1]
     check("parts of several files", said.count('"samples": 11') == 2, said)
 
