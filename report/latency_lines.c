@@ -41,6 +41,7 @@ static void forget(struct latency_lines *s)
 	free(s->wakers);
 	s->lines = NULL;
 	s->wakers = NULL;
+	memset(s->known, 0, sizeof(s->known));
 	s->nr = s->nr_wakers = 0;
 }
 
@@ -142,16 +143,33 @@ static uint32_t keep_text(struct latency_lines *s, struct bytebuf *text)
 	return text->err ? 0 : intern_string(&s->texts, 0, text->data, (uint32_t)text->len);
 }
 
+/* Where the text is, or was of another one that comes no more. */
+static struct latency_lines_known *known_at(struct latency_lines *s, uint64_t stack,
+					    uint32_t kind)
+{
+	uint64_t hash = (stack ^ (uint64_t)kind << 56) * UINT64_C(0x9e3779b97f4a7c15);
+	struct latency_lines_known *k = &s->known[hash >> 32 & (LATENCY_LINES_KNOWN - 1)];
+
+	if (k->stack != stack || k->kind != kind)
+		*k = (struct latency_lines_known) { .stack = stack, .kind = kind };
+	return k;
+}
+
 static uint32_t stack_text(struct latency_lines *s, struct bytebuf *text, uint32_t stack)
 {
+	struct latency_lines_known *k = known_at(s, stack, 0);
+
+	if (k->text)
+		return k->text;
 	bytebuf_clear(text);
 	put_stack(s, text, stack, false);
-	return keep_text(s, text);
+	k->text = keep_text(s, text);
+	return k->text;
 }
 
 /* "comm [SOFTIRQ] frames": whose time an interrupt took says little, so it comes last. */
-static uint32_t waker_text(struct latency_lines *s, struct bytebuf *text,
-			   const struct latency_top *top)
+static uint32_t make_waker_text(struct latency_lines *s, struct bytebuf *text,
+				const struct latency_top *top)
 {
 	char name[LATENCY_STORY_NAME_BYTES];
 	const char *context = latency_story_context(s->trace, (uint8_t)top->context, name);
@@ -169,6 +187,17 @@ static uint32_t waker_text(struct latency_lines *s, struct bytebuf *text,
 	bytebuf_text(text, ": ");
 	put_stack(s, text, top->waker_stack, context);
 	return keep_text(s, text);
+}
+
+static uint32_t waker_text(struct latency_lines *s, struct bytebuf *text,
+			   const struct latency_top *top)
+{
+	struct latency_lines_known *k = known_at(s, (uint64_t)top->waker << 32 | top->waker_stack,
+						 top->context + 1);
+
+	if (!k->text)
+		k->text = make_waker_text(s, text, top);
+	return k->text;
 }
 
 /* --- sums ----------------------------------------------------------------------------------- */

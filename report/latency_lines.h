@@ -22,6 +22,14 @@ struct latency_line {
 	size_t first_waker, nr_wakers;	/* the longest first */
 };
 
+/* The text of a stack or of a waker with its stack, of which few are asked for most often. */
+struct latency_lines_known {
+	uint64_t stack;			/* and the waker's comm */
+	uint32_t kind, text;		/* text 0: free */
+};
+
+#define LATENCY_LINES_KNOWN 512
+
 struct latency_lines {
 	struct latency_line *lines;	/* the longest first */
 	size_t nr;
@@ -33,6 +41,7 @@ struct latency_lines {
 	size_t max_frames;
 	struct intern_strings texts;
 	struct intern_pairs pairs;
+	struct latency_lines_known known[LATENCY_LINES_KNOWN];
 	uint8_t *passages;		/* by symbol: 2 if it says nothing; 0: not known */
 	uint32_t nr_passages;
 };
