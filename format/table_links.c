@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define LEAST_SLOTS 256
-#define SLOTS_OF_A_ROW 4
+#define SLOTS_OF_A_ROW 8
 
 void table_links_clear(struct table_links *l)
 {
@@ -20,7 +20,6 @@ void table_links_release(struct table_links *l)
 	free(l->merged);
 	free(l->slots);
 	free(l->groups);
-	free(l->ends);
 	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++)
 		free(l->before[i]);
 	for (size_t i = 0; i < TABLE_LINKS_GROUPINGS; i++)
@@ -30,21 +29,20 @@ void table_links_release(struct table_links *l)
 
 static bool grow(struct table_links *l, size_t nr)
 {
-	size_t cap_slots = LEAST_SLOTS;
+	size_t cap_slots = SLOTS_OF_A_ROW * nr;
 	bool ok;
 
 	if (nr <= l->cap)
 		return true;
-	while (cap_slots < SLOTS_OF_A_ROW * nr)
-		cap_slots *= 2;
+	if (cap_slots < LEAST_SLOTS)
+		cap_slots = LEAST_SLOTS;
 	table_links_release(l);
 	l->order = malloc(nr * sizeof(*l->order));
 	l->places = malloc(nr * sizeof(*l->places));
 	l->merged = malloc(nr * sizeof(*l->merged));
 	l->slots = malloc(cap_slots * sizeof(*l->slots));
 	l->groups = malloc(nr * sizeof(*l->groups));
-	l->ends = malloc(nr * sizeof(*l->ends));
-	ok = l->order && l->places && l->merged && l->slots && l->groups && l->ends;
+	ok = l->order && l->places && l->merged && l->slots && l->groups;
 	for (size_t i = 0; i < TABLE_LINKS_KEYS; i++) {
 		l->before[i] = malloc(nr * sizeof(*l->before[i]));
 		ok = ok && l->before[i];
@@ -58,7 +56,6 @@ static bool grow(struct table_links *l, size_t nr)
 		return false;
 	}
 	l->cap = nr;
-	l->cap_slots = cap_slots;
 	return true;
 }
 
@@ -116,24 +113,31 @@ static void sort_rows(struct table_links *l, const uint64_t *time, size_t nr)
 		l->order[i] = l->places[i].row;
 }
 
-/* Where the last row of that key is noted: in slots that are all 0 at first. */
-static uint32_t *slot_of(struct table_links *l, size_t mask, const uint64_t *key, uint32_t row)
+static int compare_keys(const void *x, const void *y)
 {
-	size_t at = (size_t)(key[row] * UINT64_C(0x9e3779b97f4a7c15) >> 40) & mask;
+	const struct table_links_place *a = x, *b = y;
 
-	while (l->slots[at] && key[l->slots[at] - 1] != key[row])
-		at = (at + 1) & mask;
-	return &l->slots[at];
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* Rows by key in l->merged, with the key in place of the time. */
+static void sort_keys(struct table_links *l, const uint64_t *key, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		l->merged[i] = (struct table_links_place){ key[i], (uint32_t)i };
+	qsort(l->merged, nr, sizeof(*l->merged), compare_keys);
 }
 
 /*
- * Makes slots for these keys: as many as mask + 1, of a hash, or more than the greatest key.
- * Whether they are such small numbers, as ids are, which need no hash.
+ * Makes slots for these keys if they are small numbers, as ids are: then how many, else 0.
+ * A hash of others could be made slow by a file, sorting cannot.
  */
-static bool begin_slots(struct table_links *l, const uint64_t *key, size_t nr, size_t *mask)
+static size_t begin_slots(struct table_links *l, const uint64_t *key, size_t nr)
 {
-	size_t slots = LEAST_SLOTS, i = 0;
 	uint64_t all = 0, others[3] = { 0 };
+	size_t i = 0;
 
 	for (; i + 4 <= nr; i += 4) {
 		all |= key[i];
@@ -144,25 +148,48 @@ static bool begin_slots(struct table_links *l, const uint64_t *key, size_t nr, s
 	for (; i < nr; i++)
 		all |= key[i];
 	all |= others[0] | others[1] | others[2];
-	while (slots < SLOTS_OF_A_ROW * nr)
-		slots *= 2;
-	*mask = all < slots ? (size_t)all : slots - 1;
-	memset(l->slots, 0, (*mask + 1) * sizeof(*l->slots));
-	return all < slots;
+	if (all >= LEAST_SLOTS && all >= SLOTS_OF_A_ROW * nr)
+		return 0;
+	memset(l->slots, 0, ((size_t)all + 1) * sizeof(*l->slots));
+	return (size_t)all + 1;
 }
 
-static void link_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *before)
+static void link_small(const uint32_t *order, uint32_t *slots, const uint64_t *key, size_t nr,
+		       uint32_t *before)
 {
-	size_t mask;
-	bool is_small = begin_slots(l, key, nr, &mask);
-
 	for (size_t i = 0; i < nr; i++) {
-		uint32_t row = l->order[i];
-		uint32_t *slot = is_small ? &l->slots[key[row]] : slot_of(l, mask, key, row);
+		uint32_t row = order[i], *slot = &slots[key[row]];
 
 		before[row] = *slot ? *slot - 1 : TABLE_LINKS_NONE;
 		*slot = row + 1;
 	}
+}
+
+/* The same with a number for each key, of which there are not more than rows. */
+static void link_large(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *before)
+{
+	uint32_t number = 0;
+
+	sort_keys(l, key, nr);
+	for (size_t i = 0; i < nr; i++) {
+		number += i && l->merged[i].time != l->merged[i - 1].time;
+		l->groups[l->merged[i].row] = number;
+	}
+	memset(l->slots, 0, nr * sizeof(*l->slots));
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t row = l->order[i], *slot = &l->slots[l->groups[row]];
+
+		before[row] = *slot ? *slot - 1 : TABLE_LINKS_NONE;
+		*slot = row + 1;
+	}
+}
+
+static void link_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *before)
+{
+	if (begin_slots(l, key, nr))
+		link_small(l->order, l->slots, key, nr, before);
+	else
+		link_large(l, key, nr, before);
 }
 
 const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, const uint64_t *time,
@@ -188,7 +215,7 @@ const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, cons
 	return l->before[k];
 }
 
-/* Keys below the number of slots are counted where they are. */
+/* Keys are counted in their slots. */
 static void group_small(uint32_t *slots, size_t nr_slots, const uint64_t *key, size_t nr,
 			uint32_t *places)
 {
@@ -206,50 +233,17 @@ static void group_small(uint32_t *slots, size_t nr_slots, const uint64_t *key, s
 		places[i] = slots[key[i]]++;
 }
 
-static int compare_keys(const void *x, const void *y)
-{
-	const struct table_links_place *a = x, *b = y;
-
-	return (a->time > b->time) - (a->time < b->time);
-}
-
-/* Others get numbers first; only keys that differ are sorted. */
-static void group_large(struct table_links *l, size_t mask, const uint64_t *key, size_t nr,
-			uint32_t *places)
-{
-	uint32_t nr_groups = 0, at = 0;
-
-	for (uint32_t i = 0; i < nr; i++) {
-		uint32_t *slot = slot_of(l, mask, key, i);
-
-		if (!*slot) {
-			*slot = i + 1;
-			l->merged[nr_groups] = (struct table_links_place){ .time = key[i], .row = nr_groups };
-			l->groups[i] = nr_groups;
-			l->ends[nr_groups++] = 0;
-		}
-		l->groups[i] = l->groups[*slot - 1];
-		l->ends[l->groups[i]]++;
-	}
-	qsort(l->merged, nr_groups, sizeof(*l->merged), compare_keys);
-	for (uint32_t g = 0; g < nr_groups; g++) {
-		uint32_t *end = &l->ends[l->merged[g].row], size = *end;
-
-		*end = at;
-		at += size;
-	}
-	for (size_t i = 0; i < nr; i++)
-		places[i] = l->ends[l->groups[i]]++;
-}
-
 static void group_rows(struct table_links *l, const uint64_t *key, size_t nr, uint32_t *places)
 {
-	size_t mask;
+	size_t nr_slots = begin_slots(l, key, nr);
 
-	if (begin_slots(l, key, nr, &mask))
-		group_small(l->slots, mask + 1, key, nr, places);
-	else
-		group_large(l, mask, key, nr, places);
+	if (nr_slots) {
+		group_small(l->slots, nr_slots, key, nr, places);
+		return;
+	}
+	sort_keys(l, key, nr);
+	for (uint32_t i = 0; i < nr; i++)
+		places[l->merged[i].row] = i;
 }
 
 const uint32_t *table_links_places(struct table_links *l, uint32_t key_id, const uint64_t *key,

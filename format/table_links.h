@@ -29,9 +29,8 @@ struct table_links {
 	uint32_t keys[TABLE_LINKS_KEYS], *before[TABLE_LINKS_KEYS], next_key;
 	uint32_t group_keys[TABLE_LINKS_GROUPINGS], *places_of[TABLE_LINKS_GROUPINGS];
 	uint32_t next_group_key;
-	uint32_t *groups, *ends;	/* scratch: by row, by group */
-	uint32_t *slots;		/* of a hash of keys: row + 1 */
-	size_t cap_slots;
+	uint32_t *groups;		/* scratch: by row, numbers for keys */
+	uint32_t *slots;		/* scratch: by key */
 };
 
 void table_links_clear(struct table_links *l);		/* keeps the memory */
