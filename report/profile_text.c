@@ -137,6 +137,13 @@ static void put_aligned(struct output *o, const void *text, size_t bytes, size_t
 		pad(o, ' ', space);
 }
 
+static const struct {
+	const char *many, *one;
+} words[] = {
+	[PROFILE_SAMPLES] = { "Samples", "sample" }, [PROFILE_SPANS] = { "Spans", "span" },
+	[PROFILE_HITS] = { "Hits", "hit" }, [PROFILE_RECORDS] = { "Records", "record" },
+};
+
 static void put_heading(struct text *t)
 {
 	const struct profile_print *pp = t->pp;
@@ -145,7 +152,7 @@ static void put_heading(struct text *t)
 	if (t->table->distributed)
 		output_text(t->o, NUMBER_HEADINGS);
 	else if (pp->samples)
-		output_text(t->o, "     Samples");
+		output_format(t->o, "%12s", words[t->table->word].many);
 	for (size_t k = 0; k < pp->keys->nr; k++) {
 		const char *header = pp->keys->list[k]->header;
 
@@ -304,14 +311,10 @@ static void put_remarks(struct text *t)
 
 static void put_summary(struct text *t)
 {
-	static const char *const words[][2] = {
-		[PROFILE_SAMPLES] = { "Samples", "sample" }, [PROFILE_SPANS] = { "Spans", "span" },
-		[PROFILE_HITS] = { "Hits", "hit" }, [PROFILE_RECORDS] = { "Records", "record" },
-	};
 	const struct profile_table *table = t->table;
 	char samples[NUMBER_BYTES], weight[NUMBER_BYTES];
 
-	output_format(t->o, "# %s: %s", words[table->word][0],
+	output_format(t->o, "# %s: %s", words[table->word].many,
 		      number_grouped(samples, table->samples));
 	if (table->event) {
 		output_text(t->o, " of event '");
@@ -320,7 +323,7 @@ static void put_summary(struct text *t)
 	}
 	output_text(t->o, "\n# Weight:  ");
 	if (table->counted) {
-		output_format(t->o, "each %s counts 1\n", words[table->word][1]);
+		output_format(t->o, "each %s counts 1\n", words[table->word].one);
 		return;
 	}
 	output_text(t->o, number_unit(weight, table->weight, table->unit));
