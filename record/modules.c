@@ -1,6 +1,7 @@
 #include "record/modules.h"
 
 #include "record/modfile.h"
+#include "record/modulekeys.h"
 #include "record/procfs.h"
 #include "record/procroot.h"
 
@@ -12,26 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NONE UINT32_MAX
 #define ANONYMOUS "//anon"
-
-/*
- * What leads to a module: a file seen under two inodes (two containers with
- * the same image, say) is one module with two keys.
- */
-struct key {
-	uint32_t hash, next, module;
-	uint32_t dev_major, dev_minor;
-	uint64_t inode;
-};
 
 struct modules {
 	struct module **all;		/* [id - 1] */
 	size_t nr, cap;
-	struct key *keys;
-	size_t nr_keys, cap_keys;
-	uint32_t *buckets;		/* first key of each chain */
-	size_t nr_buckets;
+	struct modulekeys keys;
 	size_t nr_files, max_files;	/* kept open */
 	void (*load)(void *ctx, struct module *mod);
 	void *load_ctx;
@@ -63,8 +50,7 @@ void modules_free(struct modules *m)
 		free(m->all[i]);
 	}
 	free(m->all);
-	free(m->keys);
-	free(m->buckets);
+	modulekeys_release(&m->keys);
 	free(m);
 }
 
@@ -90,55 +76,16 @@ static uint32_t hash_of(enum module_kind kind, const char *path, uint32_t pid)
 	return kind == MODULE_JIT ? (hash ^ pid) * 2654435761u : hash;
 }
 
-static uint32_t first_key(const struct modules *m, uint32_t hash)
-{
-	return m->nr_buckets ? m->buckets[hash & (m->nr_buckets - 1)] : NONE;
-}
-
-static int grow_buckets(struct modules *m)
-{
-	size_t nr = m->nr_buckets ? m->nr_buckets * 2 : 256;
-	uint32_t *buckets = malloc(nr * sizeof(*buckets));
-
-	if (!buckets)
-		return -ENOMEM;
-	memset(buckets, 0xff, nr * sizeof(*buckets));
-	for (uint32_t i = 0; i < m->nr_keys; i++) {
-		uint32_t *bucket = &buckets[m->keys[i].hash & (nr - 1)];
-
-		m->keys[i].next = *bucket;
-		*bucket = i;
-	}
-	free(m->buckets);
-	m->buckets = buckets;
-	m->nr_buckets = nr;
-	return 0;
-}
-
 static int add_key(struct modules *m, uint32_t hash, uint32_t module,
 		   const struct modules_file *f)
 {
-	uint32_t *bucket;
-
-	if (m->nr_keys >= m->nr_buckets && grow_buckets(m) < 0)
-		return -ENOMEM;
-	if (m->nr_keys == m->cap_keys) {
-		size_t cap = m->cap_keys ? m->cap_keys * 2 : 256;
-		struct key *keys = realloc(m->keys, cap * sizeof(*keys));
-
-		if (!keys)
-			return -ENOMEM;
-		m->keys = keys;
-		m->cap_keys = cap;
-	}
-	bucket = &m->buckets[hash & (m->nr_buckets - 1)];
-	m->keys[m->nr_keys] = (struct key){
-		.hash = hash, .next = *bucket, .module = module,
+	const struct modulekey key = {
+		.hash = hash, .module = module,
 		.dev_major = f ? f->dev_major : 0, .dev_minor = f ? f->dev_minor : 0,
 		.inode = f ? f->inode : 0,
 	};
-	*bucket = (uint32_t)m->nr_keys++;
-	return 0;
+
+	return modulekeys_add(&m->keys, &key);
 }
 
 /* --- making --------------------------------------------------------------------- */
@@ -192,10 +139,10 @@ static void describe(struct module *mod, const struct modules_file *f, bool dele
 static struct module *find_build_id(struct modules *m, uint32_t hash, const char *path,
 				    const uint8_t *build_id, uint8_t build_id_bytes)
 {
-	for (uint32_t i = first_key(m, hash); i != NONE; i = m->keys[i].next) {
-		struct module *mod = modules_get(m, m->keys[i].module);
+	for (const struct modulekey *k = NULL; (k = modulekeys_next(&m->keys, hash, k));) {
+		struct module *mod = modules_get(m, k->module);
 
-		if (m->keys[i].hash == hash && mod->kind == MODULE_ELF &&
+		if (mod->kind == MODULE_ELF &&
 		    mod->build_id_bytes == build_id_bytes &&
 		    !memcmp(mod->build_id, build_id, build_id_bytes) &&
 		    !strcmp(mod->path, path))
@@ -207,11 +154,10 @@ static struct module *find_build_id(struct modules *m, uint32_t hash, const char
 static struct module *find_inode(struct modules *m, uint32_t hash, const char *path,
 				 const struct modules_file *f)
 {
-	for (uint32_t i = first_key(m, hash); i != NONE; i = m->keys[i].next) {
-		const struct key *k = &m->keys[i];
+	for (const struct modulekey *k = NULL; (k = modulekeys_next(&m->keys, hash, k));) {
 		struct module *mod = modules_get(m, k->module);
 
-		if (k->hash == hash && mod->kind == MODULE_ELF &&
+		if (mod->kind == MODULE_ELF &&
 		    k->inode == f->inode && k->dev_major == f->dev_major &&
 		    k->dev_minor == f->dev_minor && !strcmp(mod->path, path) &&
 		    (f->inode || !mod->build_id_bytes))
@@ -271,8 +217,8 @@ static struct module *find_special(struct modules *m, enum module_kind kind,
 {
 	uint32_t hash = hash_of(kind, path, pid);
 
-	for (uint32_t i = first_key(m, hash); i != NONE; i = m->keys[i].next) {
-		struct module *mod = modules_get(m, m->keys[i].module);
+	for (const struct modulekey *k = NULL; (k = modulekeys_next(&m->keys, hash, k));) {
+		struct module *mod = modules_get(m, k->module);
 
 		if (mod->kind == kind && !mod->retired && !strcmp(mod->path, path) &&
 		    (kind != MODULE_JIT || mod->pid == pid))
@@ -369,8 +315,8 @@ struct module *modules_kernel(struct modules *m, enum module_kind kind,
 	uint32_t hash = hash_of(kind, name, 0);
 	struct module *mod;
 
-	for (uint32_t i = first_key(m, hash); i != NONE; i = m->keys[i].next) {
-		mod = modules_get(m, m->keys[i].module);
+	for (const struct modulekey *k = NULL; (k = modulekeys_next(&m->keys, hash, k));) {
+		mod = modules_get(m, k->module);
 		if (mod->kind == kind && mod->start == start && !strcmp(mod->path, name))
 			return mod;
 	}
