@@ -202,14 +202,14 @@ struct btftypes_int btftypes_int(const struct btftypes *b, uint32_t id)
 
 uint32_t btftypes_find(const struct btftypes *b, const char *name, unsigned int kind)
 {
+	if (kind >= BTFTYPES_NR_KINDS)
+		return 0;
 	for (; b; b = b->base) {
-		for (uint32_t id = b->first; id < b->end; id++) {
-			const struct btf_type *t = type_at(b, id);
+		uint32_t id = b->first_of_kind[kind];
 
-			if (BTF_INFO_KIND(t->info) == kind &&
-			    !strcmp(text_at(b, t->name_off), name))
+		for (; id; id = b->next_of_kind[id - b->first])
+			if (!strcmp(text_at(b, type_at(b, id)->name_off), name))
 				return id;
-		}
 	}
 	return 0;
 }

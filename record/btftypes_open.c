@@ -15,41 +15,39 @@
 /* What is open: weak, whoever holds it last takes it out. */
 static struct btftypes *open_types;
 
+/* Bytes behind struct btf_type, and for each of what it has several of. */
+static const struct {
+	bool is_known;
+	uint8_t bytes, each_bytes;
+} kinds[BTFTYPES_NR_KINDS] = {
+	[BTF_KIND_INT] = { true, sizeof(uint32_t), 0 },
+	[BTF_KIND_VAR] = { true, sizeof(struct btf_var), 0 },
+	[BTF_KIND_DECL_TAG] = { true, sizeof(struct btf_decl_tag), 0 },
+	[BTF_KIND_ARRAY] = { true, sizeof(struct btf_array), 0 },
+	[BTF_KIND_STRUCT] = { true, 0, sizeof(struct btf_member) },
+	[BTF_KIND_UNION] = { true, 0, sizeof(struct btf_member) },
+	[BTF_KIND_ENUM] = { true, 0, sizeof(struct btf_enum) },
+	[BTF_KIND_ENUM64] = { true, 0, sizeof(struct btf_enum64) },
+	[BTF_KIND_FUNC_PROTO] = { true, 0, sizeof(struct btf_param) },
+	[BTF_KIND_DATASEC] = { true, 0, sizeof(struct btf_var_secinfo) },
+	[BTF_KIND_PTR] = { true, 0, 0 },
+	[BTF_KIND_FWD] = { true, 0, 0 },
+	[BTF_KIND_TYPEDEF] = { true, 0, 0 },
+	[BTF_KIND_VOLATILE] = { true, 0, 0 },
+	[BTF_KIND_CONST] = { true, 0, 0 },
+	[BTF_KIND_RESTRICT] = { true, 0, 0 },
+	[BTF_KIND_FUNC] = { true, 0, 0 },
+	[BTF_KIND_FLOAT] = { true, 0, 0 },
+	[BTF_KIND_TYPE_TAG] = { true, 0, 0 },
+};
+
 long btftypes_extra_bytes(const struct btf_type *t)
 {
-	long vlen = BTF_INFO_VLEN(t->info);
+	unsigned int kind = BTF_INFO_KIND(t->info);
 
-	switch (BTF_INFO_KIND(t->info)) {
-	case BTF_KIND_INT:
-	case BTF_KIND_VAR:
-	case BTF_KIND_DECL_TAG:
-		return sizeof(uint32_t);
-	case BTF_KIND_ARRAY:
-		return sizeof(struct btf_array);
-	case BTF_KIND_STRUCT:
-	case BTF_KIND_UNION:
-		return vlen * (long)sizeof(struct btf_member);
-	case BTF_KIND_ENUM:
-		return vlen * (long)sizeof(struct btf_enum);
-	case BTF_KIND_ENUM64:
-		return vlen * (long)sizeof(struct btf_enum64);
-	case BTF_KIND_FUNC_PROTO:
-		return vlen * (long)sizeof(struct btf_param);
-	case BTF_KIND_DATASEC:
-		return vlen * (long)sizeof(struct btf_var_secinfo);
-	case BTF_KIND_PTR:
-	case BTF_KIND_FWD:
-	case BTF_KIND_TYPEDEF:
-	case BTF_KIND_VOLATILE:
-	case BTF_KIND_CONST:
-	case BTF_KIND_RESTRICT:
-	case BTF_KIND_FUNC:
-	case BTF_KIND_FLOAT:
-	case BTF_KIND_TYPE_TAG:
-		return 0;
-	default:
+	if (!kinds[kind].is_known)
 		return -EBADMSG;
-	}
+	return kinds[kind].bytes + (long)kinds[kind].each_bytes * BTF_INFO_VLEN(t->info);
 }
 
 static int find_sections(struct btftypes *b, size_t btf_bytes)
@@ -73,11 +71,14 @@ static int find_sections(struct btftypes *b, size_t btf_bytes)
 static int index_types(struct btftypes *b)
 {
 	size_t at = 0, room = b->types_bytes / sizeof(struct btf_type);
-	uint32_t nr = 0;
+	uint32_t *ends[BTFTYPES_NR_KINDS], nr = 0;
 
 	b->offsets = malloc((room + 1) * sizeof(*b->offsets));
-	if (!b->offsets)
+	b->next_of_kind = malloc((room + 1) * sizeof(*b->next_of_kind));
+	if (!b->offsets || !b->next_of_kind)
 		return -ENOMEM;
+	for (size_t i = 0; i < BTFTYPES_NR_KINDS; i++)
+		ends[i] = &b->first_of_kind[i];
 	while (at < b->types_bytes) {
 		const struct btf_type *t = (const void *)(b->types + at);
 		long extra;
@@ -87,6 +88,9 @@ static int index_types(struct btftypes *b)
 		extra = btftypes_extra_bytes(t);
 		if (extra < 0 || (size_t)extra > b->types_bytes - at - sizeof(*t))
 			return -EBADMSG;
+		*ends[BTF_INFO_KIND(t->info)] = b->first + nr;
+		ends[BTF_INFO_KIND(t->info)] = &b->next_of_kind[nr];
+		b->next_of_kind[nr] = 0;
 		b->offsets[nr++] = (uint32_t)at;
 		at += sizeof(*t) + (size_t)extra;
 	}
@@ -269,6 +273,7 @@ void btftypes_put(struct btftypes *b)
 	}
 	btftypes_put(b->base);
 	free(b->offsets);
+	free(b->next_of_kind);
 	free(b->module);
 	release_data(b->data, b->mapped_bytes);
 	free(b);

@@ -7,6 +7,7 @@
 #include "record/btftypes.h"
 
 #define BTFTYPES_FOLDER "/sys/kernel/btf"
+#define BTFTYPES_NR_KINDS 32		/* a kind has 5 bits */
 
 struct btftypes {
 	char *module;			/* "" for the kernel proper */
@@ -21,6 +22,9 @@ struct btftypes {
 	const char *strings;
 	uint32_t strings_bytes;
 	uint32_t *offsets;		/* own ones, by id - first */
+	/* Ids of each kind, in ascending order; 0: no more. */
+	uint32_t first_of_kind[BTFTYPES_NR_KINDS];
+	uint32_t *next_of_kind;		/* by id - first */
 	uint32_t first, end;		/* own ids; end is the first that does not exist */
 };
 

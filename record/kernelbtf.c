@@ -40,13 +40,8 @@ static const char *name_at(const struct reduction *r, uint32_t offset)
 static bool is_wanted(const struct reduction *r, const struct btf_type *t,
 		      const char *const *names, size_t nr_names)
 {
-	unsigned int kind = BTF_INFO_KIND(t->info);
-	const char *name;
+	const char *name = name_at(r, t->name_off);
 
-	if ((kind != BTF_KIND_STRUCT && kind != BTF_KIND_ENUM && kind != BTF_KIND_ENUM64) ||
-	    !t->name_off)
-		return false;
-	name = name_at(r, t->name_off);
 	for (size_t i = 0; i < nr_names; i++) {
 		if (names[i][0] == name[0] && strcmp(names[i], name) == 0)
 			return true;
@@ -64,14 +59,21 @@ static void keep(struct reduction *r, uint32_t id)
 
 static int keep_named(struct reduction *r, const char *const *names, size_t nr_names)
 {
+	static const unsigned int kinds[] = { BTF_KIND_STRUCT, BTF_KIND_ENUM, BTF_KIND_ENUM64 };
+	const struct btftypes *from = r->from;
+
 	r->nr_types = r->from->end;
 	r->new_ids = calloc(r->nr_types, sizeof(*r->new_ids));
 	r->kept = malloc(((size_t)r->nr_types + 1) * sizeof(*r->kept));
 	if (!r->new_ids || !r->kept)
 		return -ENOMEM;
-	for (uint32_t id = 1; id < r->nr_types; id++)
-		if (is_wanted(r, type_at(r, id), names, nr_names))
-			keep(r, id);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		uint32_t id = from->first_of_kind[kinds[i]];
+
+		for (; id; id = from->next_of_kind[id - from->first])
+			if (is_wanted(r, type_at(r, id), names, nr_names))
+				keep(r, id);
+	}
 	r->nr_named = r->nr_kept;
 	return r->nr_kept ? 0 : -ENOENT;
 }
