@@ -211,50 +211,43 @@ static void set_member(uint8_t *entry, const struct member *m, uint64_t v)
 		memcpy(entry + m->offset, &less, sizeof(less));
 }
 
-/* All columns of a block, of which none must be damaged: nr rows each; or NULL. */
-static uint64_t *read_members(struct trace *t, const struct table *table,
-			      const struct member *members, int *err)
+/*
+ * Whether all columns are good: rows without all of their numbers would be lies.  Reading
+ * them twice takes less memory than keeping them.
+ */
+static int check_members(struct trace *t, const struct table *table,
+			 const struct member *members)
 {
-	size_t nr = 0;
-	uint64_t *v;
+	int err = 0;
 
-	while (members[nr].column)
-		nr++;
-	v = malloc((nr * table->nr + 1) * sizeof(*v));
-	*err = v ? 0 : -ENOMEM;
-	for (size_t m = 0; m < nr && !*err; m++)
-		*err = read_member(t, table, &members[m], v + m * table->nr);
-	if (!*err)
-		return v;
-	free(v);
-	return NULL;
+	for (const struct member *m = members; !err && m->column; m++)
+		err = read_member(t, table, m, t->scratch[1]);
+	return err;
 }
 
-/* Row i of the columns that have been read. */
-static void set_members(void *entry, const struct member *members, const uint64_t *v, size_t nr,
-			size_t i)
-{
-	for (size_t m = 0; entry && members[m].column; m++)
-		set_member(entry, &members[m], v[m * nr + i]);
-}
-
-/* Entries by id. */
+/* Entries by id, a column at a time. */
 static int load_array(struct trace *t, const struct table *table, struct trace_array *a,
 		      const struct member *members)
 {
-	uint64_t *ids = t->scratch[0], limit = trace_dict_limit(t), *v = NULL;
-	int err = read_column(t, table, 1, ids);
+	uint64_t *ids = t->scratch[0], *v = t->scratch[1], limit = trace_dict_limit(t);
+	int err = read_column(t, table, 1, ids), bad = 0;
 
 	if (!err)
-		v = read_members(t, table, members, &err);
-	for (size_t i = 0; v && i < table->nr; i++) {
-		void *entry = add_entry(t, a, ids[i], limit);
+		err = check_members(t, table, members);
+	for (size_t i = 0; !err && i < table->nr; i++)
+		if (!add_entry(t, a, ids[i], limit))
+			bad = -EBADMSG;
+	for (const struct member *m = members; !err && m->column; m++) {
+		err = read_member(t, table, m, v);
+		for (size_t i = 0; !err && i < table->nr; i++) {
+			uint8_t *entry = ids[i] <= BLOCK_MAX_ID ?
+					 trace_array_get(a, (uint32_t)ids[i]) : NULL;
 
-		set_members(entry, members, v, table->nr, i);
-		err = entry ? err : -EBADMSG;
+			if (entry)
+				set_member(entry, m, v[i]);
+		}
 	}
-	free(v);
-	return err;
+	return err ? err : bad;
 }
 
 /* The trie: a parent must be known by a smaller id, or following would not end. */
@@ -284,31 +277,33 @@ static int load_stacks(struct trace *t, const struct table *table)
 static int load_list(struct trace *t, const struct table *table, struct trace_list *l,
 		     const struct member *members)
 {
-	int err;
-	uint64_t *v = read_members(t, table, members, &err);
-	uint8_t *rows = v ? trace_list_add(l, table->nr, &t->used_bytes, trace_dict_limit(t)) :
-			    NULL;
+	uint64_t *v = t->scratch[1];
+	int err = check_members(t, table, members);
+	uint8_t *rows = err ? NULL : trace_list_add(l, table->nr, &t->used_bytes,
+						    trace_dict_limit(t));
 
-	for (size_t i = 0; rows && i < table->nr; i++)
-		set_members(rows + i * l->entry_bytes, members, v, table->nr, i);
-	free(v);
+	for (const struct member *m = members; rows && !err && m->column; m++) {
+		err = read_column(t, table, m->column, v);
+		for (size_t i = 0; !err && i < table->nr; i++)
+			set_member(rows + i * l->entry_bytes, m, v[i]);
+	}
 	return err || rows ? err : -EBADMSG;
 }
 
 static int load_symbols(struct trace *t, const struct table *table)
 {
-	uint64_t limit = trace_dict_limit(t);
+	uint64_t *v = t->scratch[1], limit = trace_dict_limit(t);
 	uint32_t first = t->symbols.nr ? t->symbols.nr : 1;
-	int err;
-	uint64_t *v = read_members(t, table, symbol_members, &err);
+	int err = check_members(t, table, symbol_members);
 
-	for (size_t i = 0; v && i < table->nr && !err; i++) {
-		void *entry = add_entry(t, &t->symbols, first + i, limit);
-
-		set_members(entry, symbol_members, v, table->nr, i);
-		err = entry ? 0 : -EBADMSG;
+	for (size_t i = 0; !err && i < table->nr; i++)
+		if (!add_entry(t, &t->symbols, first + i, limit))
+			err = -EBADMSG;
+	for (const struct member *m = symbol_members; !err && m->column; m++) {
+		err = read_column(t, table, m->column, v);
+		for (size_t i = 0; !err && i < table->nr; i++)
+			set_member(trace_array_get(&t->symbols, first + (uint32_t)i), m, v[i]);
 	}
-	free(v);
 	return err;
 }
 
@@ -329,19 +324,19 @@ static int load_strings(struct trace *t, const struct table *table)
 		err = -EBADMSG;
 	for (size_t i = 0; !err && i < table->nr; bytes += lens[i++]) {
 		uint8_t class = classes[i] < UINT8_MAX ? (uint8_t)classes[i] : UINT8_MAX;
-		char *text = arena_text(&t->arena, bytes, lens[i]);
-		struct trace_string *s;
+		struct trace_string *s = add_entry(t, &t->strings, ids[i], limit);
+		char *text = s ? arena_text(&t->arena, bytes, lens[i]) : NULL;
 
+		if (!s) {
+			bad = -EBADMSG;
+			continue;
+		}
 		if (!text) {
 			err = -ENOMEM;
 			break;
 		}
+		*s = (struct trace_string){ text, lens[i], class };
 		t->used_bytes += lens[i] + (uint64_t)1;
-		s = add_entry(t, &t->strings, ids[i], limit);
-		if (s)
-			*s = (struct trace_string){ text, lens[i], class };
-		else
-			bad = -EBADMSG;
 	}
 	free(lens);
 	return err ? err : bad;
