@@ -3,7 +3,7 @@
  * and why.  It is read from stories of threads (ROLE_SLICE, format/schema.h), whatever
  * they are called, and adds up: the parts of a row are its wall clock, to the nanosecond.
  *
- * Memory is bounded, but for about 60 bytes a task and 250 a row: distributions and stacks
+ * Memory is bounded, but for about 60 bytes a task and 100 a group: distributions and stacks
  * for which there is no room are left out, and counted.
  */
 #ifndef REPORT_LATENCY_H
@@ -61,8 +61,11 @@ struct latency_wait {
 	struct latency_values *values;	/* NULL: none, or no room */
 };
 
+/* So many rows, of the first groups that come; one more is of all the other groups. */
+#define LATENCY_MAX_ROWS (1u << 16)
+
 struct latency_row {
-	uint32_t group;
+	uint32_t group;			/* LATENCY_MAX_ROWS: of all the others */
 	uint32_t task;			/* of processes: one of its tasks, for the name; or 0 */
 	uint64_t wall_ns;
 	uint64_t nr_threads, nr_spans;
@@ -87,6 +90,7 @@ struct latency_remarks {
 	uint64_t nr_no_task;		/* spans that do not tell whose they are */
 	uint64_t nr_forgotten;		/* spans longer than the waits that are kept */
 	uint64_t nr_early;		/* spans too many to wait for the end of the slice */
+	uint64_t nr_more_groups;	/* that have no row of their own */
 };
 
 struct latency;

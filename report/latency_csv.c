@@ -24,7 +24,7 @@ static void put_keys(struct csv *c, const struct latency_row *row)
 	if (latency_is_of_processes(l))
 		put_text(c->o, latency_print_comm(c->p, row));
 	for (size_t k = 0; k < keys->nr; k++) {
-		groups_put(latency_groups(l), row->group, k, output_buffer(c->o), FIELDTEXT_CSV);
+		latency_print_key(c->p, row, k, output_buffer(c->o), FIELDTEXT_CSV);
 		output_text(c->o, ",");
 	}
 	output_format(c->o, "%" PRIu64 ",%" PRIu64 ",", row->nr_threads, row->nr_spans);

@@ -30,6 +30,9 @@ static void put_remarks(const struct latency_print *p, struct output *o)
 		   "longer ago, than what is kept: unexplained");
 	put_remark(o, r.nr_early, "span", "in slices with very many: interrupts count as on CPU");
 	put_remark(o, r.nr_no_room, "value", "in no distribution: there are too many rows");
+	if (r.nr_more_groups)
+		output_format(o, "# %s rows more are one: (more)\n",
+			      number_grouped(number, r.nr_more_groups));
 	if (r.overlap_ns)
 		output_format(o, "# %s are told twice: times of records overlap\n",
 			      number_ns(number, r.overlap_ns));

@@ -99,7 +99,7 @@ static void put_keys(struct json *j, const struct latency_row *row)
 		output_text(j->o, k ? ", " : "");
 		query_json_text(j->o, keys->list[k]->name);
 		output_text(j->o, ": ");
-		groups_put(latency_groups(l), row->group, k, output_buffer(j->o), FIELDTEXT_JSON);
+		latency_print_key(j->p, row, k, output_buffer(j->o), FIELDTEXT_JSON);
 	}
 	output_text(j->o, "}, ");
 }
@@ -159,6 +159,7 @@ static void put_remarks(struct json *j)
 	put_number(j->o, "no_task", r.nr_no_task);
 	put_number(j->o, "forgotten", r.nr_forgotten);
 	put_number(j->o, "early", r.nr_early);
+	put_number(j->o, "more_groups", r.nr_more_groups);
 	put_number(j->o, "stacks_dropped_ns", latency_tops(j->p->latency)->dropped_ns);
 	output_text(j->o, "}");
 }

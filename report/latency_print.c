@@ -2,6 +2,9 @@
 
 #include "report/number.h"
 
+/* What a row of many groups is called. */
+#define MORE "(more)"
+
 static const struct {
 	const char *name;
 	double part;
@@ -61,11 +64,24 @@ size_t latency_print_nr_rows(const struct latency_print *p)
 	return shown;
 }
 
+void latency_print_key(const struct latency_print *p, const struct latency_row *row, size_t key,
+		       struct bytebuf *to, enum fieldtext_style style)
+{
+	if (row->group < LATENCY_MAX_ROWS)
+		groups_put(latency_groups(p->latency), row->group, key, to, style);
+	else if (style == FIELDTEXT_JSON)
+		bytebuf_text(to, "null");
+	else if (style == FIELDTEXT_TERMINAL)
+		bytebuf_text(to, MORE);
+}
+
 const char *latency_print_comm(const struct latency_print *p, const struct latency_row *row)
 {
 	struct trace *t = query_trace(p->query);
 	const struct trace_task *task = trace_task(t, row->task);
 	const char *comm = task ? trace_text(t, task->comm) : "";
 
+	if (row->group == LATENCY_MAX_ROWS)
+		return MORE;
 	return *comm ? comm : "[unknown]";
 }

@@ -43,6 +43,9 @@ void latency_print_count(struct output *o, uint64_t nr, const char *noun);
 void latency_head(const struct latency_print *p, struct output *o);
 /* How many rows are shown. */
 size_t latency_print_nr_rows(const struct latency_print *p);
+/* The row's key, as groups_put(). */
+void latency_print_key(const struct latency_print *p, const struct latency_row *row, size_t key,
+		       struct bytebuf *to, enum fieldtext_style style);
 /* Of processes: its name, raw. */
 const char *latency_print_comm(const struct latency_print *p, const struct latency_row *row);
 

@@ -90,7 +90,7 @@ static void make_key(struct text *t, const struct latency_row *row, size_t k)
 		escape_terminal(&t->cell, comm, strlen(comm));
 		return;
 	}
-	groups_put(latency_groups(t->l), row->group, k, &t->cell, FIELDTEXT_TERMINAL);
+	latency_print_key(t->p, row, k, &t->cell, FIELDTEXT_TERMINAL);
 }
 
 static const char *key_head(const struct text *t, size_t k)

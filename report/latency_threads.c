@@ -10,6 +10,7 @@
 int latency_threads_groups(struct latency *l, struct query_batch *b)
 {
 	uint32_t *grown;
+	int err;
 
 	if (b->nr > l->group_cap) {
 		grown = realloc(l->group_of, b->nr * sizeof(*grown));
@@ -18,7 +19,13 @@ int latency_threads_groups(struct latency *l, struct query_batch *b)
 		l->group_of = grown;
 		l->group_cap = b->nr;
 	}
-	return groups_of(l->groups, b, l->group_of);
+	err = groups_of(l->groups, b, l->group_of);
+	if (groups_nr(l->groups) <= LATENCY_MAX_ROWS)
+		return err;
+	for (size_t i = 0; i < b->nr && !err; i++)
+		if (l->group_of[i] > LATENCY_MAX_ROWS)
+			l->group_of[i] = LATENCY_MAX_ROWS;
+	return err;
 }
 
 static struct latency_row *row_of(struct latency *l, uint32_t group)

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+
 KYMO = os.environ["KYMO"]
 LIFEGEN = os.path.join(os.environ["BUILD"], "tests/lifegen")
 REASONS = {1: "TAPE", 2: "CARD", 3: "DRUM"}
@@ -162,6 +164,27 @@ def many_threads(path, n):
           answer["total"]["threads"] == n)
 
 
+def too_many_threads(path, n):
+    """More than there can be rows."""
+    make(path, [r for i in range(n) for r in
+                (life(i, 1 + i), call(START + 100 * i + 85, 60, 1 + i))])
+    for args, wall in (("--by", "tid"), 90), (("-e", "call", "--by", "tid"), 60):
+        answer = json_of(path, *args)
+        rows = {r["keys"]["tid"]: r for r in answer["rows"]}
+        wrong = [w for row in answer["rows"] for w in wrong_sums(row)]
+        rest = n + 1 - len(rows)
+        if rest != answer["remarks"]["more_groups"] or len(rows) == n:
+            wrong.append(f"{len(rows)} rows, and {answer['remarks']['more_groups']}")
+        elif rows[None]["threads"] != rest or rows[None]["wall_ns"] != wall * rest:
+            wrong.append(f"{rows[None]}")
+        if answer["total"]["wall_ns"] != wall * n:
+            wrong.append(f"{answer['total']['wall_ns']} in all")
+        check(f"{' '.join(args)}: the last row is of all for which there is none", not wrong,
+              *wrong[:9])
+    text = subprocess.check_output([KYMO, "report", "--latency", "-i", path])
+    check("and text says so", b"rows more are one: (more)" in text)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "odd.kymo")
@@ -174,6 +197,7 @@ def main():
         conserve("threads whose clocks jump", path, jumping(20000))
         conserve("20,000 spans open at once", path, all_open(20000), "-e", "call")
         many_threads(path, 20000)
+        too_many_threads(path, 70000)
     print(f"1..{len(results)}")
     for i, (name, good, comments) in enumerate(results, 1):
         print(f"{'' if good else 'not '}ok {i} - {name}")
@@ -181,5 +205,4 @@ def main():
             print(f"# {comment}")
 
 
-sys.dont_write_bytecode = True
 main()
