@@ -1,5 +1,7 @@
 #include "report/calltree.h"
 
+#include "report/calltree_private.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,47 +12,8 @@
 /* An entry with such a part of the whole finds room before the others. */
 #define WIDE_PART 16384
 
-/* Where a stack of the trie ends in the tree. */
-struct memo {
-	uint32_t round, node;
-};
-
-/* Where a chain on a node ends. */
-#define HOPS_BITS 15
-
-struct hop {
-	uint32_t round, from, chain, node;
-};
-
-/*
- * A node by (parent, name).  The mark is the round of clearing, others are free
- * slots, and some bits of the hash, so that few nodes are looked at in vain.
- */
 #define MARK_HASH_BITS 20
 #define MAX_GENERATION ((1u << (32 - MARK_HASH_BITS)) - 1)
-
-struct slot {
-	uint32_t mark, node;
-};
-
-struct calltree {
-	struct calltree_opts opts;
-	const struct trace *trace;	/* of the opts */
-	struct calltree_node *nodes;
-	size_t nr, cap;
-	struct slot *slots;
-	size_t nr_slots;	/* a power of two, twice the room for nodes */
-	uint32_t generation;
-	struct memo *memos;	/* by stack id, for one group at a time */
-	uint32_t nr_stacks, round;
-	uint32_t *path;		/* stack ids on the way up */
-	size_t nr_path, cap_path;
-	struct hop *hops;	/* the last ones; NULL without chains */
-	uint64_t cut;
-};
-
-/* Not an error: what goes on there does not. */
-#define NO_ROOM 1
 
 /* What tells one child of a node from another. */
 struct step {
@@ -153,9 +116,8 @@ static bool is_full(const struct calltree *t, uint32_t parent, const struct step
 	return !found;
 }
 
-/* Goes on to the child; frames that are too deep count for those they stand on. */
-static int go_on(struct calltree *t, uint32_t group, uint32_t *node, enum calltree_kind kind,
-		 uint32_t id, uint32_t hop)
+int calltree_go_on(struct calltree *t, uint32_t group, uint32_t *node, enum calltree_kind kind,
+		   uint32_t id, uint32_t hop)
 {
 	struct step step = { .kind = (uint8_t)kind, .hop = (uint8_t)hop };
 	uint32_t next;
@@ -164,7 +126,7 @@ static int go_on(struct calltree *t, uint32_t group, uint32_t *node, enum calltr
 		return 0;
 	step.name = t->opts.name(t->opts.ctx, group, kind, id);
 	if (step.name && is_full(t, *node, &step))
-		return NO_ROOM;
+		return CALLTREE_NO_ROOM;
 	next = child(t, *node, &step);
 	if (!next)
 		return -ENOMEM;
@@ -197,8 +159,7 @@ static bool is_kernel(const struct calltree *t, uint32_t frame)
 		     m->kind == MODULE_BPF);
 }
 
-/* Whether the kernel begins with the frame. */
-static bool is_border(const struct calltree *t, uint32_t outer_stack, uint32_t frame)
+bool calltree_is_border(const struct calltree *t, uint32_t outer_stack, uint32_t frame)
 {
 	const struct trace_stack *outer;
 
@@ -209,7 +170,7 @@ static bool is_border(const struct calltree *t, uint32_t outer_stack, uint32_t f
 }
 
 /* Up the trie to a stack that is known in this round, then down again. */
-static int descend(struct calltree *t, const struct stacksum_entry *e, uint32_t *out)
+int calltree_descend(struct calltree *t, const struct stacksum_entry *e, uint32_t *out)
 {
 	const struct trace_stack *s;
 	uint32_t stack = e->stack, node = 0;
@@ -228,10 +189,10 @@ static int descend(struct calltree *t, const struct stacksum_entry *e, uint32_t 
 	while (t->nr_path > 0) {
 		stack = t->path[--t->nr_path];
 		s = trace_stack(t->trace, stack);
-		if (is_border(t, s->parent, s->frame) &&
-		    go_on(t, e->group, &node, CALLTREE_BORDER, 0, 0))
+		if (calltree_is_border(t, s->parent, s->frame) &&
+		    calltree_go_on(t, e->group, &node, CALLTREE_BORDER, 0, 0))
 			return -ENOMEM;
-		if (go_on(t, e->group, &node, CALLTREE_FRAME, s->frame, 0))
+		if (calltree_go_on(t, e->group, &node, CALLTREE_FRAME, s->frame, 0))
 			return -ENOMEM;
 		t->memos[stack] = (struct memo) { t->round, node };
 	}
@@ -239,69 +200,23 @@ static int descend(struct calltree *t, const struct stacksum_entry *e, uint32_t 
 	return 0;
 }
 
-/* One waker: its stack from the innermost frame on. */
-static int add_hop(struct calltree *t, uint32_t group, const struct chain_link *link,
-		   uint32_t hop, uint32_t *node)
+void calltree_settle(struct calltree *t, uint32_t node, const struct stacksum_entry *e)
 {
-	const struct trace_stack *s;
-	uint32_t stack = link->stack, nr = 0;
-	int err = go_on(t, group, node, CALLTREE_SEPARATOR, 0, hop);
-
-	for (; !err && (s = trace_stack(t->trace, stack)); stack = s->parent) {
-		err = go_on(t, group, node, CALLTREE_FRAME, s->frame, hop);
-		if (err || ++nr == link->frames)
-			break;
-		if (is_border(t, s->parent, s->frame))
-			err = go_on(t, group, node, CALLTREE_BORDER, 0, hop);
-	}
-	return err ? err : go_on(t, group, node, CALLTREE_WAKER, link->name, hop);
-}
-
-static struct hop *hop_of(const struct calltree *t, uint32_t from, uint32_t chain)
-{
-	uint64_t x = ((uint64_t)from << 32 | chain) * 0x9e3779b97f4a7c15u;
-
-	return &t->hops[x >> (64 - HOPS_BITS)];
-}
-
-/* Many chains begin alike: those without their last waker are gone through once. */
-static int ascend(struct calltree *t, uint32_t group, uint32_t chain, uint32_t *node)
-{
-	const struct chain_link *link = chain_at(t->opts.chains, chain), *last = link, *next;
-	struct hop *known;
-	uint32_t from = *node;
-	int err;
-
-	if (!link)
-		return 0;
-	known = hop_of(t, from, chain);
-	if (known->round == t->round && known->from == from && known->chain == chain) {
-		*node = known->node;
-		return 0;
-	}
-	err = ascend(t, group, link->shorter, node);
-	if (err)
-		return err;
-	while ((next = chain_at(t->opts.chains, last->next)))
-		last = next;
-	err = add_hop(t, group, last, link->hops, node);
-	if (!err)
-		*known = (struct hop) { t->round, from, chain, *node };
-	return err;
+	t->nodes[node].self += e->count;
+	t->nodes[node].self_records += e->records;
 }
 
 static int add_entry(struct calltree *t, const struct stacksum_entry *e)
 {
 	uint32_t node;
-	int err = descend(t, e, &node);
+	int err = calltree_descend(t, e, &node);
 
 	if (!err && e->chain)
-		err = ascend(t, e->group, e->chain, &node);
+		err = calltree_wakers_ascend(t, e->group, e->chain, &node);
 	if (err < 0)
 		return err;
-	t->cut += err == NO_ROOM ? e->records : 0;
-	t->nodes[node].self += e->count;
-	t->nodes[node].self_records += e->records;
+	t->cut += err == CALLTREE_NO_ROOM ? e->records : 0;
+	calltree_settle(t, node, e);
 	return 0;
 }
 
@@ -312,6 +227,8 @@ int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, si
 	int err = 0;
 
 	tree->round++;
+	if (tree->opts.chains && tree->opts.min_width)
+		return calltree_wakers_add(tree, entries, nr);
 	for (size_t i = 0; i < nr && !in_order; i++)
 		total += entries[i].count;
 	wide = total / WIDE_PART;
@@ -327,6 +244,11 @@ int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, si
 uint64_t calltree_cut(const struct calltree *tree)
 {
 	return tree->cut;
+}
+
+uint64_t calltree_narrow(const struct calltree *tree)
+{
+	return tree->narrow;
 }
 
 const struct calltree_node *calltree_nodes(struct calltree *tree, size_t *nr)
@@ -366,7 +288,7 @@ int calltree_new(struct calltree **out, const struct calltree_opts *opts)
 	tree->nr_stacks = trace_nr_stacks(opts->trace);
 	tree->memos = calloc((size_t)tree->nr_stacks + 1, sizeof(*tree->memos));
 	if (opts->chains)
-		tree->hops = calloc((size_t)1 << HOPS_BITS, sizeof(*tree->hops));
+		tree->hops = calloc((size_t)1 << CALLTREE_HOPS_BITS, sizeof(*tree->hops));
 	if (!tree->memos || (opts->chains && !tree->hops) || grow(tree)) {
 		calltree_free(tree);
 		return -ENOMEM;

@@ -47,6 +47,11 @@ struct calltree_opts {
 	const struct trace *trace;
 	const struct chains *chains;	/* NULL: there are none */
 	bool borders;			/* between programs and the kernel */
+	/*
+	 * Not 0: with all entries of a tree added at once, wakers stand only on what is so
+	 * wide; what would stand on less counts for that.
+	 */
+	uint64_t min_width;
 	calltree_name_fn name;
 	void *ctx;
 };
@@ -63,6 +68,8 @@ void calltree_clear(struct calltree *tree);
  */
 int calltree_add(struct calltree *tree, const struct stacksum_entry *entries, size_t nr);
 uint64_t calltree_cut(const struct calltree *tree);
+/* On so many nodes of all trees there would be wakers, which are too narrow. */
+uint64_t calltree_narrow(const struct calltree *tree);
 /*
  * Totals are summed up; nodes[0] is the root, parents stand before their
  * children.  Valid until the next call.

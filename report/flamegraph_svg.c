@@ -284,8 +284,10 @@ static void put_left_out(struct drawing *d, uint32_t y)
 
 	output_format(d->o, "<text id=\"n\" x=\"%d\" y=\"%" PRIu32 "\">", FLAMEGRAPH_MARGIN_PX, y);
 	if (left_out)
-		output_format(d->o, "%s frame%s narrower than %.3g px left out",
-			      number_grouped(number, left_out), left_out == 1 ? "" : "s",
+		output_format(d->o, "%s%s frame%s narrower than %.3g px left out",
+			      number_grouped(number, left_out),
+			      d->p->layout->more_left_out ? "+" : "",
+			      left_out == 1 && !d->p->layout->more_left_out ? "" : "s",
 			      flamegraph_min_px(d->p->opts, d->p->layout->min_width, d->p->total));
 	if (hidden)
 		output_format(d->o, "%s%" PRIu32 " row%s with nothing wider than 1 px show%s when "

@@ -47,6 +47,7 @@ struct kept {
 	struct node *nodes;
 	size_t nr, cap;
 	uint64_t left_out;
+	bool more_left_out;
 };
 
 static int keep(struct kept *k, uint32_t parent, const struct flame_box *box)
@@ -268,6 +269,7 @@ static void place_boxes(struct flame_layout *out, const struct kept *k,
 		next[places[i].node] = box->start;
 	}
 	out->left_out = k->left_out;
+	out->more_left_out = k->more_left_out;
 }
 
 /* Levels of groups are kept in their order. */
@@ -322,7 +324,8 @@ static int keep_all(struct kept *k, const struct trace *t, struct names *names,
 	int err;
 
 	err = calltree_new(&g.tree, &(struct calltree_opts) {
-		.trace = t, .chains = stacksum_chains(sums), .name = node_name, .ctx = names });
+		.trace = t, .chains = stacksum_chains(sums), .min_width = opts->min_width,
+		.name = node_name, .ctx = names });
 	if (err)
 		return err;
 	g.runs = flamelayout_runs(sums, &g.nr_runs);
@@ -331,7 +334,8 @@ static int keep_all(struct kept *k, const struct trace *t, struct names *names,
 		.width = stacksum_total(sums), .records = stacksum_records(sums) }) : -ENOMEM;
 	for (size_t i = 0; i < g.nr_runs && !err; i++)
 		err = keep_run(&g, i);
-	k->left_out += calltree_cut(g.tree);
+	k->more_left_out = calltree_cut(g.tree) + calltree_narrow(g.tree) > 0;
+	k->left_out += calltree_cut(g.tree) + calltree_narrow(g.tree);
 	free(g.runs);
 	free(g.tops);
 	calltree_free(g.tree);

@@ -39,6 +39,7 @@ struct flame_layout {
 	struct flame_box *boxes;	/* by depth, then start; the root is the first */
 	size_t nr;
 	uint64_t left_out;
+	bool more_left_out;		/* there are more, which were not counted */
 	uint64_t min_width;		/* that all boxes have */
 };
 
