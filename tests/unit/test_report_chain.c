@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "report/calltree.h"
 #include "report/chainorder.h"
 #include "tests/unit/memory_trace.h"
 
@@ -361,6 +362,83 @@ static void test_wall_samples(void **state)
 	unlink(f.path);
 }
 
+/* --- what is wide enough -------------------------------------------------------- */
+
+static uint32_t name_of(void *ctx, uint32_t group, enum calltree_kind kind, uint32_t id)
+{
+	(void)ctx;
+	(void)group;
+	return 1 + id * 4 + (uint32_t)kind;
+}
+
+struct wide {
+	size_t nodes;
+	uint64_t totals, of_names, of_depths;
+};
+
+/* The nodes that are so wide, of a tree that has no others of wakers on narrow ones. */
+static struct wide make_tree(const struct stacksum *sums, struct trace *t, uint64_t min_width,
+			     uint64_t at_least, uint64_t *narrow)
+{
+	struct calltree_opts opts = { .trace = t, .chains = stacksum_chains(sums),
+				      .min_width = min_width, .name = name_of };
+	const struct stacksum_entry *e;
+	const struct calltree_node *nodes;
+	struct wide wide = { 0 };
+	struct calltree *tree;
+	size_t nr;
+
+	assert_int_equal(calltree_new(&tree, &opts), 0);
+	e = stacksum_entries(sums, &nr);
+	assert_int_equal(calltree_add(tree, e, nr), 0);
+	nodes = calltree_nodes(tree, &nr);
+	assert_int_equal(nodes[0].total, stacksum_total(sums));
+	for (size_t i = 0; i < nr; i++) {
+		if (nodes[i].total < at_least)
+			continue;
+		wide.nodes++;
+		wide.totals += nodes[i].total * (i ? nodes[i].name : 1);
+		wide.of_names += nodes[i].name * (nodes[i].hop + 1u);
+		wide.of_depths += nodes[i].depth * nodes[i].records;
+	}
+	*narrow = calltree_narrow(tree);
+	calltree_free(tree);
+	return wide;
+}
+
+static void test_wide(void **state)
+{
+	const struct stacksum_opts opts = { .by = "none", .hops = 3 };
+	struct query_opts query = { .input = NULL };
+	struct diag d = { "" };
+	struct stacksum *sums;
+	struct fixture f;
+	struct query *q;
+	uint64_t narrow, last = 0;
+
+	(void)state;
+	begin(&f);
+	write_waits(&f);
+	finish(&f);
+	query.input = f.path;
+	assert_int_equal(query_open(&q, &query, &d), 0);
+	assert_int_equal(stacksum_new(&sums, q, &opts), 0);
+	assert_int_equal(stacksum_read(sums, &d), 0);
+	for (uint64_t width = 1; width < 2000; width++) {
+		struct wide all = make_tree(sums, query_trace(q), 0, width, &narrow), wide;
+
+		assert_int_equal(narrow, 0);
+		wide = make_tree(sums, query_trace(q), width, width, &narrow);
+		assert_memory_equal(&wide, &all, sizeof(all));
+		last = narrow;
+	}
+	/* The disk's, the server's and the worker's: no wait is so long. */
+	assert_int_equal(last, 3);
+	stacksum_free(sums);
+	query_close(q);
+	unlink(f.path);
+}
+
 /* --- many ------------------------------------------------------------------------ */
 
 static int count_chain(void *ctx, const struct chainorder_wait *w, uint32_t chain)
@@ -493,6 +571,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chains), cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_wall), cmocka_unit_test(test_wall_samples),
+		cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_many_threads), cmocka_unit_test(test_late_waits),
 		cmocka_unit_test(test_many_chains),
 	};
