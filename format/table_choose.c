@@ -85,6 +85,9 @@ static uint64_t choose_base(const uint64_t *x, size_t nr, uint64_t *range, size_
 	size_t runs = 1;
 
 	for (size_t i = 1; i < nr; i++) {
+		/* Many a column hardly ever changes. */
+		while (i + 4 < nr && table_choose_same(x + i))
+			i += 4;
 		min = x[i] < min ? x[i] : min;
 		max = x[i] > max ? x[i] : max;
 		runs += x[i] != x[i - 1];
@@ -101,6 +104,18 @@ static uint64_t choose_base(const uint64_t *x, size_t nr, uint64_t *range, size_
 		return min;
 	*range = smax - smin;
 	return smin ^ sign;
+}
+
+size_t table_choose_count_runs(const uint64_t *x, size_t nr)
+{
+	size_t runs = nr > 0;
+
+	for (size_t i = 1; i < nr; i++) {
+		while (i + 4 < nr && table_choose_same(x + i))
+			i += 4;
+		runs += x[i] != x[i - 1];
+	}
+	return runs;
 }
 
 void table_choose_base(struct table_choice *c, const uint64_t *x, size_t nr)

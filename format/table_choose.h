@@ -19,6 +19,15 @@ struct table_choice {
 
 /* For nr numbers, at least one: all but the layout, which is chosen with the rest known. */
 void table_choose_base(struct table_choice *c, const uint64_t *x, size_t nr);
+/* How many runs of equal ones there are. */
+size_t table_choose_count_runs(const uint64_t *x, size_t nr);
+
+/* Whether the four numbers from x on are all the same as the one before. */
+static inline bool table_choose_same(const uint64_t *x)
+{
+	return !((x[0] ^ x[-1]) | (x[1] ^ x[-1]) | (x[2] ^ x[-1]) | (x[3] ^ x[-1]));
+}
+
 /* Whether LAYOUT_RUNS is chosen. */
 bool table_choose_runs(const struct table_choice *c, const uint64_t *x, size_t nr);
 void table_choose_layout(struct table_choice *c, const uint64_t *x, size_t nr,

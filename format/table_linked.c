@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "format/table_choose.h"
+
 static uint64_t zigzag(uint64_t delta)
 {
 	return (delta << 1) ^ (0 - (delta >> 63));
@@ -148,25 +150,18 @@ void table_linked_make(const struct table_link *link, const uint64_t *const *col
 	struct table_linked_sums s = { 0, 0 };
 	enum table_link_mode mode = link->mode;
 	const uint64_t *p = simple_prediction(link, columns);
-	uint64_t last = 0;
 
 	for (size_t i = 0; i < nr && !p; i += CHUNK)
 		predict_chunk(link, columns, time, before, nr, i,
 			      nr - i < CHUNK ? nr - i : CHUNK, w + i);
 	p = p ? p : w;
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t v = p[i];
-
-		if (mode == LINK_MATCH)
-			v = x[i] == v ? 0 : x[i] + 1;
-		else
-			v = mode == LINK_ADD ? x[i] - v : zigzag(x[i] - v);
-		s.all |= v;
-		s.nr_runs += v != last;
-		w[i] = last = v;
-	}
-	/* The first run has been counted unless it is one of zeros. */
-	s.nr_runs += nr && !w[0];
+	for (size_t i = 0; i < nr && mode == LINK_MATCH; i++)
+		s.all |= w[i] = x[i] == p[i] ? 0 : x[i] + 1;
+	for (size_t i = 0; i < nr && mode == LINK_ADD; i++)
+		s.all |= w[i] = x[i] - p[i];
+	for (size_t i = 0; i < nr && mode == LINK_SIGNED; i++)
+		s.all |= w[i] = zigzag(x[i] - p[i]);
+	s.nr_runs = table_choose_count_runs(w, nr);
 	*sums = s;
 }
 

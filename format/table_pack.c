@@ -77,8 +77,10 @@ static void put_runs(struct table_encoder *e, const uint64_t *x, uint64_t base, 
 	if (!to)
 		return;
 	for (size_t i = 0, run; i < e->nr; i += run) {
-		for (run = 1; i + run < e->nr && x[i + run] == x[i]; run++)
-			;
+		for (run = 1; i + run + 4 <= e->nr && table_choose_same(x + i + run);)
+			run += 4;
+		while (i + run < e->nr && x[i + run] == x[i])
+			run++;
 		to = put_varint(to, x[i] - base);
 		to = put_varint(to, run);
 	}

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "format/table_choose.h"
 #include "format/table_linked.h"
 
 #define SAMPLE_ROWS 1024
@@ -180,7 +181,6 @@ static int group(struct writer_linked *l, uint32_t key, const uint64_t *x, uint6
 	const uint32_t *places = table_links_places(&l->p->links, key,
 						    l->columns + (key - 1) * l->stride, nr);
 	uint64_t all = 0;
-	size_t nr_runs = 1;
 
 	if (!places)
 		return -ENOMEM;
@@ -188,9 +188,7 @@ static int group(struct writer_linked *l, uint32_t key, const uint64_t *x, uint6
 		v[places[i]] = x[i];
 		all |= x[i];
 	}
-	for (uint32_t i = 1; i < nr; i++)
-		nr_runs += v[i] != v[i - 1];
-	*sums = (struct table_linked_sums){ all, nr_runs };
+	*sums = (struct table_linked_sums){ all, table_choose_count_runs(v, nr) };
 	return 0;
 }
 

@@ -9,36 +9,40 @@ static bool is_numbered(uint8_t type)
 	return type == FIELD_STACK || type == FIELD_FRAME;
 }
 
-static uint64_t number_of(struct writer *w, uint8_t type, uint64_t id)
+/* Of one that has none yet. */
+static uint64_t new_number(struct writer *w, uint8_t type, uint64_t id)
 {
-	struct writer_numbers *n = type == FIELD_STACK ? &w->stack_numbers : &w->frame_numbers;
-	uint32_t number = writer_numbers_file(n, id);
-
-	if (number || !id)
-		return number;
 	if (type == FIELD_STACK)
 		writer_numbers_stack(w, id);
 	else
 		writer_numbers_frame(w, id);
-	return writer_numbers_file(n, id);
+	return writer_numbers_file(type == FIELD_STACK ? &w->stack_numbers : &w->frame_numbers,
+				   id);
+}
+
+static inline uint64_t number_of(struct writer *w, uint8_t type, const struct writer_numbers *n,
+				 uint64_t id)
+{
+	uint32_t number = id < n->cap ? n->to_file[id] : 0;
+
+	return number || !id ? number : new_number(w, type, id);
 }
 
 static void number_column(struct writer *w, struct writer_batch *b, uint32_t field)
 {
-	uint64_t *column = b->columns + field * (size_t)b->cap, id = 0, number = 0;
+	uint64_t *column = b->columns + field * (size_t)b->cap;
 	uint8_t type = b->source->types[field];
+	const struct writer_numbers *n = type == FIELD_STACK ? &w->stack_numbers :
+							       &w->frame_numbers;
+	const uint32_t *order = b->order;
+	uint32_t nr = b->varies[field] ? b->nr : 0;
 
-	if (!b->varies[field]) {
-		b->first[field] = number_of(w, type, b->first[field]);
-		return;
-	}
-	for (size_t i = 0; i < b->nr; i++) {
-		uint64_t *at = &column[b->order ? b->order[i] : i];
-
-		if (*at != id)
-			number = number_of(w, type, id = *at);
-		*at = number;
-	}
+	if (!nr)
+		b->first[field] = number_of(w, type, n, b->first[field]);
+	for (uint32_t i = 0; i < nr && order; i++)
+		column[order[i]] = number_of(w, type, n, column[order[i]]);
+	for (uint32_t i = 0; i < nr && !order; i++)
+		column[i] = number_of(w, type, n, column[i]);
 }
 
 void writer_records_number(struct writer *w, struct writer_source *s)
