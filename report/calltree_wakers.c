@@ -18,6 +18,8 @@ static int add_hop(struct calltree *t, uint32_t group, const struct chain_link *
 	int err = calltree_go_on(t, group, node, CALLTREE_SEPARATOR, 0, hop);
 
 	for (; !err && (s = trace_stack(t->trace, stack)); stack = s->parent) {
+		if (t->nodes[*node].depth >= CALLTREE_MAX_DEPTH)
+			break;
 		err = calltree_go_on(t, group, node, CALLTREE_FRAME, s->frame, hop);
 		if (err || ++nr == link->frames)
 			break;

@@ -29,6 +29,8 @@ struct wakerstacks {
 	/* Stacks that stand for all with the same innermost frames; 0 is free. */
 	uint32_t *slots;
 	size_t nr, nr_slots;		/* slots are a power of two */
+	uint32_t *path;			/* stacks that become known, the innermost first */
+	size_t cap_path;
 };
 
 int wakerstack_new(struct wakerstacks **out, struct trace *t)
@@ -48,6 +50,7 @@ void wakerstack_free(struct wakerstacks *w)
 		return;
 	free(w->known);
 	free(w->slots);
+	free(w->path);
 	free(w);
 }
 
@@ -72,62 +75,34 @@ static bool is_entry(const struct wakerstacks *w, uint32_t frame)
 	return false;
 }
 
-/* How much of the stack is the interrupt's: up to where it began, else the kernel's part. */
-static void measure(const struct wakerstacks *w, uint32_t stack, struct wakerstack *out)
+/*
+ * How much of a stack is the interrupt's: up to where it began, else the kernel's part;
+ * the innermost frame always.  That of the stack which it stands on, or nothing.
+ */
+static const struct wakerstack *outer_part(const struct wakerstacks *w, uint32_t stack)
 {
-	const struct trace_stack *s;
+	static const struct wakerstack nothing;
+	const struct trace_stack *s = trace_stack(w->trace, stack), *outer;
 
-	*out = (struct wakerstack) { .stack = stack };
-	for (uint32_t at = stack; (s = trace_stack(w->trace, at)); at = s->parent) {
-		if (out->frames && !is_kernel(w, s->frame))
-			return;
-		out->frames++;
-		if (is_entry(w, s->frame)) {
-			out->is_borrowed = true;
-			return;
-		}
-	}
+	if (is_entry(w, s->frame))
+		return &nothing;
+	outer = trace_stack(w->trace, s->parent);
+	return outer && s->parent < w->nr_known && is_kernel(w, outer->frame)
+	       ? &w->known[s->parent] : &nothing;
 }
 
-static uint64_t hash_of(const struct wakerstacks *w, const struct wakerstack *k)
+/* A part is the same as another if it stands on the same, with the same frame. */
+static uint32_t *find(const struct wakerstacks *w, uint32_t stack)
 {
-	uint64_t hash = k->frames;
-	uint32_t at = k->stack;
+	uint32_t frame = trace_stack(w->trace, stack)->frame;
+	uint32_t outer = outer_part(w, stack)->stack;
+	uint64_t at = ((uint64_t)outer << 32 | frame) * 0x9e3779b97f4a7c15u;
 
-	for (uint32_t i = 0; i < k->frames; i++) {
-		const struct trace_stack *s = trace_stack(w->trace, at);
-
-		hash = (hash ^ s->frame) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 29;
-		at = s->parent;
-	}
-	return hash;
-}
-
-static bool same(const struct wakerstacks *w, const struct wakerstack *a,
-		 const struct wakerstack *b)
-{
-	uint32_t x = a->stack, y = b->stack;
-
-	if (a->frames != b->frames || a->is_borrowed != b->is_borrowed)
-		return false;
-	for (uint32_t i = 0; i < a->frames && x != y; i++) {
-		const struct trace_stack *s = trace_stack(w->trace, x), *t = trace_stack(w->trace, y);
-
-		if (s->frame != t->frame)
-			return false;
-		x = s->parent;
-		y = t->parent;
-	}
-	return true;
-}
-
-static uint32_t *find(const struct wakerstacks *w, const struct wakerstack *k)
-{
-	for (uint64_t at = hash_of(w, k);; at++) {
+	for (at ^= at >> 32;; at++) {
 		uint32_t *slot = &w->slots[at & (w->nr_slots - 1)];
 
-		if (!*slot || same(w, &w->known[*slot], k))
+		if (!*slot || (trace_stack(w->trace, *slot)->frame == frame &&
+			       outer_part(w, *slot)->stack == outer))
 			return slot;
 	}
 }
@@ -142,7 +117,7 @@ static int grow_slots(struct wakerstacks *w)
 		return -ENOMEM;
 	for (size_t i = 0; i < w->nr_slots; i++)
 		if (w->slots[i])
-			*find(&bigger, &w->known[w->slots[i]]) = w->slots[i];
+			*find(&bigger, w->slots[i]) = w->slots[i];
 	free(w->slots);
 	*w = bigger;
 	return 0;
@@ -162,26 +137,60 @@ static int prepare(struct wakerstacks *w)
 	return 0;
 }
 
+static int push_path(struct wakerstacks *w, size_t at, uint32_t stack)
+{
+	size_t cap = w->cap_path ? w->cap_path * 2 : FIRST_KNOWN;
+	uint32_t *path;
+
+	if (at == w->cap_path) {
+		path = realloc(w->path, cap * sizeof(*path));
+		if (!path)
+			return -ENOMEM;
+		w->path = path;
+		w->cap_path = cap;
+	}
+	w->path[at] = stack;
+	return 0;
+}
+
+/* What it stands on is known. */
+static int measure(struct wakerstacks *w, uint32_t stack)
+{
+	const struct wakerstack *outer = outer_part(w, stack);
+	uint32_t *slot;
+
+	if (w->nr * 2 >= w->nr_slots && grow_slots(w))
+		return -ENOMEM;
+	slot = find(w, stack);
+	w->nr += !*slot;
+	*slot = *slot ? *slot : stack;
+	w->known[stack] = (struct wakerstack) {
+		.stack = *slot, .frames = outer->frames + 1,
+		.is_borrowed = outer->is_borrowed ||
+			       is_entry(w, trace_stack(w->trace, stack)->frame),
+	};
+	return 0;
+}
+
 int wakerstack_get(struct wakerstacks *w, uint32_t stack, struct wakerstack *out)
 {
-	struct wakerstack *is;
-	uint32_t *slot;
+	size_t nr = 0;
 
 	*out = (struct wakerstack) { .stack = 0 };
 	if (!trace_stack(w->trace, stack))
 		return 0;
 	if (stack >= w->nr_known && prepare(w))
 		return -ENOMEM;
-	is = &w->known[stack];
-	if (!is->frames) {
-		if (w->nr * 2 >= w->nr_slots && grow_slots(w))
+	for (uint32_t at = stack; at < w->nr_known && trace_stack(w->trace, at) &&
+	     !w->known[at].frames; at = trace_stack(w->trace, at)->parent) {
+		if (nr && !is_kernel(w, trace_stack(w->trace, at)->frame))
+			break;
+		if (push_path(w, nr++, at))
 			return -ENOMEM;
-		measure(w, stack, is);
-		slot = find(w, is);
-		w->nr += !*slot;
-		*slot = *slot ? *slot : stack;
-		is->stack = *slot;
 	}
-	*out = *is;
+	while (nr > 0)
+		if (measure(w, w->path[--nr]))
+			return -ENOMEM;
+	*out = w->known[stack];
 	return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "report/calltree.h"
 #include "report/chainorder.h"
+#include "report/wakerstack.h"
 #include "tests/unit/memory_trace.h"
 
 /* A kernel and a program; a function of each letter, at 0x100 times its number. */
@@ -492,6 +493,40 @@ static void test_many_threads(void **state)
 	unlink(f.path);
 }
 
+/* Each stack is one frame deeper than the last, all of the kernel. */
+static void test_deep_stacks(void **state)
+{
+	enum { NR = 200000 };
+	uint32_t stack, ids[4] = { 0 }, nr = 0;
+	struct wakerstacks *stacks;
+	struct wakerstack is;
+	struct fixture f;
+	struct trace *t;
+	struct diag d = { "" };
+
+	(void)state;
+	begin(&f);
+	stack = stack_of(f.w, OTHER, ENTRY, -1);
+	for (uint32_t i = 0; i < NR; i++) {
+		stack = writer_stack(f.w, stack, writer_frame(f.w, KERNEL, WAKE * 0x100 + i % 7));
+		if (i % (NR / 4) == 0)
+			ids[nr++] = stack;
+	}
+	finish(&f);
+	assert_int_equal(trace_open(&t, f.path, &d), 0);
+	assert_int_equal(wakerstack_new(&stacks, t), 0);
+	for (uint32_t i = 0; i < trace_nr_stacks(t); i++)
+		assert_int_equal(wakerstack_get(stacks, i, &is), 0);
+	for (uint32_t i = 0; i < nr; i++) {
+		assert_int_equal(wakerstack_get(stacks, ids[i], &is), 0);
+		assert_int_equal(is.frames, i * (NR / 4) + 2);
+		assert_true(is.is_borrowed && is.stack == ids[i]);
+	}
+	wakerstack_free(stacks);
+	trace_close(t);
+	unlink(f.path);
+}
+
 static int check_order(void *ctx, const struct chainorder_wait *w, uint32_t chain)
 {
 	uint64_t *last = ctx;
@@ -571,7 +606,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chains), cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_wall), cmocka_unit_test(test_wall_samples),
-		cmocka_unit_test(test_wide),
+		cmocka_unit_test(test_wide), cmocka_unit_test(test_deep_stacks),
 		cmocka_unit_test(test_many_threads), cmocka_unit_test(test_late_waits),
 		cmocka_unit_test(test_many_chains),
 	};
