@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "format/writer.h"
+#include "tests/genfile.h"
 #include "tests/random64.h"
 
 #define START_NS UINT64_C(5000000000000)
@@ -169,14 +170,6 @@ static uint32_t below(struct generator *g, uint32_t n)
 	return (uint32_t)(next_random(g) % n);
 }
 
-static int put(void *ctx, const void *bytes, size_t size_bytes, bool droppable)
-{
-	struct generator *g = ctx;
-
-	(void)droppable;
-	return fwrite(bytes, 1, size_bytes, g->out) == size_bytes ? 0 : -EIO;
-}
-
 static uint32_t string(struct generator *g, enum privacy_class class, const char *text)
 {
 	return writer_string(g->w, class, text, strlen(text));
@@ -326,7 +319,7 @@ static int put_calls(struct generator *g)
 
 static int generate(struct generator *g)
 {
-	const struct writer_output output = { put, g };
+	const struct writer_output output = { genfile_put, g->out };
 	int err = writer_open(&g->w, &output, 0x6b796d70 + g->random, 3), close_err;
 
 	if (err)
@@ -373,10 +366,9 @@ int main(int argc, char **argv)
 		free(g);
 		return 2;
 	}
-	g->out = strcmp(g->path, "-") ? fopen(g->path, "wb") : stdout;
+	g->out = genfile_open(g->path);
 	err = g->out ? generate(g) : -errno;
-	if (g->out && fclose(g->out) && !err)
-		err = -errno;
+	err = genfile_close(g->out, err);
 	if (err)
 		fprintf(stderr, "probegen: cannot write '%s': %s\n", g->path, strerror(-err));
 	free(g);

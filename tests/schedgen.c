@@ -26,6 +26,7 @@
 
 #include "format/writer.h"
 #include "record/scheddesc.h"
+#include "tests/genfile.h"
 #include "tests/random64.h"
 
 #define START_NS UINT64_C(5000000000000)
@@ -317,14 +318,6 @@ static struct event pop_event(struct generator *g)
 }
 
 /* --- the file: names and stacks -------------------------------------------------------- */
-
-static int put(void *ctx, const void *bytes, size_t size_bytes, bool droppable)
-{
-	struct generator *g = ctx;
-
-	(void)droppable;
-	return fwrite(bytes, 1, size_bytes, g->out) == size_bytes ? 0 : -EIO;
-}
 
 static uint32_t string(struct generator *g, enum privacy_class class, const char *text)
 {
@@ -1118,7 +1111,7 @@ static void put_dictionaries(struct generator *g)
 
 static int generate(struct generator *g)
 {
-	const struct writer_output output = { put, g };
+	const struct writer_output output = { genfile_put, g->out };
 	int err = writer_open(&g->w, &output, 0x6b796d72 + g->random, 3), close_err;
 
 	if (err)
@@ -1254,10 +1247,9 @@ int main(int argc, char **argv)
 		free(g);
 		return 2;
 	}
-	g->out = strcmp(g->path, "-") ? fopen(g->path, "wb") : stdout;
+	g->out = genfile_open(g->path);
 	err = g->out ? generate(g) : -errno;
-	if (g->out && fclose(g->out) && !err)
-		err = -errno;
+	err = genfile_close(g->out, err);
 	if (!err && g->truth_path)
 		err = put_truth(g);
 	if (err)

@@ -28,6 +28,7 @@
 
 #include "format/buckets.h"
 #include "format/writer.h"
+#include "tests/genfile.h"
 #include "tests/random64.h"
 
 #define START_NS UINT64_C(5000000000000)
@@ -188,14 +189,6 @@ static const struct event_desc events[NR_EVENTS] = {
 };
 
 #define STACK_FIELD 3		/* of COMMON_FIELDS */
-
-static int put(void *ctx, const void *bytes, size_t size_bytes, bool droppable)
-{
-	struct generator *g = ctx;
-
-	(void)droppable;
-	return fwrite(bytes, 1, size_bytes, g->out) == size_bytes ? 0 : -EIO;
-}
 
 static uint32_t string(struct generator *g, enum privacy_class class, const char *text)
 {
@@ -530,7 +523,7 @@ static int run(struct generator *g)
 
 static int generate(struct generator *g)
 {
-	const struct writer_output output = { put, g };
+	const struct writer_output output = { genfile_put, g->out };
 	int err = writer_open(&g->w, &output, 0x6b796d71 + g->random, 3), close_err;
 
 	if (err)
@@ -605,11 +598,10 @@ int main(int argc, char **argv)
 	}
 	g->nr_actors = g->tasks;
 	g->actors = calloc(g->nr_actors, sizeof(*g->actors));
-	g->out = strcmp(g->path, "-") ? fopen(g->path, "wb") : stdout;
+	g->out = genfile_open(g->path);
 	if (g->actors)
 		err = g->out ? generate(g) : -errno;
-	if (g->out && fclose(g->out) && !err)
-		err = -errno;
+	err = genfile_close(g->out, err);
 	if (err)
 		fprintf(stderr, "spangen: cannot write '%s': %s\n", g->path, strerror(-err));
 	free(g->actors);

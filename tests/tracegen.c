@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "format/writer.h"
+#include "tests/genfile.h"
 #include "tests/random64.h"
 
 #define PERIOD_NS 200040
@@ -89,14 +90,6 @@ static uint32_t skewed(struct generator *g, uint32_t n)
 	double u = (double)(next_random(g) >> 11) / 9007199254740992.0;
 
 	return (uint32_t)(u * u * u * n);
-}
-
-static int put(void *ctx, const void *bytes, size_t size_bytes, bool droppable)
-{
-	struct generator *g = ctx;
-
-	(void)droppable;
-	return fwrite(bytes, 1, size_bytes, g->out) == size_bytes ? 0 : -EIO;
 }
 
 static uint32_t string(struct generator *g, enum privacy_class class, const char *text)
@@ -413,7 +406,7 @@ static int put_samples(struct generator *g)
 
 static int generate(struct generator *g)
 {
-	const struct writer_output output = { put, g };
+	const struct writer_output output = { genfile_put, g->out };
 	int err = writer_open(&g->w, &output, 0x6b796d6f + g->o.seed, 3);
 	int close_err;
 
@@ -478,11 +471,10 @@ int main(int argc, char **argv)
 	}
 	g->random = g->o.seed;
 	g->stacks = calloc(g->o.stacks, sizeof(*g->stacks));
-	g->out = strcmp(g->o.path, "-") ? fopen(g->o.path, "wb") : stdout;
+	g->out = genfile_open(g->o.path);
 	if (g->stacks && g->out)
 		err = generate(g);
-	if (g->out && fclose(g->out) && !err)
-		err = -errno;
+	err = genfile_close(g->out, err);
 	if (err)
 		fprintf(stderr, "tracegen: cannot write '%s': %s\n", g->o.path, strerror(-err));
 	free(g->stacks);
