@@ -7,47 +7,21 @@
 #define _GNU_SOURCE
 #include "record/probe.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/perf_event.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-#include "record/attachset.h"
 #include "record/nearnames.h"
-#include "record/perfevent.h"
 #include "record/specnames.h"
-#include "record/syscalltp.h"
+#include "record/tpattach.h"
 #include "record/tpfields.h"
-#include "record/tpformat.h"
-#include "record/tpmissed.h"
-#include "record/tpraw.h"
 #include "record/tracefs.h"
 
 #define PROGRESS_STEP 100
 
-extern const struct probe_kind kind_tracepoint;
-
-enum way { WAY_TYPED, WAY_UNTYPED, WAY_SYSCALL, WAY_CLASSIC };
-
 static const char *const way_names[] = { "tp_btf", "raw_tp", "tp_btf", "tracepoint" };
-
-struct tracepoint {
-	char *system, *name;
-	struct tpformat format;
-	enum way way;
-	struct tpraw raw;		/* WAY_TYPED and WAY_UNTYPED, else zeroed */
-	struct syscalltp syscall;	/* WAY_SYSCALL */
-	struct syscalltp_tables tables;	/* of the first such probe: of the whole set */
-	struct tpmissed misses;		/* WAY_CLASSIC: the same */
-	const struct tpmissed *counted;	/* where what it misses is counted, or NULL */
-	uint32_t row;
-};
 
 static void free_tracepoint(struct tracepoint *t)
 {
@@ -342,115 +316,6 @@ static int names(const struct probe *p, bool usual, probe_name_fn fn, void *ctx)
 	return tpfields_names(&t->format, t->system, fn, ctx);
 }
 
-/* --- attaching --------------------------------------------------------------------------------- */
-
-/*
- * The program runs on all CPUs, whichever the event is on.  The event itself stays
- * disabled: it is nothing but a handle.
- */
-static int attach_classic(const struct tracepoint *t, int prog_fd)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = t->format.id,
-		.disabled = 1,
-	};
-	int cpu = sched_getcpu(), fd = perfevent_open(&attr, -1, cpu < 0 ? 0 : cpu), err;
-
-	if (fd < 0)
-		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-static struct tracepoint *of_way(const struct probe *p, enum way way)
-{
-	struct tracepoint *t = p->private;
-
-	return p->kind == &kind_tracepoint && t->way == way ? t : NULL;
-}
-
-/* The first of the set that takes the way: it holds what they share. */
-static struct tracepoint *first_of_way(const struct probes *set, enum way way)
-{
-	for (size_t i = 0; i < set->nr; i++) {
-		const struct probe *p = set->list[i];
-		struct tracepoint *t = of_way(p, way);
-
-		if (!t && p->span)
-			t = of_way(p->span->start, way);
-		if (t)
-			return t;
-	}
-	return NULL;
-}
-
-/* Where nothing can be counted it is recorded all the same. */
-static void count_missed(struct probes *set, struct tracepoint *t, struct attachset *a)
-{
-	struct tpmissed *misses = &first_of_way(set, WAY_CLASSIC)->misses;
-	int row;
-
-	if (!misses->is_tried)
-		tpmissed_open(misses, 2 * (uint32_t)set->nr);
-	row = tpmissed_attach(misses, t->name, a);
-	if (row < 0)
-		return;
-	t->counted = misses;
-	t->row = (uint32_t)row;
-}
-
-/* All calls pass the programs in front, also those that are not asked for. */
-static uint64_t missed(const struct probe *p)
-{
-	const struct tracepoint *t = p->private;
-
-	if (t->way == WAY_SYSCALL)
-		return syscalltp_missed(&t->tables);
-	return t->counted ? tpmissed_count(t->counted, t->row) : 0;
-}
-
-static int say_refused(const struct probe *p, int err, struct diag *d)
-{
-	switch (-err) {
-	case EPERM:
-	case EACCES:
-		return diag_set(d, err, "not allowed to attach to '%s': run as root or with CAP_BPF "
-				"and CAP_PERFMON", p->name);
-	case ENOENT:
-		return diag_set(d, err, "tracepoint '%s' went away", p->name);
-	case EMFILE:
-		return diag_set(d, err, "too many open files for '%s' (see: ulimit -n)", p->name);
-	default:
-		return diag_set(d, err, "cannot attach to '%s': %s", p->name, strerror(-err));
-	}
-}
-
-static int attach(struct probes *set, struct probe *p, struct probe_variant *v,
-		  struct attachset *a, struct diag *d)
-{
-	struct tracepoint *t = p->private;
-	int fd;
-
-	if (t->way == WAY_SYSCALL) {
-		fd = syscalltp_attach(&t->syscall, &first_of_way(set, WAY_SYSCALL)->tables,
-				      v->prog_fd, a);
-		return fd < 0 ? say_refused(p, fd, d) : 0;
-	}
-	if (t->way == WAY_CLASSIC)
-		fd = attach_classic(t, v->prog_fd);
-	else
-		fd = tpraw_attach(t->way == WAY_UNTYPED ? t->name : NULL, v->prog_fd);
-	if (fd < 0)
-		return say_refused(p, fd, d);
-	if (t->way == WAY_CLASSIC)
-		count_missed(set, t, a);
-	return attachset_add(a, fd) ? diag_set(d, -ENOMEM, "out of memory") : 0;
-}
-
 static void release(struct probe *p)
 {
 	free_tracepoint(p->private);
@@ -515,8 +380,8 @@ const struct probe_kind kind_tracepoint = {
 	.expand = expand,
 	.find = find,
 	.names = names,
-	.attach = attach,
+	.attach = tpattach_attach,
 	.release = release,
-	.missed = missed,
+	.missed = tpattach_missed,
 	.list = list,
 };
