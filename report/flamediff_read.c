@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/number.h"
@@ -11,6 +12,7 @@ struct line_target {
 	struct flamediff_tree *tree;
 	enum flamediff_side side;
 	const struct folded_sums *sums;
+	uint32_t *names;	/* of its trees; NULL: none came yet */
 };
 
 static int add_line(void *ctx, const char *stack, size_t len_bytes, uint64_t count)
@@ -20,6 +22,17 @@ static int add_line(void *ctx, const char *stack, size_t len_bytes, uint64_t cou
 	return flamediff_tree_add(to->tree, to->side, &(struct flamediff_line) {
 		.stack = stack, .len_bytes = len_bytes, .count = count,
 		.nr_levels = to->sums->levels });
+}
+
+static int add_tree(void *ctx, const struct folded_tree *tree)
+{
+	struct line_target *to = ctx;
+
+	if (!to->names)
+		to->names = calloc((size_t)textpool_nr(tree->names) + 1, sizeof(*to->names));
+	if (!to->names)
+		return -ENOMEM;
+	return flamediff_tree_merge(to->tree, to->side, tree, to->sums->levels, to->names);
 }
 
 /* What of the recording the query has asked for. */
@@ -113,9 +126,10 @@ int flamediff_read(struct flamediff_pair *p, const struct flamediff_opts *opts,
 	err = flamediff_tree_new(&p->tree, reverse);
 	for (int side = 0; side < FLAMEDIFF_SIDES && !err; side++) {
 		const struct flamediff_input *in = &opts->inputs[side];
-		struct line_target to = { p->tree, (enum flamediff_side)side, &p->sums[side] };
+		struct line_target to = { p->tree, (enum flamediff_side)side, &p->sums[side], NULL };
 
-		err = folded_each(in->query, folded, add_line, &to, &p->sums[side], d);
+		err = folded_trees(in->query, folded, add_tree, add_line, &to, &p->sums[side], d);
+		free(to.names);
 		p->length_ns[side] = length_ns(in);
 		result->left_out[side] = p->sums[side].left_out;
 		result->empty[side] = p->sums[side].total == 0;

@@ -92,9 +92,8 @@ static int grow_nodes(struct flamediff_tree *t)
 }
 
 /* The child of that name, made when there is none; 0 when memory ran out. */
-static uint32_t child(struct flamediff_tree *t, uint32_t parent, const char *name, size_t len)
+static uint32_t child_of_id(struct flamediff_tree *t, uint32_t parent, uint32_t id)
 {
-	uint32_t id = textpool_put(t->names, name, len);
 	struct slot *slot;
 
 	if (!id || (t->nr == t->cap && grow_nodes(t)) ||
@@ -106,6 +105,11 @@ static uint32_t child(struct flamediff_tree *t, uint32_t parent, const char *nam
 		t->nodes[t->nr++] = (struct flamediff_node) { .parent = parent, .name = id };
 	}
 	return slot->node;
+}
+
+static uint32_t child(struct flamediff_tree *t, uint32_t parent, const char *name, size_t len)
+{
+	return child_of_id(t, parent, textpool_put(t->names, name, len));
 }
 
 static size_t frame_end(const char *stack, size_t at, size_t len)
@@ -194,6 +198,75 @@ static int climb(struct flamediff_tree *t, const struct flamediff_line *l, uint3
 	}
 	*out = node;
 	return 0;
+}
+
+/* --- whole trees ----------------------------------------------------------- */
+
+static uint32_t child_of_node(struct flamediff_tree *t, uint32_t parent,
+			      const struct folded_tree *tree, uint32_t node, uint32_t *names)
+{
+	uint32_t name = tree->nodes[node].name;
+	const char *text = textpool_text(tree->names, name);
+
+	if (!names[name])
+		names[name] = textpool_put(t->names, text, strlen(text));
+	return child_of_id(t, parent, names[name]);
+}
+
+static int merge_forward(struct flamediff_tree *t, enum flamediff_side side,
+			 const struct folded_tree *tree, uint32_t top, uint32_t *names)
+{
+	uint32_t *index = malloc(tree->nr * sizeof(*index));
+	int err = index ? 0 : -ENOMEM;
+
+	if (index)
+		index[0] = top;
+	for (uint32_t i = 1; i < tree->nr && !err; i++) {
+		const struct calltree_node *n = &tree->nodes[i];
+
+		index[i] = child_of_node(t, index[n->parent], tree, i, names);
+		if (index[i])
+			t->nodes[index[i]].amount[side] += n->self;
+		else
+			err = -ENOMEM;
+	}
+	free(index);
+	return err;
+}
+
+static int merge_reversed(struct flamediff_tree *t, enum flamediff_side side,
+			  const struct folded_tree *tree, uint32_t top, uint32_t *names)
+{
+	for (uint32_t i = 1; i < tree->nr; i++) {
+		uint32_t node = top;
+
+		if (!tree->nodes[i].self)
+			continue;
+		for (uint32_t at = i; at; at = tree->nodes[at].parent) {
+			node = child_of_node(t, node, tree, at, names);
+			if (!node)
+				return -ENOMEM;
+		}
+		t->nodes[node].amount[side] += tree->nodes[i].self;
+	}
+	return 0;
+}
+
+int flamediff_tree_merge(struct flamediff_tree *t, enum flamediff_side side,
+			 const struct folded_tree *tree, size_t nr_levels, uint32_t *names)
+{
+	const char *label = tree->label;
+	size_t len = strlen(label), at = 0, end;
+	uint32_t top = 0;
+
+	for (size_t i = 0; i < nr_levels && at <= len; i++, at = end + 1) {
+		end = frame_end(label, at, len);
+		top = child(t, top, label + at, end - at);
+		if (!top)
+			return -ENOMEM;
+	}
+	return t->reverse ? merge_reversed(t, side, tree, top, names)
+			  : merge_forward(t, side, tree, top, names);
 }
 
 /* --- all ------------------------------------------------------------------- */

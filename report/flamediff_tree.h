@@ -6,6 +6,7 @@
 #ifndef REPORT_FLAMEDIFF_TREE_H
 #define REPORT_FLAMEDIFF_TREE_H
 
+#include "report/folded.h"
 #include "report/textpool.h"
 
 #include <stdbool.h>
@@ -40,6 +41,9 @@ void flamediff_tree_free(struct flamediff_tree *t);
  */
 int flamediff_tree_add(struct flamediff_tree *t, enum flamediff_side side,
 		       const struct flamediff_line *line);
+/* The same with all lines of a tree; names is a list by their ids, all 0 at first. */
+int flamediff_tree_merge(struct flamediff_tree *t, enum flamediff_side side,
+			 const struct folded_tree *tree, size_t nr_levels, uint32_t *names);
 /* nodes[0] is the root.  Valid until the next line. */
 const struct flamediff_node *flamediff_tree_nodes(const struct flamediff_tree *t, size_t *nr);
 /* After the last line: adds to each node what stands below it.  Once. */

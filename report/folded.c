@@ -69,6 +69,9 @@ static int put_stacks(struct folded *f, const struct part *parts, size_t nr)
 	if (err)
 		return err;
 	nodes = calltree_nodes(f->tree, &nr_nodes);
+	if (f->give_tree)
+		return f->give_tree(f->line_ctx, &(struct folded_tree) {
+			textpool_text(f->pool, parts[0].label), nodes, nr_nodes, f->pool });
 	err = folded_order_nodes(&items, nodes, nr_nodes, f->ranks);
 	if (err)
 		return err;
@@ -212,8 +215,15 @@ static void folded_release(struct folded *f)
 int folded_each(struct query *q, const struct folded_opts *opts, folded_line_fn line, void *ctx,
 		struct folded_sums *sums, struct diag *d)
 {
+	return folded_trees(q, opts, NULL, line, ctx, sums, d);
+}
+
+int folded_trees(struct query *q, const struct folded_opts *opts, folded_tree_fn tree,
+		 folded_line_fn line, void *ctx, struct folded_sums *sums, struct diag *d)
+{
 	struct folded f = {
-		.opts = opts, .query = q, .trace = query_trace(q), .line = line, .line_ctx = ctx };
+		.opts = opts, .query = q, .trace = query_trace(q), .line = line, .line_ctx = ctx,
+		.give_tree = tree };
 	int err;
 
 	*sums = (struct folded_sums) { .unit = "samples" };

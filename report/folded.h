@@ -17,9 +17,11 @@
 #define REPORT_FOLDED_H
 
 #include "format/bytebuf.h"
+#include "report/calltree.h"
 #include "report/names.h"
 #include "report/output.h"
 #include "report/stacksum.h"
+#include "report/textpool.h"
 
 #include <stdbool.h>
 
@@ -47,6 +49,23 @@ typedef int (*folded_line_fn)(void *ctx, const char *stack, size_t len_bytes, ui
 /* The lines, for who has another use for them than writing them down. */
 int folded_each(struct query *q, const struct folded_opts *opts, folded_line_fn line, void *ctx,
 		struct folded_sums *sums, struct diag *d);
+
+/*
+ * What lines are made of: what a label of levels, which may be "", is the root of.  A stack
+ * is a node that has a self, named by the texts from below the root on.
+ */
+struct folded_tree {
+	const char *label;
+	const struct calltree_node *nodes;	/* of report/calltree.h */
+	size_t nr;
+	const struct textpool *names;		/* the same for all trees */
+};
+
+typedef int (*folded_tree_fn)(void *ctx, const struct folded_tree *tree);
+
+/* As folded_each(), in no order; lines only of what has no stack. */
+int folded_trees(struct query *q, const struct folded_opts *opts, folded_tree_fn tree,
+		 folded_line_fn line, void *ctx, struct folded_sums *sums, struct diag *d);
 
 /* The text of one frame; `java` as stackcollapse-perf.pl has it for comm java. */
 void folded_frame(struct bytebuf *to, const struct frame_name *f,

@@ -39,6 +39,7 @@ struct folded {
 	struct level *levels;
 	struct bytebuf path;	/* the line so far; before that, scratch */
 	folded_line_fn line;
+	folded_tree_fn give_tree;	/* NULL: lines */
 	void *line_ctx;
 	int stopped;		/* what line() said */
 };
