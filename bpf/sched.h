@@ -17,11 +17,11 @@
 /* A fingerprint below this is the -errno of a stack that could not be read; 0: none. */
 #define SCHED_FIRST_FINGERPRINT 4096
 
+/* Never an NMI: the kernel puts what would wake somebody off to an interrupt. */
 enum sched_waker_context {
 	SCHED_WAKER_TASK = 0,
 	SCHED_WAKER_SOFTIRQ = 1,
 	SCHED_WAKER_IRQ = 2,
-	SCHED_WAKER_NMI = 3,
 };
 
 enum sched_flag {
@@ -49,7 +49,8 @@ struct sched_record {
 	__u64 waker_kernel_stack, waker_user_stack;
 	__u32 waker_tid, waker_pid;	/* 0 and 0 is an idle task, or nobody (waker_cpu) */
 	__u32 skipped;			/* waits in skipped_ns */
-	__u16 from_cpu;			/* where on_ns was last */
+	/* Where on_ns was last; where it left the CPU, which -C may not name, if that is 0. */
+	__u16 from_cpu;
 	__u16 waker_cpu;		/* SCHED_NO_CPU: nobody woke it */
 	__u8 state;			/* ASCII letter, when it left the CPU */
 	__u8 waker_context;
@@ -71,51 +72,67 @@ struct sched_stack {
 /*
  * What is kept of a thread from record to record.  Only the programs write it, and
  * record/ reads it when they have stopped.
+ *
+ * CPUs that are woken from idle find every cache line that another CPU has written
+ * missing.  In the kernel's table 56 bytes come before this: with the first 8 bytes,
+ * which stay as they are, they fill a line that everybody has; then there is one for
+ * what its waker tells, and two for whoever has it run.
  */
 struct sched_thread {
-	__u64 since_ns;			/* when it left the CPU, or got it */
+	__u32 tid, pid;
+
 	__u64 wake_ns;			/* 0: nobody woke it since it last got a CPU */
-	__u64 old_wake_ns;		/* the same, if that was none from this wait; else 0 */
+	__u64 waker_kernel_stack, waker_user_stack;
+	__u32 waker_tid, waker_pid;
+	__u16 waker_cpu;
+	__u8 wake_state;		/* as `state`, when it was woken */
+	__u8 waker_context;
+	__u32 unused_by_waker[7];
+
+	__u64 since_ns;			/* when it left the CPU, or got it */
+	__u64 old_wake_ns;		/* wake_ns, if that was none from this wait; else 0 */
 	__u64 on_ns, skipped_ns, interrupted_ns;
 	__u64 interrupts_ns;		/* of the CPU it has, when it got it */
 	__u64 user_ns, system_ns;	/* of the thread, at its last record */
+
 	__u64 kernel_stack, user_stack;
-	__u64 waker_kernel_stack, waker_user_stack;
-	__u32 tid, pid;
-	__u32 waker_tid, waker_pid;
+	__u64 end_user_ns, end_system_ns;	/* when it was seen at the end */
 	__u32 skipped;
-	__u16 cpu, waker_cpu;
+	__u16 cpu;
+	__u16 from_cpu;			/* as in the record */
 	__u16 flags;			/* enum sched_flag */
 	__u8 state;			/* as in the record; 0: a new one's */
-	__u8 wake_state;		/* the same when it was woken */
-	__u8 waker_context;
 	__u8 has_cpu;
 	__u8 outside;			/* not in the cgroup */
 	__u8 is_alive;			/* seen at the end, where that was looked for */
-	__u64 end_user_ns, end_system_ns;	/* then */
+	__u8 unused[18];
 };
 
-/* A CPU's own.  On cache lines of its own. */
+/* A CPU's own, on cache lines of its own: the first is what is used each time. */
 struct sched_cpu {
-	__u64 interrupts_ns;		/* time in interrupts, all in all */
-	__u64 interrupt_ns;		/* when the outermost one began */
-	__u32 interrupts;		/* which ones are going on, the innermost lowest */
+	__u32 is_enabled;
 	__u32 is_chosen;		/* -C */
-	__u64 no_room, no_wakeup, walked, remembered, wrong_stacks;	/* counted */
-	__u64 stacks;
-	__u64 unseen;			/* records that are missing: the kernel left out a run */
 	__u64 running;			/* key of the thread that it was given to last; 0: none */
-	__u64 unused[21];
+	__u32 is_idle;			/* nobody's time passes */
+	__u32 interrupts;		/* which ones are going on, the innermost lowest */
+	__u64 interrupts_ns;		/* time in those that others than the idle task met */
+	__u64 interrupt_ns;		/* when the outermost one began */
+	__u64 stacks, remembered;	/* counted */
+	__u64 unused_by_all;
+	__u64 no_room, no_wakeup, walked, wrong_stacks;
+	__u64 unseen;			/* records that are missing: the kernel left out a run */
+	__u64 unused[19];
 };
 
 /* What record/ tells the programs while they run. */
 struct sched_control {
-	__u32 enabled;
 	/* The iterator notes those that did nothing since start_ns, and others what they do. */
 	__u32 noting;
 	__u32 ending;			/* the end of threads is looked at */
 	__u32 has_gaps;			/* somebody found no room */
+	__u32 nr_unlearned;		/* times that what was known of a stack's shape changed */
 	__u64 start_ns;
+	__u64 everywhere_ns;		/* since then all CPUs are enabled */
 	__u64 seed;			/* of fingerprints: with another one none is known */
 };
 

@@ -74,6 +74,73 @@ INLINE __u64 address_of(struct sched_scratch *s, void *pointer)
 
 enum { FOLLOWED_NOT = 0, FOLLOWED_SHORT = 1 };	/* else the fingerprint */
 
+/*
+ * A way that was followed lately: what lies at the same places of a stack that is as deep
+ * is the same way, as long as no rule has been contradicted since.  It is all on a few
+ * lines of the cache, unlike the rules.
+ */
+#define NR_PATHS 16
+#define PATH_FRAMES 32
+
+struct sched_path {
+	__u64 origin, seed, print;
+	__u32 nr_unlearned, nr_words;	/* as control has it; of the stack, 0: no way */
+	__u64 nr;
+	struct {
+		__u64 word, ip;
+	} at[PATH_FRAMES];
+};
+
+/* Of each CPU, and of the iterator, which uses none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct sched_path[NR_PATHS]);
+	__uint(max_entries, 1);
+} paths SEC(".maps");
+
+INLINE struct sched_path *path_of(__u32 row, __u64 origin, __u32 nr_words)
+{
+	struct sched_path *all = bpf_map_lookup_elem(&paths, &row);
+
+	return all ? &all[(nr_words + origin * 5) & (NR_PATHS - 1)] : NULL;
+}
+
+__noinline __u64 recall(__u32 row, __u64 origin, __u32 nr_words, __u32 have)
+{
+	const struct sched_path *p = path_of(row, origin, nr_words);
+	const struct sched_scratch *s = scratch_of(row);
+
+	if (!p || !s || p->nr_words != nr_words || p->origin != origin ||
+	    p->seed != control.seed || p->nr_unlearned != control.nr_unlearned)
+		return FOLLOWED_NOT;
+	for (__u32 i = 0; i < PATH_FRAMES; i++) {
+		__u64 word = p->at[i].word;
+
+		if (i >= p->nr)
+			break;
+		if (word >= have || s->words[word & (STACK_WORDS - 1)] != p->at[i].ip)
+			return FOLLOWED_NOT;
+	}
+	return p->print;
+}
+
+INLINE void begin_path(struct sched_path *p, __u64 origin)
+{
+	p->nr_words = 0;
+	p->origin = origin;
+	p->seed = control.seed;
+	p->nr_unlearned = control.nr_unlearned;
+}
+
+INLINE __u64 end_path(struct sched_path *p, __u32 nr, __u32 nr_words, __u64 hash)
+{
+	p->print = finish_hash(hash);
+	p->nr = nr;
+	p->nr_words = nr > PATH_FRAMES ? 0 : nr_words;
+	return p->print;
+}
+
 INLINE __u64 *rule_table(void)
 {
 	__u32 zero = 0;
@@ -89,11 +156,13 @@ __noinline __u64 follow(__u32 row, __u64 origin, __u32 nr, __u32 have)
 {
 	const struct sched_scratch *s = scratch_of(row);
 	__u64 ip = origin, hash = 0, rule;
+	struct sched_path *p = path_of(row, origin, nr);
 	const __u64 *table = rule_table();
 	__u32 word = 0;
 
-	if (!s || !table)
+	if (!s || !table || !p)
 		return FOLLOWED_NOT;
+	begin_path(p, origin);
 	for (__u32 i = 0; i < MOST_FRAMES; i++) {
 		rule = table[rule_slot(ip) & (NR_RULES - 1)];
 		if (!rule_is_of(rule, ip))
@@ -103,16 +172,18 @@ __noinline __u64 follow(__u32 row, __u64 origin, __u32 nr, __u32 have)
 		if (!i)
 			hash = rule;
 		if (rule_kind(rule) == RULE_END)
-			return word == nr ? finish_hash(hash) : FOLLOWED_NOT;
+			return word == nr ? end_path(p, i, nr, hash) : FOLLOWED_NOT;
 		if (rule_kind(rule) != RULE_NEXT || word >= nr)
 			return FOLLOWED_NOT;
 		if (word >= have)
 			return FOLLOWED_SHORT;
 		ip = s->words[word & (STACK_WORDS - 1)];
 		hash = mix(hash, ip);
+		p->at[i & (PATH_FRAMES - 1)].word = word;
+		p->at[i & (PATH_FRAMES - 1)].ip = ip;
 		/* It has but one caller, and a frame of random size. */
 		if (ip - system_call < system_call_bytes)
-			return finish_hash(hash);
+			return end_path(p, i + 1, nr, hash);
 	}
 	return FOLLOWED_NOT;
 }
@@ -167,6 +238,7 @@ INLINE void contradict(__u64 *table, __u64 ip, __u64 rule)
 	else
 		rule = make_rule(ip, 0, count, count > MOST_CONTRADICTIONS ? RULE_NONE : 0);
 	table[rule_slot(ip) & (NR_RULES - 1)] = rule;
+	control.nr_unlearned++;
 }
 
 /*
@@ -278,15 +350,18 @@ INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct
 		nr_words = measure(s, task, at);
 	if (nr_words) {
 		nr = nr_words < FIRST_WORDS ? nr_words : FIRST_WORDS;
-		if (copy_words(s, at, nr))
-			print = follow(row, origin, nr_words, nr);
+		if (copy_words(s, at, nr)) {
+			print = recall(row, origin, nr_words, nr);
+			if (!print)
+				print = follow(row, origin, nr_words, nr);
+		}
 		if (print == FOLLOWED_SHORT) {
 			print = 0;
 			if (copy_words(s, at, nr_words))
 				print = follow(row, origin, nr_words, nr_words);
 		}
 	}
-	was_known = print && is_known(print);
+	was_known = print && is_known_here(s, print);
 	is_checked = check_stacks || !(++c->stacks & (CHECK_EVERY - 1));
 	if (was_known) {
 		c->remembered++;
@@ -307,7 +382,7 @@ INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct
 		return print;
 	if (!print) {
 		print = hash_frames(row, nr, 1);
-		if (is_known(print))
+		if (is_known_here(s, print))
 			return print;
 	}
 	return introduce(ctx, s, whose, print, nr, false, mapped);

@@ -22,6 +22,7 @@
 #define FIRST_WORDS 128			/* enough for most */
 #define NR_RULES 16384
 #define UNREADABLE_SLOTS 64
+#define RECENT_SLOTS 64
 #define CHECK_EVERY 256			/* of a CPU's stacks; a power of two */
 #define STACK_FRAMES 128		/* a power of two: the verifier believes in masks */
 
@@ -56,6 +57,7 @@ struct sched_scratch {
 	__u64 words[STACK_WORDS];
 	__u64 check[STACK_FRAMES];
 	__u64 unreadable[UNREADABLE_SLOTS], unreadable_ns[UNREADABLE_SLOTS];
+	__u64 recent[RECENT_SLOTS];	/* fingerprints that are known */
 	__u64 address;
 	__u64 ip;			/* where there is something to learn */
 	__u32 word, frame;
@@ -138,6 +140,19 @@ INLINE bool is_known(__u64 fingerprint)
 	volatile __u64 *slot = slot_of(fingerprint, 0);
 
 	return slot && *slot == fingerprint;
+}
+
+/* The same, and nearer. */
+INLINE bool is_known_here(struct sched_scratch *s, __u64 fingerprint)
+{
+	__u64 *recent = &s->recent[fingerprint & (RECENT_SLOTS - 1)];
+
+	if (*recent == fingerprint)
+		return true;
+	if (!is_known(fingerprint))
+		return false;
+	*recent = fingerprint;
+	return true;
 }
 
 /* Into a mapped ring.  The iterator has a row of its own, and may be interrupted. */

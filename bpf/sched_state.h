@@ -74,6 +74,14 @@ struct {
 
 #define INLINE static __always_inline
 
+/* Of this CPU; NULL if nothing is recorded now. */
+INLINE struct sched_cpu *this_cpu(__u32 cpu)
+{
+	struct sched_cpu *c = bpf_map_lookup_elem(&cpus, &cpu);
+
+	return c && c->is_enabled ? c : NULL;
+}
+
 INLINE __u32 read_state(struct task_struct *task)
 {
 	if (bpf_core_field_exists(task->__state))
@@ -217,6 +225,8 @@ struct sched_thread *meet(struct task_struct *task, __u64 now_ns, __u64 interrup
 	describe(&t, task, is_complete ? control.start_ns : now_ns);
 	/* Those of a CPU are summed up from the start on. */
 	t.interrupts_ns = is_complete ? 0 : interrupts_ns;
+	if (has_cpu && !is_complete)
+		t.flags = 0;
 	/* Where it left the CPU was not seen. */
 	if (!has_cpu && want_kernel_stacks)
 		t.kernel_stack = ERROR_NO_DATA;

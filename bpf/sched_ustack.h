@@ -167,7 +167,7 @@ INLINE __u64 user_stack(void *ctx, struct sched_scratch *s, struct task_struct *
 		if (bytes >= 0 && hash_check(row, (__u64)bytes / 8, seed) != print)
 			c->wrong_stacks++;
 	}
-	if (is_known(print)) {
+	if (is_known_here(s, print)) {
 		c->remembered++;
 		return print;
 	}

@@ -78,6 +78,14 @@ struct message {
 	struct sched_record record;
 };
 
+/* For each CPU: on the stack of a program there is no room for two. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct message);
+	__uint(max_entries, 1);
+} messages SEC(".maps");
+
 INLINE void fill(struct sched_record *r, const struct sched_thread *t, __u64 now_ns,
 		 __u64 off_ns, __u64 user_ns, __u64 system_ns)
 {
@@ -103,7 +111,7 @@ INLINE void fill(struct sched_record *r, const struct sched_thread *t, __u64 now
 	r->waker_tid = 0;
 	r->waker_pid = 0;
 	r->skipped = t->skipped;
-	r->from_cpu = t->cpu;
+	r->from_cpu = t->from_cpu;
 	r->waker_cpu = SCHED_NO_CPU;
 	r->state = t->state ? t->state : 'R';
 	r->waker_context = 0;
@@ -140,12 +148,16 @@ INLINE bool write_mapped(const struct sched_thread *t, __u32 cpu, __u64 now_ns, 
 INLINE bool write_queue(void *ctx, const struct sched_thread *t, __u32 cpu, __u64 now_ns,
 			__u64 off_ns, __u64 user_ns, __u64 system_ns)
 {
-	struct message m = { .cpu = cpu };
+	struct message *m = bpf_map_lookup_elem(&messages, &cpu);
 
-	fill(&m.record, t, now_ns, off_ns, user_ns, system_ns);
-	m.record.size_bytes = sizeof(m.record);
-	m.record.probe = 0;
-	return send(ctx, &records, &m, sizeof(m));
+	if (!m)
+		return false;
+	m->zero = 0;
+	m->cpu = cpu;
+	fill(&m->record, t, now_ns, off_ns, user_ns, system_ns);
+	m->record.size_bytes = sizeof(m->record);
+	m->record.probe = 0;
+	return send(ctx, &records, m, sizeof(*m));
 }
 
 /* Writes the thread's record up to now; what it holds begins anew. */

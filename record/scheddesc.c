@@ -14,7 +14,7 @@ struct row {
 	"=0=NONE 1=OTHER 2=DISK 3=NETWORK 4=LOCK 5=FUTEX 6=SLEEP 7=PIPE "	\
 	"8=PAGE-FAULT 9=POLL 10=CHILD 11=WORK 12=UNKNOWN"
 
-#define CONTEXTS "=0=TASK 1=SOFTIRQ 2=IRQ 3=NMI"
+#define CONTEXTS "=0=TASK 1=SOFTIRQ 2=IRQ"
 
 #define TIME(name, role) { name, FIELD_UNSIGNED, role, 0, 0, "ns", NULL }
 #define NUMBER(name, role) { name, FIELD_UNSIGNED, role, 0, 0, "", NULL }

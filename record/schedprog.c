@@ -196,6 +196,12 @@ static uint64_t count_missed(const struct schedprog *p)
 	return missed;
 }
 
+static void set_enabled(struct schedprog *p, uint32_t enabled)
+{
+	for (uint32_t cpu = 0; cpu < p->nr_cpus; cpu++)
+		__atomic_store_n(&p->cpus[cpu].is_enabled, enabled, __ATOMIC_SEQ_CST);
+}
+
 /* What is there at the start is noted while the programs already run: nothing slips by. */
 int schedprog_enable(struct schedprog *p, struct diag *d)
 {
@@ -205,7 +211,10 @@ int schedprog_enable(struct schedprog *p, struct diag *d)
 	p->missed_before = count_missed(p);
 	control->start_ns = monotonic_ns();
 	__atomic_store_n(&control->noting, 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&control->enabled, 1, __ATOMIC_SEQ_CST);
+	/* Meanwhile a thread may go from a CPU to one whose programs do nothing yet. */
+	control->everywhere_ns = UINT64_MAX;
+	set_enabled(p, 1);
+	control->everywhere_ns = monotonic_ns();
 	p->enabled = true;
 	err = schedprog_iterate(p);
 	/* Without an iterator threads are noted when they are first seen. */
@@ -219,7 +228,7 @@ void schedprog_disable(struct schedprog *p)
 {
 	if (!p->enabled)
 		return;
-	__atomic_store_n(&p->skel->bss->control.enabled, 0, __ATOMIC_SEQ_CST);
+	set_enabled(p, 0);
 	p->disabled_ns = monotonic_ns();
 	p->missed = count_missed(p) - p->missed_before;
 	p->enabled = false;

@@ -91,6 +91,7 @@ static void add_slice(const struct schedprog *p, struct sched_record *r,
 		r->skipped++;
 	} else {
 		r->on_ns += r->time_ns - t->since_ns;
+		r->from_cpu = t->cpu;
 		r->interrupted_ns += c->interrupts_ns - t->interrupts_ns;
 	}
 }
@@ -104,7 +105,7 @@ static void hand_out(const struct schedprog *p, uint64_t time_ns, const struct k
 		.size_bytes = sizeof(r), .time_ns = has_ended ? t->since_ns : time_ns,
 		.tid = t->tid, .pid = t->pid,
 		.on_ns = t->on_ns, .skipped_ns = t->skipped_ns, .skipped = t->skipped,
-		.interrupted_ns = t->interrupted_ns, .from_cpu = t->cpu,
+		.interrupted_ns = t->interrupted_ns, .from_cpu = t->from_cpu,
 		.waker_cpu = SCHED_NO_CPU, .state = t->state ? t->state : 'R',
 		.flags = (uint16_t)(t->flags | (has_ended ? 0 : SCHED_END)),
 	};

@@ -69,6 +69,26 @@ static uint32_t find_previous(const struct btftypes *types)
 	return btftypes_kind(types, btftypes_strip(types, third.type)) == BTF_KIND_PTR ? 1 : 2;
 }
 
+#if defined(__x86_64__)
+/* Functions that other CPUs ask for, or else the interrupts that bring them. */
+static void choose_calls(struct schedprog *p, const struct btftypes *types)
+{
+	if (!has_tracepoint(types, "csd_function_entry") ||
+	    !has_tracepoint(types, "csd_function_exit"))
+		return;
+	bpf_program__set_autoload(p->skel->progs.call_began, false);
+	bpf_program__set_autoload(p->skel->progs.call_ended, false);
+	bpf_program__set_autoload(p->skel->progs.single_began, false);
+	bpf_program__set_autoload(p->skel->progs.single_ended, false);
+}
+#else
+static void choose_calls(struct schedprog *p, const struct btftypes *types)
+{
+	(void)p;
+	(void)types;
+}
+#endif
+
 /* Programs for what this kernel does not have, or was not asked for, are left out. */
 static void choose_programs(struct schedprog *p, const struct btftypes *types)
 {
@@ -84,6 +104,7 @@ static void choose_programs(struct schedprog *p, const struct btftypes *types)
 		if (suffix && !strcmp(suffix, mapped ? "_queue" : "_mapped"))
 			bpf_program__set_autoload(prog, false);
 	}
+	choose_calls(p, types);
 	if (p->opts.traced_fd < 0)
 		bpf_program__set_autoload(p->skel->progs.execed, false);
 }
@@ -106,7 +127,11 @@ static int share_maps(struct schedprog *p)
 	if (!err)
 		err = bpf_map__set_max_entries(p->skel->maps.cpus, p->nr_cpus);
 	if (!err)
+		err = bpf_map__set_max_entries(p->skel->maps.messages, p->nr_cpus);
+	if (!err)
 		err = bpf_map__set_max_entries(p->skel->maps.scratches, p->nr_cpus + 1);
+	if (!err)
+		err = bpf_map__set_max_entries(p->skel->maps.paths, p->nr_cpus + 1);
 	if (!err)
 		err = bpf_map__set_max_entries(p->skel->maps.threads, table_size());
 	if (!err && p->opts.traced_fd >= 0)

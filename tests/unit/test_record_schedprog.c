@@ -346,6 +346,7 @@ static void test_start_and_end(void **state)
 		}
 		if (is_first && !(rec->flags & SCHED_NEW)) {
 			starts++;
+			assert_true(rec->flags & SCHED_START);
 			if (start_ns && begins_ns(rec) != start_ns)
 				fprintf(stderr, "# tid %u of %u begins %ld ns later: %c, flags %x\n",
 					rec->tid, rec->pid, (long)(begins_ns(rec) - start_ns),
