@@ -6,6 +6,14 @@
 
 #include <errno.h>
 
+#include "report/latency_adder.h"
+
+/* The records, while they are gone through. */
+struct reading {
+	struct latency *l;
+	struct latency_adder *adder;
+};
+
 /* Distributions are of whole waits, also of those that the time range cuts. */
 static int add_values(struct latency *l, struct latency_row *row,
 		      const struct latency_piece *whole, const struct latency_piece *p)
@@ -95,32 +103,43 @@ static int add_all(struct latency *l, uint32_t group, const struct latency_piece
 	return err ? err : add_piece(l, group, p, p);
 }
 
-static int add_rows(struct latency *l, const struct query_batch *b)
+static int add_pieces(struct latency *l, const uint32_t *rows, const struct latency_piece *p,
+		      size_t nr)
 {
+	int err = 0;
+
+	for (size_t i = 0; i < nr && !err; i++)
+		err = l->is_sliced ? add_cut(l, rows[i], &p[i]) : add_all(l, rows[i], &p[i]);
+	return err;
+}
+
+static int add_rows(struct reading *r, const struct query_batch *b)
+{
+	struct latency *l = r->l;
 	size_t nr;
 	int err = 0;
 
 	for (size_t i = 0; i < b->nr && !err; i += nr) {
 		const struct latency_piece *p = latency_story_get(&l->story, &l->names, b, i, &nr);
 
-		for (size_t k = 0; k < nr && !err; k++)
-			err = l->is_sliced ? add_cut(l, l->group_of[i + k], &p[k]) :
-			      add_all(l, l->group_of[i + k], &p[k]);
+		err = latency_adder_add(r->adder, l->group_of + i, p, nr);
 	}
 	return err;
 }
 
 static int add_batch(void *ctx, struct query_batch *b)
 {
-	struct latency *l = ctx;
+	struct reading *r = ctx;
+	struct latency *l = r->l;
 	int err;
 
 	if (!latency_story_is(b->event))
 		return 0;
 	/* On a pipe the time range is known from the first record on. */
-	if (!l->nr_stories)
+	if (!l->nr_stories) {
 		query_range(l->query, &l->first_ns, &l->last_ns);
-	l->is_sliced = l->first_ns || l->last_ns != UINT64_MAX;
+		l->is_sliced = l->first_ns || l->last_ns != UINT64_MAX;
+	}
 	l->nr_stories += b->nr;
 	err = latency_story_open(&l->story, b);
 	if (!err)
@@ -129,7 +148,7 @@ static int add_batch(void *ctx, struct query_batch *b)
 		trace_damaged(b->batch);
 		return 0;
 	}
-	return err ? err : add_rows(l, b);
+	return err ? err : add_rows(r, b);
 }
 
 /* What is missing between the records of a thread was lost, or lies in damaged blocks. */
@@ -166,11 +185,18 @@ static int check_keys(const struct latency *l, struct diag *d)
 
 int latency_whole(struct latency *l, struct diag *d)
 {
-	int err = check_keys(l, d);
+	struct reading r = { .l = l };
+	int err = check_keys(l, d), added;
 
 	query_read_on(l->query);
 	if (!err)
-		err = query_each_batch(l->query, add_batch, l, d);
+		err = latency_adder_new(&r.adder, l, add_pieces);
+	if (err)
+		return err;
+	err = query_each_batch(l->query, add_batch, &r, d);
+	added = latency_adder_finish(r.adder);
+	if (!err)
+		err = added;
 	if (!err && !l->opts.picked)
 		add_gaps(l);
 	return err == -ENOENT ? check_keys(l, d) : err;
