@@ -545,6 +545,67 @@ static void test_stacks(void **state)
 	release(&r);
 }
 
+/* The first two that this process may use; false: there are not as many. */
+static bool find_two_cpus(int cpus[2])
+{
+	cpu_set_t allowed;
+	int nr = 0;
+
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	for (int cpu = 0; cpu < CPU_SETSIZE && nr < 2; cpu++)
+		if (CPU_ISSET(cpu, &allowed))
+			cpus[nr++] = cpu;
+	return nr == 2;
+}
+
+static void work_on(int cpu)
+{
+	const struct timespec nap = { 0, 100000 };
+	uint64_t end_ns = now_ns() + 500000;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	while (now_ns() < end_ns)
+		;
+	nanosleep(&nap, NULL);
+}
+
+static void wander(void)
+{
+	int cpus[2];
+
+	if (find_two_cpus(cpus))
+		for (int i = 0; i < 100; i++)
+			work_on(cpus[i % 2]);
+}
+
+/* Of one CPU: time on it is never told of another one, wherever the thread was since. */
+static void test_chosen_cpu(void **state)
+{
+	struct recording r;
+	size_t nr_busy = 0;
+	int cpus[2];
+
+	(void)state;
+	if (!find_two_cpus(cpus))
+		skip();
+	init(&r);
+	r.target.some_cpus = true;
+	r.target.cpus = &cpus[1];
+	r.target.nr_cpus = 1;
+	record_load(&r, wander, false);
+	for (size_t i = 0; i < r.nr; i++) {
+		if (!r.list[i].on_ns)
+			continue;
+		assert_int_equal(r.list[i].from_cpu, cpus[1]);
+		nr_busy++;
+	}
+	assert_true(nr_busy > 20);
+	release(&r);
+}
+
 static void execs(void)
 {
 	execl("/bin/true", "true", (char *)NULL);
@@ -587,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_overflow_ringbuf),
 		cmocka_unit_test(test_overflow_perfbuf),
 		cmocka_unit_test(test_stacks),
+		cmocka_unit_test(test_chosen_cpu),
 		cmocka_unit_test(test_exec),
 	};
 
