@@ -238,7 +238,8 @@ INLINE void contradict(__u64 *table, __u64 ip, __u64 rule)
 	else
 		rule = make_rule(ip, 0, count, count > MOST_CONTRADICTIONS ? RULE_NONE : 0);
 	table[rule_slot(ip) & (NR_RULES - 1)] = rule;
-	control.nr_unlearned++;
+	/* After the rule: whoever has followed the old one has begun with the old number. */
+	__sync_fetch_and_add(&control.nr_unlearned, 1);
 }
 
 /*
