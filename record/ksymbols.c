@@ -119,7 +119,7 @@ static int parse(char *text, uint64_t address, struct ksymbol *out)
 	};
 	if (tag && tag > at) {
 		out->tag = tag + 1;
-		tag[1 + strcspn(tag + 1, "]\n")] = '\0';
+		tag[1 + strcspn(tag + 1, "\n")] = '\0';
 	}
 	return 0;
 }

@@ -78,6 +78,36 @@ static void agrees_with_kallsyms(void **state)
 	assert_true(nr_same > nr_asked * 9 / 10);
 }
 
+static void tells_modules(void **state)
+{
+	struct ksymbols *k = open_or_skip();
+	FILE *f = fopen("/proc/kallsyms", "re");
+	size_t nr = 0, nr_asked = 0, nr_same = 0;
+	struct ksymbol sym;
+	struct line l;
+
+	(void)state;
+	assert_non_null(f);
+	while (read_line(f, &l)) {
+		if (!l.address || (l.type != 't' && l.type != 'T') || !l.tag[0] ||
+		    !strcmp(l.tag, "[bpf]") || !strncmp(l.tag, "[__builtin__", 12) ||
+		    !strncmp(l.name, "__pfx_", 6) || nr++ % EVERY)
+			continue;
+		if (ksymbols_find(k, l.address + 1, &sym) < 0)
+			continue;
+		nr_asked++;
+		nr_same += !strcmp(sym.tag, l.tag);
+	}
+	fclose(f);
+	ksymbols_close(k);
+	if (!nr) {
+		print_message("# skip: no module has functions here\n");
+		skip();
+	}
+	print_message("# %zu of %zu are of the same module\n", nr_same, nr_asked);
+	assert_true(nr_asked && nr_same == nr_asked);
+}
+
 static void finds_what_it_has_found(void **state)
 {
 	struct ksymbols *k = open_or_skip();
@@ -116,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_kallsyms),
+		cmocka_unit_test(tells_modules),
 		cmocka_unit_test(finds_what_it_has_found),
 		cmocka_unit_test(other_addresses_have_no_name),
 	};
