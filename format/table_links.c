@@ -59,15 +59,6 @@ static bool grow(struct table_links *l, size_t nr)
 	return true;
 }
 
-static size_t run_end(const struct table_links_place *p, size_t first, size_t nr)
-{
-	size_t i = first + 1;
-
-	while (i < nr && p[i - 1].time <= p[i].time)
-		i++;
-	return i < nr ? i : nr;
-}
-
 /*
  * From both ends, which do not wait for each other: the first half of what comes out is
  * taken from the beginnings of the two runs, the second half from their ends.
@@ -93,23 +84,29 @@ static void merge_runs(const struct table_links_place *p, size_t begin, size_t m
 }
 
 /* Rows stand CPU by CPU, in time order each: few runs, which are merged in pairs. */
-static void sort_rows(struct table_links *l, const uint64_t *time, size_t nr)
+static void sort_rows(struct table_links *l, const uint64_t *time, uint32_t nr)
 {
+	uint32_t *starts = l->groups, nr_runs = 0;
 	struct table_links_place *swap;
 
-	for (size_t i = 0; i < nr; i++)
-		l->places[i] = (struct table_links_place){ time[i], (uint32_t)i };
-	while (run_end(l->places, 0, nr) < nr) {
-		for (size_t at = 0, middle, end; at < nr; at = end) {
-			middle = run_end(l->places, at, nr);
-			end = middle < nr ? run_end(l->places, middle, nr) : nr;
-			merge_runs(l->places, at, middle, end, l->merged);
+	for (uint32_t i = 0; i < nr; i++) {
+		l->places[i] = (struct table_links_place){ time[i], i };
+		if (!i || time[i] < time[i - 1])
+			starts[nr_runs++] = i;
+	}
+	for (; nr_runs > 1; nr_runs = (nr_runs + 1) / 2) {
+		for (uint32_t k = 0; k < nr_runs; k += 2) {
+			uint32_t middle = k + 1 < nr_runs ? starts[k + 1] : nr;
+			uint32_t end = k + 2 < nr_runs ? starts[k + 2] : nr;
+
+			merge_runs(l->places, starts[k], middle, end, l->merged);
+			starts[k / 2] = starts[k];
 		}
 		swap = l->places;
 		l->places = l->merged;
 		l->merged = swap;
 	}
-	for (size_t i = 0; i < nr; i++)
+	for (uint32_t i = 0; i < nr; i++)
 		l->order[i] = l->places[i].row;
 }
 
@@ -201,7 +198,7 @@ const uint32_t *table_links_before(struct table_links *l, uint32_t time_id, cons
 		return NULL;
 	if (!l->time || l->time != time_id || l->nr != nr) {
 		table_links_clear(l);
-		sort_rows(l, time, nr);
+		sort_rows(l, time, (uint32_t)nr);
 		l->time = time_id;
 		l->nr = nr;
 	}

@@ -29,7 +29,7 @@ struct table_links {
 	uint32_t keys[TABLE_LINKS_KEYS], *before[TABLE_LINKS_KEYS], next_key;
 	uint32_t group_keys[TABLE_LINKS_GROUPINGS], *places_of[TABLE_LINKS_GROUPINGS];
 	uint32_t next_group_key;
-	uint32_t *groups;		/* scratch: by row, numbers for keys */
+	uint32_t *groups;		/* scratch: of nr */
 	uint32_t *slots;		/* scratch: by key */
 };
 

@@ -54,10 +54,11 @@ static int read_steps(struct table_decoder *d, const struct table_column *c, uin
 		      size_t nr)
 {
 	int err = table_unpack_numbers(d, c, out + 1, nr - 1);
+	uint64_t value = c->first, base = c->base;
 
-	out[0] = c->first;
+	out[0] = value;
 	for (size_t i = 1; i < nr && !err; i++)
-		out[i] += out[i - 1] + c->base;
+		out[i] = value += base + out[i];
 	return err;
 }
 
@@ -100,6 +101,7 @@ static int read_grouped(struct table_decoder *d, const struct table *t,
 			uint64_t *out)
 {
 	const uint64_t *key = context->column(context->ctx, table_find(t, c->link.key));
+	uint64_t base = c->base, *stored;
 	const uint32_t *places;
 	int err;
 
@@ -109,9 +111,10 @@ static int read_grouped(struct table_decoder *d, const struct table *t,
 	if (!places || !has_stored(d, t->nr))
 		return -ENOMEM;
 	bytebuf_clear(&d->bytes);
-	err = table_unpack_numbers(d, c, d->stored, t->nr);
-	for (size_t i = 0; i < t->nr && !err; i++)
-		out[i] = c->base + d->stored[places[i]];
+	stored = d->stored;
+	err = table_unpack_numbers(d, c, stored, t->nr);
+	for (size_t i = 0, nr = err ? 0 : t->nr; i < nr; i++)
+		out[i] = base + stored[places[i]];
 	return err;
 }
 
