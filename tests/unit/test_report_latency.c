@@ -38,6 +38,7 @@ static const struct field_desc life_fields[] = {
 	{ "waker", FIELD_TASK, ROLE_WAKER, 0, 0, "", NULL },
 	{ "waker_stack", FIELD_STACK, ROLE_WAKER_STACK, 0, 0, "", NULL },
 	{ "context", FIELD_UNSIGNED, ROLE_WAKER_CONTEXT, 0, 0, "", "=0=TASK 1=BELL" },
+	NUMBER("edge", ROLE_EDGE, ""),
 };
 
 static const struct field_desc call_fields[] = {
@@ -55,7 +56,7 @@ static const struct field_desc named_fields[] = {
 /* What a record tells, all times from T0. */
 struct life {
 	uint64_t time, task, off, run, on, skipped, user, system, irq, why, idle;
-	uint64_t stack, waker, waker_stack, context, cpu;
+	uint64_t stack, waker, waker_stack, context, edge, cpu;
 };
 
 struct fixture {
@@ -111,7 +112,7 @@ static void life(struct fixture *f, const struct life *r)
 	writer_record(f->w, LIFE, (const uint64_t[]) {
 		T0 + r->time, r->cpu, r->task, r->off, r->run, r->on, r->skipped, r->user,
 		r->system, r->irq, r->why, r->idle, r->stack, r->waker, r->waker_stack,
-		r->context,
+		r->context, r->edge,
 	});
 }
 
@@ -283,6 +284,28 @@ static void a_process_is_the_sum_of_its_threads(void **state)
 	assert_int_equal(row->ns[LATENCY_UNEXPLAINED], 50);
 	assert_int_equal(blocked(&f, row, "7", false), 60);
 	assert_int_equal(latency_total(f.latency)->nr_threads, 3);
+	done(&f);
+	remove_file(&f);
+}
+
+static void who_ran_comes_before_who_was_blocked_all_the_time(void **state)
+{
+	const uint64_t all = EDGE_START | EDGE_END;
+	const struct latency_row *rows;
+	struct fixture f;
+	size_t nr;
+
+	(void)state;
+	begin(&f);
+	life(&f, &(struct life) { .time = 1000, .task = 1, .off = 1000, .edge = all });
+	life(&f, &(struct life) { .time = 1000, .task = 3, .off = 900, .on = 10, .edge = all });
+	end(&f);
+	read_latency(&f, (struct asked) { .by = "tid" });
+	rows = latency_rows(f.latency, &nr);
+	assert_int_equal(nr, 2);
+	assert_ptr_equal(&rows[0], row_of(&f, "200"));
+	assert_int_equal(rows[0].still_ns, 0);
+	assert_int_equal(rows[1].still_ns, 1000);
 	done(&f);
 	remove_file(&f);
 }
@@ -636,6 +659,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_process_is_the_sum_of_its_threads),
 		cmocka_unit_test(rows_are_of_any_key),
+		cmocka_unit_test(who_ran_comes_before_who_was_blocked_all_the_time),
 		cmocka_unit_test(a_slice_of_time_is_cut_exactly),
 		cmocka_unit_test(spans_are_laid_over_stories),
 		cmocka_unit_test(what_is_forgotten_is_unexplained),
