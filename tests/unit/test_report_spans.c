@@ -496,9 +496,9 @@ static void complains(void **state)
 		{ "test:begin..nothing", "no event 'nothing' in the trace (it has: ", -ENOENT },
 		{ "nothing..test:begin", "no event 'nothing'", -ENOENT },
 		{ "test:*..test:end", "'test:*' are 2 events", -EINVAL },
-		{ "test:begin..test:end@nothing", "'test:begin' has no field 'nothing' that could "
-		  "be a key", -EINVAL },
-		{ "test:begin..test:end@number", "'test:end' has no field 'number'", -EINVAL },
+		{ "test:begin..test:end@nothing", "'nothing' of event 'test:begin' cannot be a key "
+		  "of a span (these can: pid, ", -EINVAL },
+		{ "test:begin..test:end@number", "'number' of event 'test:end' cannot be", -EINVAL },
 		{ "test:begin..test:end@data=more", "it is bytes", -EINVAL },
 		{ "test:begin..test:end@key=load", "it is a fraction", -EINVAL },
 		{ "test:begin..test:end@key=name", "one is text, the other a number", -EINVAL },
