@@ -344,7 +344,7 @@ if not os.path.exists(TRACING + "/set_graph_function"):
 run_command([KYMO, "record", "-q", "-o", "/dev/null", "--graph", ROOT_FUNCTION, "--", "true"])
 # The rest is a matter of the instance: of all on 6.1 and before, of our own on newer kernels.
 if KERNEL in ("6.1", "newest"):
-    run([as_trace_cmd] * THOROUGH + [as_tracer, sums, whom, machine, overload, refused,
-                                     busy_tracer, ended, killed, guard_killed])
+    run([as_trace_cmd, machine, busy_tracer, killed] * THOROUGH +
+        [as_tracer, sums, whom, overload, refused, ended, guard_killed])
 else:
     run([as_tracer, sums, killed])
