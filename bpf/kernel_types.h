@@ -59,11 +59,12 @@ struct thread_info {
 
 /* x86 */
 struct pt_regs___x86 {
-	unsigned long bp, ip, cs, sp;
+	unsigned long bp, ip, cs;
 };
 
 struct uprobe_task {
 	void *return_instances;		/* of functions that somebody waits for */
+	void *auprobe;			/* whose handlers are running */
 };
 
 struct task_struct {

@@ -69,6 +69,24 @@ struct sched_stack {
 	__u64 ips[];			/* innermost first */
 };
 
+struct sched_frames {
+	__u64 hash;
+	__u32 nr, reserved;
+	__u64 ips[SCHED_MAX_STACK + 1];
+};
+
+/*
+ * With check_stacks the first stack that was not what its fingerprint says; that of a user
+ * as it was found here and by the kernel.
+ */
+struct sched_wrong {
+	__u64 fingerprint;		/* 0: none */
+	__u32 tid, pid;
+	__u32 origin, reserved;
+	struct sched_frames now, then;
+	__u64 words[128];		/* of the kernel stack, from the innermost on */
+};
+
 /*
  * What is kept of a thread from record to record.  Only the programs write it, and
  * record/ reads it when they have stopped.
@@ -119,9 +137,11 @@ struct sched_cpu {
 	__u64 interrupt_ns;		/* when the outermost one began */
 	__u64 stacks, remembered;	/* counted */
 	__u64 unused_by_all;
-	__u64 no_room, no_wakeup, walked, wrong_stacks;
+	__u64 no_room, no_wakeup, walked;
+	__u64 wrong_kernel, wrong_user;	/* stacks */
+	__u64 unstable, unchecked;	/* with check_stacks (struct schedprog_counts) */
 	__u64 unseen;			/* records that are missing: the kernel left out a run */
-	__u64 unused[19];
+	__u64 unused[16];
 };
 
 /* What record/ tells the programs while they run. */
@@ -130,7 +150,7 @@ struct sched_control {
 	__u32 noting;
 	__u32 ending;			/* the end of threads is looked at */
 	__u32 has_gaps;			/* somebody found no room */
-	__u32 nr_unlearned;		/* times that what was known of a stack's shape changed */
+	__u32 reserved;
 	__u64 start_ns;
 	__u64 everywhere_ns;		/* since then all CPUs are enabled */
 	__u64 seed;			/* of fingerprints: with another one none is known */

@@ -7,8 +7,9 @@
  * and only where the address that follows lies at one place alone of the whole stack.  By
  * them a stack is followed in a tenth of the time, and the hash of its addresses is its
  * fingerprint.  What cannot be followed is walked.  Each stack that is walked, and now and
- * then one that need not be, is compared with the distances: functions whose frame has no
- * fixed size are found out and walked from then on.
+ * then one that need not be, is compared with the distances.  They are relied on when they
+ * have been right a few times; one that is wrong once belongs to a function whose frame has
+ * no fixed size, and its stacks are walked from then on.
  */
 #ifndef BPF_SCHED_KSTACK_H
 #define BPF_SCHED_KSTACK_H
@@ -22,16 +23,18 @@
 
 #include "bpf/kernel_types.h"
 #include "bpf/sched.h"
+#include "bpf/sched_check.h"
 #include "bpf/sched_stack.h"
 #include "bpf/sched_state.h"
 
 #define MOST_STACK_BYTES 65536
 #define MOST_FRAMES 64			/* that are followed */
+#define CONFIRMATIONS 8			/* until a distance is relied on */
 
 /*
  * From the lowest bit: what comes after the address (2 bits), a count (4 bits; of
- * contradictions, or of an origin the frames that the kernel finds below it), the distance
- * in words, and the address without its first 16 bits, which are all the same.
+ * stacks that agreed, or of an origin the frames that the kernel finds below it), the
+ * distance in words, and the address without its first 16 bits, which are all the same.
  */
 enum rule_kind { RULE_NEXT = 1, RULE_END = 2, RULE_NONE = 3 };
 
@@ -74,73 +77,6 @@ INLINE __u64 address_of(struct sched_scratch *s, void *pointer)
 
 enum { FOLLOWED_NOT = 0, FOLLOWED_SHORT = 1 };	/* else the fingerprint */
 
-/*
- * A way that was followed lately: what lies at the same places of a stack that is as deep
- * is the same way, as long as no rule has been contradicted since.  It is all on a few
- * lines of the cache, unlike the rules.
- */
-#define NR_PATHS 16
-#define PATH_FRAMES 32
-
-struct sched_path {
-	__u64 origin, seed, print;
-	__u32 nr_unlearned, nr_words;	/* as control has it; of the stack, 0: no way */
-	__u64 nr;
-	struct {
-		__u64 word, ip;
-	} at[PATH_FRAMES];
-};
-
-/* Of each CPU, and of the iterator, which uses none. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct sched_path[NR_PATHS]);
-	__uint(max_entries, 1);
-} paths SEC(".maps");
-
-INLINE struct sched_path *path_of(__u32 row, __u64 origin, __u32 nr_words)
-{
-	struct sched_path *all = bpf_map_lookup_elem(&paths, &row);
-
-	return all ? &all[(nr_words + origin * 5) & (NR_PATHS - 1)] : NULL;
-}
-
-__noinline __u64 recall(__u32 row, __u64 origin, __u32 nr_words, __u32 have)
-{
-	const struct sched_path *p = path_of(row, origin, nr_words);
-	const struct sched_scratch *s = scratch_of(row);
-
-	if (!p || !s || p->nr_words != nr_words || p->origin != origin ||
-	    p->seed != control.seed || p->nr_unlearned != control.nr_unlearned)
-		return FOLLOWED_NOT;
-	for (__u32 i = 0; i < PATH_FRAMES; i++) {
-		__u64 word = p->at[i].word;
-
-		if (i >= p->nr)
-			break;
-		if (word >= have || s->words[word & (STACK_WORDS - 1)] != p->at[i].ip)
-			return FOLLOWED_NOT;
-	}
-	return p->print;
-}
-
-INLINE void begin_path(struct sched_path *p, __u64 origin)
-{
-	p->nr_words = 0;
-	p->origin = origin;
-	p->seed = control.seed;
-	p->nr_unlearned = control.nr_unlearned;
-}
-
-INLINE __u64 end_path(struct sched_path *p, __u32 nr, __u32 nr_words, __u64 hash)
-{
-	p->print = finish_hash(hash);
-	p->nr = nr;
-	p->nr_words = nr > PATH_FRAMES ? 0 : nr_words;
-	return p->print;
-}
-
 INLINE __u64 *rule_table(void)
 {
 	__u32 zero = 0;
@@ -156,13 +92,11 @@ __noinline __u64 follow(__u32 row, __u64 origin, __u32 nr, __u32 have)
 {
 	const struct sched_scratch *s = scratch_of(row);
 	__u64 ip = origin, hash = 0, rule;
-	struct sched_path *p = path_of(row, origin, nr);
 	const __u64 *table = rule_table();
 	__u32 word = 0;
 
-	if (!s || !table || !p)
+	if (!s || !table)
 		return FOLLOWED_NOT;
-	begin_path(p, origin);
 	for (__u32 i = 0; i < MOST_FRAMES; i++) {
 		rule = table[rule_slot(ip) & (NR_RULES - 1)];
 		if (!rule_is_of(rule, ip))
@@ -171,19 +105,19 @@ __noinline __u64 follow(__u32 row, __u64 origin, __u32 nr, __u32 have)
 		/* The origin's tells how many frames there are below. */
 		if (!i)
 			hash = rule;
+		else if (rule_count(rule) < CONFIRMATIONS)
+			return FOLLOWED_NOT;
 		if (rule_kind(rule) == RULE_END)
-			return word == nr ? end_path(p, i, nr, hash) : FOLLOWED_NOT;
+			return word == nr ? finish_hash(hash) : FOLLOWED_NOT;
 		if (rule_kind(rule) != RULE_NEXT || word >= nr)
 			return FOLLOWED_NOT;
 		if (word >= have)
 			return FOLLOWED_SHORT;
 		ip = s->words[word & (STACK_WORDS - 1)];
 		hash = mix(hash, ip);
-		p->at[i & (PATH_FRAMES - 1)].word = word;
-		p->at[i & (PATH_FRAMES - 1)].ip = ip;
 		/* It has but one caller, and a frame of random size. */
 		if (ip - system_call < system_call_bytes)
-			return end_path(p, i + 1, nr, hash);
+			return finish_hash(hash);
 	}
 	return FOLLOWED_NOT;
 }
@@ -214,8 +148,8 @@ __noinline __u64 find_in_part(__u32 row, __u64 ip, __u32 first, __u64 from, __u6
 	return found;
 }
 
-/* Where the address lies, if at one place alone of the words up to nr. */
-__noinline __u32 find_once(__u32 row, __u64 ip, __u64 from, __u32 nr)
+/* The same of all the words up to nr. */
+__noinline __u64 find_all(__u32 row, __u64 ip, __u64 from, __u32 nr)
 {
 	__u64 found = 0;
 
@@ -224,22 +158,35 @@ __noinline __u32 find_once(__u32 row, __u64 ip, __u64 from, __u32 nr)
 			break;
 		found += find_in_part(row, ip, first, from, nr);
 	}
+	return found;
+}
+
+INLINE bool is_there(__u32 row, __u64 ip, __u32 nr)
+{
+	return find_all(row, ip, 0, nr) >> 32;
+}
+
+/* Where the address lies, if at one place alone. */
+INLINE __u32 find_once(__u32 row, __u64 ip, __u64 from, __u32 nr)
+{
+	__u64 found = find_all(row, ip, from, nr);
+
 	return found >> 32 == 1 ? (__u32)found : NOWHERE;
 }
 
-#define MOST_CONTRADICTIONS 3
-
-INLINE void contradict(__u64 *table, __u64 ip, __u64 rule)
+/* For good: of an origin it may be that another of its frames was taken for the first. */
+INLINE void contradict(__u64 *table, __u64 ip)
 {
-	__u32 count = rule_count(rule) + 1;
+	table[rule_slot(ip) & (NR_RULES - 1)] =
+		ip < SCHED_FIRST_FINGERPRINT ? 0 : make_rule(ip, 0, 0, RULE_NONE);
+}
 
-	if (ip < SCHED_FIRST_FINGERPRINT)
-		rule = 0;
-	else
-		rule = make_rule(ip, 0, count, count > MOST_CONTRADICTIONS ? RULE_NONE : 0);
-	table[rule_slot(ip) & (NR_RULES - 1)] = rule;
-	/* After the rule: whoever has followed the old one has begun with the old number. */
-	__sync_fetch_and_add(&control.nr_unlearned, 1);
+/* Another CPU may contradict meanwhile, and be overwritten: then it will again. */
+INLINE void confirm(__u64 *table, __u64 ip, __u64 rule)
+{
+	if (ip >= SCHED_FIRST_FINGERPRINT && rule_count(rule) < CONFIRMATIONS)
+		table[rule_slot(ip) & (NR_RULES - 1)] =
+			make_rule(ip, rule_words(rule), rule_count(rule) + 1, rule_kind(rule));
 }
 
 /*
@@ -260,7 +207,7 @@ __noinline int check_rules(__u32 row, __u64 origin, __u32 nr, __u32 nr_frames)
 		s->ip = ip;
 		s->word = word;
 		s->frame = frame;
-		if (!rule_is_of(rule, ip) || !rule_kind(rule))
+		if (!rule_is_of(rule, ip))
 			return 1;
 		if (rule_kind(rule) == RULE_NONE)
 			return 0;
@@ -268,7 +215,9 @@ __noinline int check_rules(__u32 row, __u64 origin, __u32 nr, __u32 nr_frames)
 		frame = i ? (frame + 1) & 0xff : rule_count(rule);
 		if (rule_kind(rule) == RULE_END) {
 			if (next != nr || frame != nr_frames)
-				contradict(table, ip, rule);
+				contradict(table, ip);
+			else
+				confirm(table, ip, rule);
 			return 0;
 		}
 		word = next & (STACK_WORDS - 1);
@@ -277,9 +226,10 @@ __noinline int check_rules(__u32 row, __u64 origin, __u32 nr, __u32 nr_frames)
 			/* The kernel finds the real address elsewhere. */
 			if (!return_hooks[0] || (s->words[word] != return_hooks[0] &&
 						 s->words[word] != return_hooks[1]))
-				contradict(table, ip, rule);
+				contradict(table, ip);
 			return 0;
 		}
+		confirm(table, ip, rule);
 		ip = s->words[word];
 		if (ip - system_call < system_call_bytes)
 			return 0;
@@ -292,17 +242,24 @@ __noinline int learn_rules(__u32 row, __u64 origin, __u32 nr, __u32 nr_frames)
 {
 	struct sched_scratch *s = scratch_of(row);
 	__u64 *table = rule_table(), *rule;
-	__u32 frame, from, count, next;
+	__u32 frame, from, count = 0, next;
 
 	if (!s || !table || !check_rules(row, origin, nr, nr_frames))
 		return 0;
 	rule = &table[rule_slot(s->ip) & (NR_RULES - 1)];
+	/* What has been contradicted stays known, whoever else has no place then. */
+	if (rule_kind(*rule) == RULE_NONE)
+		return 0;
 	if (s->ip == origin) {
-		/* The frames of this program are below: which is the first one here? */
-		count = frame = ++s->tries & 7;
+		/*
+		 * The frames of this program are below: which is the first one here?  A later
+		 * one would not tell those before it apart.
+		 */
+		count = frame = ++s->tries[origin & 3] & 7;
 		from = 0;
+		if (frame && is_there(row, s->stack.ips[(frame - 1) & (STACK_FRAMES - 1)], nr))
+			return 0;
 	} else {
-		count = rule_is_of(*rule, s->ip) ? rule_count(*rule) : 0;
 		frame = s->frame + 1;
 		from = s->word + 1;
 	}
@@ -351,11 +308,8 @@ INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct
 		nr_words = measure(s, task, at);
 	if (nr_words) {
 		nr = nr_words < FIRST_WORDS ? nr_words : FIRST_WORDS;
-		if (copy_words(s, at, nr)) {
-			print = recall(row, origin, nr_words, nr);
-			if (!print)
-				print = follow(row, origin, nr_words, nr);
-		}
+		if (copy_words(s, at, nr))
+			print = follow(row, origin, nr_words, nr);
 		if (print == FOLLOWED_SHORT) {
 			print = 0;
 			if (copy_words(s, at, nr_words))
@@ -373,10 +327,12 @@ INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct
 	if (bytes < 0)
 		return -bytes;
 	nr = (__u64)bytes / 8;
-	if (was_known)
+	if (was_known && !check_stacks)
 		compare(c, print, hash_frames(row, nr, 0));
-	else
+	if (!was_known)
 		c->walked++;
+	if (check_stacks && print)
+		check_kernel(s, whose, c, print, nr, origin);
 	if (nr_words && copy_words(s, at, nr_words))
 		learn_rules(row, origin, nr_words, nr);
 	if (was_known)

@@ -21,7 +21,6 @@
 #define STACK_WORDS 512			/* deeper ones are walked */
 #define FIRST_WORDS 128			/* enough for most */
 #define NR_RULES 16384
-#define UNREADABLE_SLOTS 64
 #define RECENT_SLOTS 64
 #define CHECK_EVERY 256			/* of a CPU's stacks; a power of two */
 #define STACK_FRAMES 128		/* a power of two: the verifier believes in masks */
@@ -56,12 +55,11 @@ struct sched_scratch {
 	} stack;
 	__u64 words[STACK_WORDS];
 	__u64 check[STACK_FRAMES];
-	__u64 unreadable[UNREADABLE_SLOTS], unreadable_ns[UNREADABLE_SLOTS];
 	__u64 recent[RECENT_SLOTS];	/* fingerprints that are known */
 	__u64 address;
 	__u64 ip;			/* where there is something to learn */
 	__u32 word, frame;
-	__u32 tries;
+	__u32 tries[4];			/* of each origin */
 };
 
 _Static_assert(offsetof(struct sched_scratch, stack.ips) ==
@@ -208,7 +206,7 @@ INLINE void compare(struct sched_cpu *c, __u64 fingerprint, __u64 frames_hash)
 	volatile __u64 *then = slot_of(fingerprint, 1);
 
 	if (then && *then != frames_hash && is_known(fingerprint))
-		c->wrong_stacks++;
+		c->wrong_kernel++;
 }
 
 INLINE void learn(__u64 fingerprint, __u64 frames_hash)

@@ -14,6 +14,7 @@
 
 #include "bpf/kernel_types.h"
 #include "bpf/sched.h"
+#include "bpf/sched_check.h"
 #include "bpf/sched_stack.h"
 #include "bpf/sched_state.h"
 
@@ -27,62 +28,11 @@ struct user_frame {
 	__u64 next, return_address;
 };
 
-#define REAL_STACK_BYTES (16u << 20)
-#define UNREADABLE_NS 10000000ull
-
-INLINE __u64 page_of(const struct sched_scratch *s, __u64 address)
-{
-	return (__u64)s->stack.pid << 32 ^ address >> 12;
-}
-
-INLINE __u32 page_slot(__u64 page)
-{
-	return page * 0x9e3779b97f4a7c15ull >> 58;
-}
-
-/*
- * Whether a page could not be read a while ago, and that it cannot be read now.  For the
- * verifier, which follows a loop step by step, these are one step each.
- */
-__noinline bool is_unreadable(__u32 row, __u64 address)
-{
-	const struct sched_scratch *s = scratch_of(row);
-	__u64 page;
-	__u32 slot;
-
-	if (!s)
-		return true;
-	page = page_of(s, address);
-	slot = page_slot(page) & (UNREADABLE_SLOTS - 1);
-	return s->unreadable[slot] == page &&
-	       s->stack.time_ns - s->unreadable_ns[slot] < UNREADABLE_NS;
-}
-
-__noinline int note_unreadable(__u32 row, __u64 address)
-{
-	struct sched_scratch *s = scratch_of(row);
-	__u64 page;
-	__u32 slot;
-
-	if (!s)
-		return 0;
-	page = page_of(s, address);
-	slot = page_slot(page) & (UNREADABLE_SLOTS - 1);
-	s->unreadable[slot] = page;
-	s->unreadable_ns[slot] = s->stack.time_ns;
-	return 0;
-}
-
 /*
  * Along the frame pointers, as the kernel does it (perf_callchain_user()): up to the first
  * frame that cannot be read.  The number of frames.
- *
- * In code without frame pointers the register holds anything, and a read that fails costs
- * a fault, ten times what one costs that does not.  What lies nowhere near the stack and
- * could not be read is taken for unreadable for a while: such a chain, which is none of
- * callers, may end earlier than the kernel's.
  */
-__noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp, __u64 sp)
+__noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp)
 {
 	struct sched_scratch *s = scratch_of(row);
 	struct user_frame frame;
@@ -94,12 +44,8 @@ __noinline __u32 walk_user(__u32 row, __u64 ip, __u64 bp, __u64 sp)
 	for (nr = 1; nr < SCHED_MAX_STACK; nr++) {
 		if (bp < FIRST_PAGE)
 			break;
-		if (bp - sp >= REAL_STACK_BYTES && is_unreadable(row, bp))
+		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)bp))
 			break;
-		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)bp)) {
-			note_unreadable(row, bp);
-			break;
-		}
 		s->stack.ips[nr] = frame.return_address;
 		bp = frame.next;
 	}
@@ -119,16 +65,22 @@ __noinline __u32 user_frames(__u32 row)
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return 0;
 	task = bpf_get_current_task_btf();
-	/* A tracer has replaced return addresses: the kernel knows the real ones. */
+	/*
+	 * A tracer has replaced return addresses, of which the kernel knows the real ones, or
+	 * it is called where a function has no frame yet, of which the kernel knows, too.
+	 */
 	if (bpf_core_field_exists(task->utask)) {
 		utask = task->utask;
 		if (utask && utask->return_instances)
 			return 0;
+		if (utask && bpf_core_field_exists(utask->auprobe) && utask->auprobe)
+			return 0;
 	}
 	regs = (void *)bpf_task_pt_regs(task);
-	if ((regs->cs & 0xffff) != USER_CODE)
+	/* The kernel's threads that work for a process are nowhere in its code. */
+	if ((regs->cs & 0xffff) != USER_CODE || !regs->ip)
 		return 0;
-	return walk_user(row, regs->ip, regs->bp, regs->sp);
+	return walk_user(row, regs->ip, regs->bp);
 }
 
 #else
@@ -140,17 +92,55 @@ INLINE __u32 user_frames(__u32 row)
 
 #endif
 
+#define MOST_CHECKS 4
+
+INLINE __u64 user_seed(__u32 pid)
+{
+	return (__u64)pid << 32 | 2;
+}
+
+/*
+ * Other threads write to what is read here, and pages come and go: it is looked at again
+ * by both until they agree.  Only what they never do is wrong.
+ */
+INLINE __u64 check_user(void *ctx, struct sched_scratch *s, const struct stack_of *whose,
+			struct sched_cpu *c, __u64 print)
+{
+	__u64 seed = user_seed(whose->pid);
+	__u32 row = whose->row, nr = 0;
+	long bytes;
+
+	for (int i = 0; i < MOST_CHECKS; i++) {
+		if (i) {
+			nr = user_frames(row);
+			print = hash_frames(row, nr, seed);
+		}
+		bytes = bpf_get_stack(ctx, s->check, SCHED_MAX_STACK * sizeof(__u64),
+				      BPF_F_USER_STACK);
+		if (bytes < 0)
+			return print;
+		if (hash_check(row, (__u64)bytes / 8, seed) == print) {
+			c->unstable += i != 0;
+			return print;
+		}
+	}
+	c->wrong_user++;
+	s->stack.tid = whose->tid;
+	s->stack.pid = whose->pid;
+	s->stack.fingerprint = (__u64)bytes / 8;
+	keep_wrong(row, print, nr, 0);
+	return print;
+}
+
 /* Those of a process are its own: addresses mean something else elsewhere. */
 INLINE __u64 user_stack(void *ctx, struct sched_scratch *s, struct task_struct *task,
 			const struct stack_of *whose, struct sched_cpu *c, const bool mapped)
 {
 	__u32 row = whose->row, nr;
-	__u64 print, seed = (__u64)whose->pid << 32 | 2;
+	__u64 print, seed = user_seed(whose->pid);
 	bool is_own;
 	long bytes;
 
-	s->stack.pid = whose->pid;
-	s->stack.time_ns = whose->time_ns;
 	nr = task ? user_frames(row) : 0;
 	is_own = nr;
 	if (!is_own) {
@@ -161,12 +151,8 @@ INLINE __u64 user_stack(void *ctx, struct sched_scratch *s, struct task_struct *
 		nr = (__u64)bytes / 8;
 	}
 	print = hash_frames(row, nr, seed);
-	if (check_stacks && is_own) {
-		bytes = bpf_get_stack(ctx, s->check, SCHED_MAX_STACK * sizeof(__u64),
-				      BPF_F_USER_STACK);
-		if (bytes >= 0 && hash_check(row, (__u64)bytes / 8, seed) != print)
-			c->wrong_stacks++;
-	}
+	if (check_stacks && is_own)
+		print = check_user(ctx, s, whose, c, print);
 	if (is_known_here(s, print)) {
 		c->remembered++;
 		return print;

@@ -269,6 +269,13 @@ void schedprog_forget_stacks(struct schedprog *p)
 			 __ATOMIC_SEQ_CST);
 }
 
+int schedprog_first_wrong(const struct schedprog *p, bool user, struct sched_wrong *out)
+{
+	uint32_t which = user;
+
+	return bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.wrongs), &which, out) ? -errno : 0;
+}
+
 void schedprog_get_counts(struct schedprog *p, struct schedprog_counts *out)
 {
 	uint64_t unseen = 0;
@@ -285,7 +292,10 @@ void schedprog_get_counts(struct schedprog *p, struct schedprog_counts *out)
 		out->no_wakeup += c->no_wakeup;
 		out->walked += c->walked;
 		out->remembered += c->remembered;
-		out->wrong_stacks += c->wrong_stacks;
+		out->wrong_kernel += c->wrong_kernel;
+		out->wrong_user += c->wrong_user;
+		out->unstable += c->unstable;
+		out->unchecked += c->unchecked;
 	}
 	/* Some kernels show no switch away from some threads, and count no missed run either. */
 	if (out->missed < unseen)

@@ -61,9 +61,14 @@ struct schedprog_counts {
 	uint64_t missed;
 	uint64_t no_wakeup;	/* waits whose end nobody was seen to cause */
 	uint64_t walked, remembered;	/* stacks */
-	uint64_t wrong_stacks;	/* of remembered ones, with check_stacks */
+	/* Stacks that were not what is remembered; those of users with check_stacks. */
+	uint64_t wrong_kernel, wrong_user;
+	uint64_t unstable;	/* of users: memory changed while it was looked at twice */
+	uint64_t unchecked;	/* of the kernel: there was no room to keep what they were */
 };
 
 void schedprog_get_counts(struct schedprog *p, struct schedprog_counts *out);
+/* With check_stacks; its fingerprint is 0 if there is none. */
+int schedprog_first_wrong(const struct schedprog *p, bool user, struct sched_wrong *out);
 
 #endif

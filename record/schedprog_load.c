@@ -17,6 +17,7 @@
 
 #define LEAST_THREADS (16u << 10)
 #define MOST_THREADS (1u << 20)
+#define CHECKED_STACKS 32768
 
 /* --- what is chosen ---------------------------------------------------------------- */
 
@@ -130,8 +131,8 @@ static int share_maps(struct schedprog *p)
 		err = bpf_map__set_max_entries(p->skel->maps.messages, p->nr_cpus);
 	if (!err)
 		err = bpf_map__set_max_entries(p->skel->maps.scratches, p->nr_cpus + 1);
-	if (!err)
-		err = bpf_map__set_max_entries(p->skel->maps.paths, p->nr_cpus + 1);
+	if (!err && p->opts.check_stacks)
+		err = bpf_map__set_max_entries(p->skel->maps.checked, CHECKED_STACKS);
 	if (!err)
 		err = bpf_map__set_max_entries(p->skel->maps.threads, table_size());
 	if (!err && p->opts.traced_fd >= 0)

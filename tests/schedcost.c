@@ -4,6 +4,7 @@
  * goes idle between).
  *
  *   schedcost [-c ROUNDS] [-r REPEATS] [-2] [-a] [-w mapped|ringbuf|perfbuf]
+ *   schedcost [-x SETUP] [-a] COMMAND...		another load
  *   schedcost -l [-c ROUNDS] [-2]	the load alone, for other recorders
  */
 #define _GNU_SOURCE
@@ -25,6 +26,7 @@
 struct load {
 	long rounds;
 	bool two_cpus;
+	char **command;		/* instead */
 };
 
 struct setup {
@@ -79,6 +81,10 @@ static double run_load(const struct load *load)
 	double began;
 	pid_t pid;
 
+	if (load->command) {
+		execvp(load->command[0], load->command);
+		return 0;
+	}
 	if (pipe(there) < 0 || pipe(back) < 0)
 		return 0;
 	stay_on(0);
@@ -118,6 +124,28 @@ static unsigned long take(struct proberings *rings)
 	for (uint32_t lane = 0; lane < proberings_nr_lanes(rings); lane++)
 		nr += proberings_take(rings, lane, UINT64_MAX, look_at, &sum);
 	return nr;
+}
+
+static void print_frames(const char *which, const __u64 *ips, uint32_t nr)
+{
+	printf(" %s:", which);
+	for (uint32_t i = 0; i < nr && i <= SCHED_MAX_STACK; i++)
+		printf(" %lx", (unsigned long)ips[i]);
+	printf("\n");
+}
+
+static void print_wrong(const struct schedprog *p, bool user)
+{
+	static struct sched_wrong w;
+
+	if (schedprog_first_wrong(p, user, &w) || !w.fingerprint)
+		return;
+	printf("first wrong %s stack: fingerprint %lx, tid %u, pid %u, origin %u\n",
+	       user ? "user" : "kernel", (unsigned long)w.fingerprint, w.tid, w.pid, w.origin);
+	print_frames("now", w.now.ips, w.now.nr);
+	print_frames("then", w.then.ips, user ? (uint32_t)w.now.hash : w.then.nr);
+	if (!user)
+		print_frames("words", w.words, 128);
 }
 
 static int measure(const struct setup *setup, const struct load *load, bool all, const char *use,
@@ -175,10 +203,12 @@ static int measure(const struct setup *setup, const struct load *load, bool all,
 		schedprog_disable(p);
 		run->records += take(schedprog_records(p));
 		schedprog_get_counts(p, &run->counts);
+		print_wrong(p, false);
+		print_wrong(p, true);
 	}
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	run->reader_ns = run->records ? cpu * 1e9 / (double)run->records : 0;
-	if (!err && read(result[0], &run->ns, sizeof(run->ns)) != sizeof(run->ns))
+	if (!err && !load->command && read(result[0], &run->ns, sizeof(run->ns)) != sizeof(run->ns))
 		err = -EIO;
 	close(go[0]);
 	close(go[1]);
@@ -206,7 +236,7 @@ int main(int argc, char **argv)
 	size_t repeats = 3, only = 0;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:r:2alw:x:")) != -1) {
+	while ((opt = getopt(argc, argv, "+c:r:2alw:x:")) != -1) {
 		if (opt == 'c')
 			load.rounds = atol(optarg);
 		else if (opt == 'r')
@@ -224,6 +254,8 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
+	if (optind < argc)
+		load.command = argv + optind;
 	if (load.rounds < 1 || repeats < 1 || repeats > MAX_REPEATS)
 		return 2;
 	if (load_only) {
@@ -232,7 +264,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < repeats; i++)
 		for (size_t s = 0; s < NR_SETUPS; s++)
-			if ((!s || !only || s == only) &&
+			if ((s ? !only || s == only : !load.command) &&
 			    measure(&setups[s], &load, all, use, &runs[s][i]))
 				return 1;
 	printf("%-22s %9s %9s %9s %8s %10s %10s %6s\n", "", "ns/switch", "added", "records", "lost",
@@ -247,10 +279,16 @@ int main(int argc, char **argv)
 		       r->ns - runs[0][0].ns, r->records, (unsigned long)r->counts.lost,
 		       (unsigned long)r->counts.walked, (unsigned long)r->counts.remembered,
 		       r->reader_ns);
-		if (r->counts.wrong_stacks || r->counts.missed || r->counts.no_room ||
-		    r->counts.no_wakeup)
-			printf("  wrong stacks %lu, no wakeup %lu, missed %lu, no room %lu\n",
-			       (unsigned long)r->counts.wrong_stacks,
+		if (r->counts.wrong_kernel || r->counts.wrong_user || r->counts.unstable ||
+		    r->counts.unchecked)
+			printf("  wrong stacks %lu of the kernel, %lu of users; "
+			       "%lu unstable, %lu unchecked\n",
+			       (unsigned long)r->counts.wrong_kernel,
+			       (unsigned long)r->counts.wrong_user,
+			       (unsigned long)r->counts.unstable,
+			       (unsigned long)r->counts.unchecked);
+		if (r->counts.missed || r->counts.no_room || r->counts.no_wakeup)
+			printf("  no wakeup %lu, missed %lu, no room %lu\n",
 			       (unsigned long)r->counts.no_wakeup,
 			       (unsigned long)r->counts.missed, (unsigned long)r->counts.no_room);
 	}

@@ -289,11 +289,12 @@ static void record_load(struct recording *r, void (*fn)(void), bool all)
 	wait_for(r, &h);
 	finish(r);
 	fprintf(stderr, "# %zu records, %lu stacks; lost %lu, missed %lu, no room %lu, no wakeup %lu, "
-		"walked %lu, remembered %lu, wrong %lu\n", r->nr, (unsigned long)r->stacks,
+		"walked %lu, remembered %lu, wrong %lu and %lu, unstable %lu\n", r->nr, (unsigned long)r->stacks,
 		(unsigned long)r->counts.lost, (unsigned long)r->counts.missed,
 		(unsigned long)r->counts.no_room, (unsigned long)r->counts.no_wakeup,
 		(unsigned long)r->counts.walked, (unsigned long)r->counts.remembered,
-		(unsigned long)r->counts.wrong_stacks);
+		(unsigned long)r->counts.wrong_kernel, (unsigned long)r->counts.wrong_user,
+		(unsigned long)r->counts.unstable);
 }
 
 static const struct sched_record *first_of(const struct recording *r, uint32_t tid)
@@ -520,12 +521,54 @@ static void *sleeper(void *arg)
 	return arg;
 }
 
+#if defined(__x86_64__)
+static void nap_with_frame_pointer(uint64_t frame)
+{
+	const struct timespec nap = { 0, 20000 };
+	long ret = SYS_nanosleep;
+
+	asm volatile("push %%rbp\n\tmov %[frame], %%rbp\n\tsyscall\n\tpop %%rbp"
+		     : "+a"(ret) : "D"(&nap), "S"(NULL), [frame] "d"(frame)
+		     : "rcx", "r11", "memory");
+}
+#else
+static void nap_with_frame_pointer(uint64_t frame)
+{
+	const struct timespec nap = { 0, 20000 };
+
+	(void)frame;
+	nanosleep(&nap, NULL);
+}
+#endif
+
+#define PAGE_BYTES 4096
+#define STRAY_PAGES 16
+
+/* As code without frame pointers does: the register holds anything, and memory comes and goes. */
+static void *stray(void *arg)
+{
+	char *pages = mmap(NULL, STRAY_PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (uint64_t i = 0; i < 1000; i++) {
+		char *page = pages + i * 7 % STRAY_PAGES * PAGE_BYTES;
+
+		nap_with_frame_pointer((uint64_t)page);
+		*(volatile uint64_t *)page = (uint64_t)page + 64;
+		nap_with_frame_pointer((uint64_t)page);
+		nap_with_frame_pointer(i * 0x9e3779b97f4a7c15ull);
+		madvise(page, PAGE_BYTES, MADV_DONTNEED);
+	}
+	munmap(pages, STRAY_PAGES * PAGE_BYTES);
+	return arg;
+}
+
 static void stacks_load(void)
 {
 	pthread_t threads[8];
 
 	for (int i = 0; i < 8; i++)
-		pthread_create(&threads[i], NULL, sleeper, NULL);
+		pthread_create(&threads[i], NULL, i < 6 ? sleeper : stray, NULL);
 	some_load();
 	for (int i = 0; i < 8; i++)
 		pthread_join(threads[i], NULL);
@@ -539,7 +582,9 @@ static void test_stacks(void **state)
 	init(&r);
 	r.opts.kernel_stack = r.opts.user_stack = r.opts.check_stacks = true;
 	record_load(&r, stacks_load, false);
-	assert_int_equal(r.counts.wrong_stacks, 0);
+	assert_int_equal(r.counts.wrong_kernel, 0);
+	assert_int_equal(r.counts.wrong_user, 0);
+	assert_int_equal(r.counts.unchecked, 0);
 	assert_true(r.counts.remembered > 1000);
 	assert_true(r.stacks > 10);
 	release(&r);
