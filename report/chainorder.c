@@ -243,7 +243,8 @@ static int take(struct chainorder *o, uint64_t safe_ns, size_t most)
 		leave(o, p->wait);
 	}
 	o->nr -= nr;
-	memmove(o->places, o->places + nr, o->nr * sizeof(*o->places));
+	if (nr)
+		memmove(o->places, o->places + nr, o->nr * sizeof(*o->places));
 	o->worth = o->nr + (o->nr / NEW_PART > MIN_NEW ? o->nr / NEW_PART : MIN_NEW);
 	return err;
 }
