@@ -16,18 +16,15 @@ import tempfile
 
 sys.path.insert(0, "tests/reader")
 sys.dont_write_bytecode = True
+
 import records as reader  # noqa: E402
+from tap import check, finish  # noqa: E402
 
 KYMO = os.environ["KYMO"]
 SCHEDGEN = os.path.join(os.environ["BUILD"], "tests/schedgen")
 ON_CPU = ("user", "kernel", "on_cpu", "interrupted")
 REASONS = dict(enumerate("NONE OTHER DISK NETWORK LOCK FUTEX SLEEP PIPE PAGE-FAULT POLL CHILD "
                          "WORK UNKNOWN".split()))
-results = []
-
-
-def check(name, good, *comments):
-    results.append((name, good, comments))
 
 
 def run(*args, **more):
@@ -266,11 +263,7 @@ def main():
         compare_text(path, answer)
         compare_pipe(path)
         check_words(path)
-    print(f"1..{len(results)}")
-    for i, (name, good, comments) in enumerate(results, 1):
-        print(f"{'' if good else 'not '}ok {i} - {name}")
-        for comment in comments if not good else ():
-            print(f"# {comment}")
+    finish()
 
 
 main()

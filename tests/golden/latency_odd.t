@@ -14,15 +14,12 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
+from tap import check, finish  # noqa: E402
+
 KYMO = os.environ["KYMO"]
 LIFEGEN = os.path.join(os.environ["BUILD"], "tests/lifegen")
 REASONS = {1: "TAPE", 2: "CARD", 3: "DRUM"}
 START = 10**9
-results = []
-
-
-def check(name, good, *comments):
-    results.append((name, good, comments))
 
 
 def life(i, tid=1, at=None):
@@ -198,11 +195,7 @@ def main():
         conserve("20,000 spans open at once", path, all_open(20000), "-e", "call")
         many_threads(path, 20000)
         too_many_threads(path, 70000)
-    print(f"1..{len(results)}")
-    for i, (name, good, comments) in enumerate(results, 1):
-        print(f"{'' if good else 'not '}ok {i} - {name}")
-        for comment in comments if not good else ():
-            print(f"# {comment}")
+    finish()
 
 
 main()

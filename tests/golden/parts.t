@@ -15,16 +15,11 @@ import tempfile
 KYMO, BUILD = os.environ["KYMO"], os.environ["BUILD"]
 sys.path.insert(0, "tests/reader")
 import records as second  # noqa: E402
+from tap import check, finish  # noqa: E402
 
 GOLDEN = "tests/golden/parts.kymo"
 PARTS = "offcpu", "blocked", "runq", "oncpu", "wakeup", "switch"
 START_NS = 7000000000
-
-results = []
-
-
-def check(name, good, *comments):
-    results.append((name, good, comments))
 
 
 def run(*args, **more):
@@ -234,11 +229,7 @@ def main():
         told = [subprocess.run([KYMO, "script", "--json", "-i", p], capture_output=True,
                                check=True).stdout for p in (path, GOLDEN)]
         check("the generator still writes that trace", told[0] and told[0] == told[1])
-    print(f"1..{len(results)}")
-    for i, (name, good, comments) in enumerate(results, 1):
-        print(f"{'' if good else 'not '}ok {i} - {name}")
-        for comment in comments if not good else ():
-            print(f"# {comment}")
+    finish()
 
 
 main()

@@ -17,22 +17,17 @@ import sys
 import tempfile
 import zlib
 
-sys.dont_write_bytecode = True
 sys.path.insert(0, "tests/reader")
+sys.dont_write_bytecode = True
 
 import kymo_reader  # noqa: E402
+from tap import check, finish  # noqa: E402
 
 DUMP = os.path.join(os.environ["BUILD"], "tests/dump")
 GOLDEN = ["tests/golden/" + name for name in ("first", "probes", "calls", "parts")]
 HEADER_BYTES, BLOCK_BYTES, TRAILER_BYTES = 32, 64, 24
 RECORDS, INDEX = 12, 14
 CHANGES = 3                     # of each block
-
-results = []
-
-
-def check(name, good, *comments):
-    results.append((name, good, comments))
 
 
 def run(*command, **more):
@@ -172,11 +167,7 @@ def main():
             check_damage(short, golden, with_bytes)
             check_dictionaries(short, golden, same)
 
-    print(f"1..{len(results)}")
-    for i, (name, good, comments) in enumerate(results, 1):
-        print(f"{'' if good else 'not '}ok {i} - {name}")
-        for comment in comments if not good else ():
-            print(f"# {comment}")
+    finish()
 
 
 main()

@@ -14,13 +14,10 @@ import os
 import subprocess
 import tempfile
 
+from tap import check, finish
+
 KYMO = os.environ["KYMO"]
 CALLGEN = os.path.join(os.environ["BUILD"], "tests/callgen")
-results = []
-
-
-def check(name, good, *comments):
-    results.append((name, good, comments))
 
 
 def kymo(*args, **more):
@@ -122,11 +119,7 @@ def main():
               kymo("--json", "-i", path) == kymo("--json", "-i", "tests/golden/calls.kymo"))
         check("from a pipe it is the same",
               piped == kymo("--summary", "-i", "tests/golden/calls.kymo"))
-    print(f"1..{len(results)}")
-    for i, (name, good, comments) in enumerate(results, 1):
-        print(f"{'' if good else 'not '}ok {i} - {name}")
-        for comment in comments if not good else ():
-            print(f"# {comment}")
+    finish()
 
 
 main()

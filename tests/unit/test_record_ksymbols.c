@@ -45,6 +45,11 @@ static struct ksymbols *open_or_skip(void)
 	return k;
 }
 
+static bool is_function(const struct line *l)
+{
+	return l->address && (l->type == 't' || l->type == 'T') && strncmp(l->name, "__pfx_", 6);
+}
+
 /* Every so many functions of the kernel proper; all names of one address are good. */
 static void agrees_with_kallsyms(void **state)
 {
@@ -57,8 +62,7 @@ static void agrees_with_kallsyms(void **state)
 	(void)state;
 	assert_non_null(f);
 	while (read_line(f, &l) && !l.tag[0]) {
-		if (!l.address || (l.type != 't' && l.type != 'T') ||
-		    !strncmp(l.name, "__pfx_", 6) || nr++ % EVERY)
+		if (!is_function(&l) || nr++ % EVERY)
 			continue;
 		if (ksymbols_find(k, l.address + 1, &sym) < 0 || !sym.size_bytes)
 			continue;
@@ -89,9 +93,8 @@ static void tells_modules(void **state)
 	(void)state;
 	assert_non_null(f);
 	while (read_line(f, &l)) {
-		if (!l.address || (l.type != 't' && l.type != 'T') || !l.tag[0] ||
-		    !strcmp(l.tag, "[bpf]") || !strncmp(l.tag, "[__builtin__", 12) ||
-		    !strncmp(l.name, "__pfx_", 6) || nr++ % EVERY)
+		if (!is_function(&l) || !l.tag[0] || !strcmp(l.tag, "[bpf]") ||
+		    !strncmp(l.tag, "[__builtin__", 12) || nr++ % EVERY)
 			continue;
 		if (ksymbols_find(k, l.address + 1, &sym) < 0)
 			continue;
