@@ -10,6 +10,7 @@
 #include "cmd/query_options.h"
 #include "report/flamegraph.h"
 #include "report/folded.h"
+#include "report/stackempty.h"
 #include "report/stacknotes.h"
 
 struct flamegraph_command {
@@ -288,11 +289,25 @@ static int check_options(struct flamegraph_command *c)
 	return flamediff_run_check(&c->diff, &c->view, c->folded);
 }
 
-static void tell_left_out(const struct flamegraph_command *c,
+/* That all is hidden is said here. */
+static void tell_empty(struct query *q, const struct stacksum_left_out *left_out)
+{
+	struct bytebuf text;
+
+	bytebuf_init(&text);
+	stackempty_put(q, left_out, &text);
+	bytebuf_u8(&text, 0);
+	if (!text.err && *text.data)
+		command_complain("%s", (const char *)text.data);
+	bytebuf_release(&text);
+}
+
+static void tell_left_out(const struct flamegraph_command *c, struct query *q,
 			  const struct stacksum_left_out *left_out)
 {
 	char note[STACKNOTES_BYTES];
 
+	tell_empty(q, left_out);
 	if (left_out->events && c->view.query.events)
 		command_complain("%u event%s left out: no sum can be made with what is drawn",
 				 left_out->events, left_out->events == 1 ? "" : "s");
@@ -303,7 +318,8 @@ static void tell_left_out(const struct flamegraph_command *c,
 		command_complain("%" PRIu64 " negative value%s left out", left_out->negative,
 				 left_out->negative == 1 ? "" : "s");
 	for (int i = 0; i < STACKNOTES_NR; i++)
-		if (*stacknotes_put(left_out, (enum stacknotes_kind)i, note))
+		if (!(left_out->is_all && i == STACKNOTES_IDLE) &&
+		    *stacknotes_put(left_out, (enum stacknotes_kind)i, note))
 			command_complain("%s", note);
 }
 
@@ -325,7 +341,7 @@ static int write_graph(void *ctx, struct query *q, struct output *o, struct diag
 	else
 		err = flamegraph_write(q, &c->graph, o, &left_out, d);
 	if (!err)
-		tell_left_out(c, &left_out);
+		tell_left_out(c, q, &left_out);
 	return err;
 }
 

@@ -2,6 +2,7 @@
 
 #include "report/flamegraph_svg.h"
 #include "report/number.h"
+#include "report/stackempty.h"
 #include "report/stacknotes.h"
 #include "report/stackquality.h"
 
@@ -111,7 +112,8 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 	};
 	struct query_quality quality;
 	struct flame_layout layout;
-	struct bytebuf title, subtitle;
+	const struct stacksum_left_out left_out = stacksum_left_out(sums);
+	struct bytebuf title, subtitle, empty;
 	char line[512];
 	int err;
 
@@ -126,16 +128,21 @@ static int draw(struct query *q, const struct flamegraph_opts *opts, struct name
 	bytebuf_init(&subtitle);
 	put_title(opts, sums, &title);
 	put_subtitle(q, opts, sums, &subtitle);
-	err = title.err ? title.err : subtitle.err;
+	bytebuf_init(&empty);
+	stackempty_put(q, &left_out, &empty);
+	bytebuf_u8(&empty, 0);
+	err = title.err ? title.err : subtitle.err ? subtitle.err : empty.err;
 	if (!err)
 		flamegraph_svg(&(struct flamegraph_picture) {
 			.opts = opts, .layout = &layout, .sums = sums, .names = names,
 			.total = stacksum_total(sums), .title = (const char *)title.data,
 			.subtitle = (const char *)subtitle.data, .quality = line,
+			.empty = (const char *)empty.data,
 			.records = quality.records, .lost = quality.lost,
 		}, o);
 	bytebuf_release(&title);
 	bytebuf_release(&subtitle);
+	bytebuf_release(&empty);
 	flamelayout_release(&layout);
 	return err ? err : names_error(names);
 }

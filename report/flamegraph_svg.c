@@ -206,6 +206,18 @@ static void put_labels(struct drawing *d)
 	put(d, "</g>\n");
 }
 
+/* In the only row, beside its label, which JavaScript writes. */
+static void put_empty(struct drawing *d)
+{
+	double label_px = d->row_px * 0.7 * MONO_CELL * strlen("all") + 16;
+
+	output_format(d->o, "<text class=\"d\" id=\"empty\" x=\"%d\" y=\"%.1f\" "
+		      "pointer-events=\"none\">", FLAMEGRAPH_MARGIN_PX + (int)label_px,
+		      FRAMES_Y + d->row_px * 0.75);
+	put_cut(d, d->p->empty, (d->inner_px - label_px) / TEXT_CELL_PX);
+	put(d, "</text>\n");
+}
+
 /* --- around them ----------------------------------------------------------- */
 
 static void put_button(struct drawing *d, const char *id, const char *label, int right_px,
@@ -366,6 +378,8 @@ void flamegraph_svg(const struct flamegraph_picture *p, struct output *o)
 	put_header(&d);
 	put_frames(&d);
 	put_labels(&d);
+	if (p->empty && *p->empty)
+		put_empty(&d);
 	put_footer(&d, foot_y);
 	put(&d, "<script><![CDATA[\n");
 	put(&d, flamegraph_js);

@@ -40,6 +40,7 @@ struct flamegraph_picture {
 	uint64_t total;			/* as wide as the picture */
 	const char *title, *subtitle;	/* raw text */
 	const char *quality;		/* the line that every view ends with */
+	const char *empty;		/* why nothing is to be seen; or "", or NULL */
 	uint64_t records, lost;
 };
 

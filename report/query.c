@@ -114,6 +114,7 @@ int query_open(struct query **out, const struct query_opts *opts, struct diag *d
 
 	if (!q)
 		return diag_set(d, -ENOMEM, "out of memory");
+	q->asked = *opts;
 	q->last_ns = UINT64_MAX;
 	err = query_time_parse(&q->time, opts->time, d);
 	if (!err)

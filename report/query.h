@@ -40,6 +40,8 @@ struct query;
 int query_open(struct query **out, const struct query_opts *opts, struct diag *d);
 void query_close(struct query *q);
 struct trace *query_trace(struct query *q);
+/* As it was given, whose texts stay until query_close(). */
+const struct query_opts *query_asked(const struct query *q);
 /* Whether records of the event may be among the chosen ones. */
 bool query_wants_event(struct query *q, const struct trace_event *e);
 /* Whether it is made here of other records: the trace counts none of it. */

@@ -65,6 +65,11 @@ static void count_spans(struct query *q, struct query_quality *out)
 	out->lost = counts.lost;
 }
 
+const struct query_opts *query_asked(const struct query *q)
+{
+	return &q->asked;
+}
+
 void query_get_quality(struct query *q, struct query_quality *out)
 {
 	const struct trace_loss *losses;

@@ -11,6 +11,7 @@
 
 struct query {
 	struct trace *trace;
+	struct query_opts asked;
 	struct query_filter *filter;
 	struct query_spans *spans;	/* made of raw records; NULL: none */
 	struct query_time time;

@@ -196,6 +196,7 @@ const char *stacksum_measure(const struct stacksum *s)
 struct stacksum_left_out stacksum_left_out(const struct stacksum *s)
 {
 	struct stacksum_left_out out = {
+		.is_all = !s->total,
 		.events = (uint32_t)__builtin_popcountll(s->others), .negative = s->negative,
 		.idle = s->idle, .idle_records = s->idle_records,
 		.ended = s->order ? chainorder_ended(s->order) : 0, .no_room = s->no_room,

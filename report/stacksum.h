@@ -98,6 +98,7 @@ const char *stacksum_unit(const struct stacksum *s);
  */
 const char *stacksum_measure(const struct stacksum *s);
 struct stacksum_left_out {
+	bool is_all;		/* nothing has a weight, or nothing was left */
 	uint32_t events;	/* others with stacks, or with sums of another kind */
 	uint64_t negative;	/* values that have no width */
 	uint64_t idle, idle_records;	/* waits for work, in the unit of the sum */

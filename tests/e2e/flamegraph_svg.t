@@ -231,6 +231,28 @@ def test_lost(_):
     check("samples" in browser.text("#foot"), browser.text("#foot"))
 
 
+def test_empty(_):
+    """A picture of nothing says why, within the picture"""
+    browser.open(picture("empty", "--comm", "nobody & <none>"))
+    want = "nothing to draw: no record of cpu-clock with --comm 'nobody & <none>'"
+    check(browser.text("#empty") == want, browser.text("#empty"))
+    frames = browser.js(FRAMES_JS)
+    check(len(frames) == 1 and near(frames[0]["w"], 1176), "one frame: %s" % frames)
+    x, y, right, bottom = browser.js("""
+        const r = document.querySelector("#empty").getBoundingClientRect();
+        return [r.left + scrollX, r.top + scrollY, r.right + scrollX, r.bottom + scrollY];""")
+    root = frames[0]
+    check(root["x"] < x and right < root["x"] + root["w"], "in its frame: %s, %s" % (x, right))
+    check(near(y, root["y"], 3) and near(bottom, root["y"] + 15, 3), "in its row: %s" % bottom)
+    labels = browser.js("""return [...document.querySelectorAll("#t text")].map(
+        (e) => [e.textContent, e.getBoundingClientRect().right + scrollX]);""")
+    check(all(end < x for _, end in labels), "beside the labels: %s, %s" % (x, labels))
+    browser.point("#f rect")
+    check(browser.text("#d").startswith("all"), "details: " + browser.text("#d"))
+    browser.click("#icicle")
+    check(browser.text("#empty") == want, "upside down: " + browser.text("#empty"))
+
+
 def test_no_requests(_):
     """Nothing is fetched, nothing complained of"""
     show("requests")
@@ -265,7 +287,7 @@ def test_without_script(_):
 
 
 TESTS = [test_first_look, test_details, test_search, test_search_nested, test_zoom,
-         test_search_in_zoom, test_icicle, test_needles, test_hostile, test_lost,
+         test_search_in_zoom, test_icicle, test_needles, test_hostile, test_lost, test_empty,
          test_no_requests, test_without_script]
 
 
