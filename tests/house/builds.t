@@ -18,12 +18,30 @@ result() {
 	fi
 }
 
-# Without optimisation: only what it builds and links is looked at.
-build() { make -s CFLAGS=-O0 SAN= "$@" >"$tmp/log" 2>&1; }
+# Without optimisation: only what it builds and links is looked at.  What `make check` has
+# compiled in the same way is not compiled again, though flags of other parts differ.
+build() # folder, variables
+{
+	local o=$1
+
+	shift
+	make -s -o "$o/flags" CFLAGS="${CFLAGS:-} -O0" SAN= O="$o" "$@" >"$tmp/log" 2>&1
+}
+take() # folder, what of $BUILD it begins with
+{
+	local o=$1
+
+	shift
+	mkdir -p "$o" && echo none >"$o/flags" || return
+	[ -n "${SAN:-}" ] || (cd "$BUILD" && cp -a "$@" "$o")
+}
 libraries() { ldd "$1" 2>&1 | sed 's/^/# /' >"$tmp/log"; cat "$tmp/log"; }
 recorder_libraries='libbpf|libelf|libdw|libiberty|libtraceevent'
 
-build O="$tmp/analyser" RECORD=0
+! grep -l KYMO_RECORD format/* report/* >"$tmp/log"
+result 'RECORD=0 changes nothing of format/ and report/'
+take "$tmp/analyser" format report
+build "$tmp/analyser" RECORD=0
 result 'RECORD=0 builds'
 ! libraries "$tmp/analyser/kymo" | grep -E "$recorder_libraries"
 result 'RECORD=0 links none of the libraries of the recorder'
@@ -40,11 +58,15 @@ result 'RECORD=0: record is told apart from a mistyped command'
 result 'RECORD=0: so is list'
 [ ! -e "$tmp/analyser/record" ] && [ ! -e "$tmp/analyser/bpf" ]
 result 'RECORD=0 compiles neither record/ nor bpf/'
-GIT_DIR=/nonexistent build O="$tmp/analyser" RECORD=0 &&
+GIT_DIR=/nonexistent build "$tmp/analyser" RECORD=0 &&
 	"$tmp/analyser/kymo" --version >"$tmp/log" && grep -q "^kymo $(cat VERSION)$" "$tmp/log"
 result 'without a git checkout the version is the number alone'
 
-build O="$tmp/static" STATIC=1 RECORD="${RECORD:-1}"
+parts="format report cmd Documentation"
+[ "${RECORD:-1}" = 0 ] || parts="$parts record bpf"
+# shellcheck disable=SC2086
+take "$tmp/static" $parts
+build "$tmp/static" STATIC=1 RECORD="${RECORD:-1}"
 result 'STATIC=1 builds'
 libraries "$tmp/static/kymo" | grep -q -E 'not a dynamic executable|statically linked'
 result 'STATIC=1 needs no library'
