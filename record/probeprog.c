@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/spanprog.h"
 #include "record/tally.h"
 
 #define PROGRAM_STACK_BYTES 512
@@ -126,9 +127,9 @@ static int build(struct probeprog_builder *b, const struct probe_span *span, str
 	bpfcode_op(c, BPF_MOV, BPF_REG_6, BPF_REG_1);
 	probeprog_target_identify(b);
 	if (span)
-		err = probeprog_span_start(b, span, d);
+		err = spanprog_start(b, span, d);
 	else
-		err = b->probe->span ? probeprog_span_end(b, d) : build_record(b, d);
+		err = b->probe->span ? spanprog_end(b, d) : build_record(b, d);
 	if (err)
 		return err;
 	bpfcode_here(c, end);

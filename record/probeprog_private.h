@@ -54,9 +54,4 @@ int probeprog_choose(struct probeprog_builder *b, struct diag *d);
 /* The filter; its room on the stack is free again afterwards. */
 int probeprog_filter(struct probeprog_builder *b, struct diag *d);
 
-/* The sides of a span, up to where b->skip leaves; b->lost is theirs to place. */
-int probeprog_span_start(struct probeprog_builder *b, const struct probe_span *span,
-			 struct diag *d);
-int probeprog_span_end(struct probeprog_builder *b, struct diag *d);
-
 #endif

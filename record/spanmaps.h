@@ -51,7 +51,7 @@ uint64_t spanmaps_open_starts(struct spanmaps *m, uint32_t probe);
  */
 void spanmaps_sweep(struct spanmaps *m);
 
-/* --- for probeprog_span.c: what the programs are built around --------------------------- */
+/* --- for spanprog.c: what the programs are built around --------------------------------- */
 
 /*
  * A start that waits.  What is kept of it lies as in a record of the span, fixed part and
