@@ -33,7 +33,7 @@ build()
 {
 	local there=$BUILD/foreign/$1
 
-	make -s -j2 O="$there" RECORD=0 SAN= CC="$2" CFLAGS='-O1 -w' SYSROOT="$3" \
+	make -s -j2 O="$there" RECORD=0 SAN= CC="$2" CFLAGS='-O0 -w' SYSROOT="$3" \
 		"$there/kymo" "$there/tests/dump" "$there/tests/tracegen" >"$folder/log" 2>&1
 }
 
