@@ -185,11 +185,11 @@ def too_many_threads(path, n):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "odd.kymo")
-        compare("spans that are all open at once", path, all_open(1500))
-        compare("spans over a quarter of the trace", path, nested(1500))
-        compare("spans longer than the trace", path, long(2000))
-        compare("spans that are rows", path, rows(1500))
-        compare("spans that nobody tells of", path, silent(2000))
+        compare("spans that are all open at once", path, all_open(600))
+        compare("spans over a quarter of the trace", path, nested(600))
+        compare("spans longer than the trace", path, long(600))
+        compare("spans that are rows", path, rows(600))
+        compare("spans that nobody tells of", path, silent(600))
         conserve("clocks that jump", path, jumping(20000), "-e", "call")
         conserve("threads whose clocks jump", path, jumping(20000))
         conserve("20,000 spans open at once", path, all_open(20000), "-e", "call")

@@ -18,8 +18,8 @@ CASES = [
     ("server", 20000, [], 8.5),
     ("server, records lost", 20000, ["--lose", "40"], 9.5),
     ("without stacks", 20000, ["--no-stacks"], 6.6),
-    ("pipe, one CPU", 40000, ["--pingpong", "--cpus", "1"], 1.85),
-    ("pipe, two CPUs", 40000, ["--pingpong", "--cpus", "2"], 2.6),
+    ("pipe, one CPU", 20000, ["--pingpong", "--cpus", "1"], 1.95),
+    ("pipe, two CPUs", 20000, ["--pingpong", "--cpus", "2"], 2.6),
 ]
 
 
