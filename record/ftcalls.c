@@ -8,11 +8,36 @@
 /* Far more than the kernel's stacks have room for. */
 #define MAX_CALLS 4096
 #define FIRST_SLOTS 64		/* a power of two */
+/*
+ * Of its callees a call remembers the last ones: more than interrupts can call while the
+ * tracer is at work on one note.
+ */
+#define NR_LAST 24
+#define NR_FORGOTTEN 8		/* of them at once */
+/* A thread, a soft interrupt, an interrupt and one that cannot be masked. */
+#define MAX_BESIDE 4
+
+struct callee {
+	uint64_t ended_ns, duration_ns;
+	uint32_t cpu;
+};
+
+struct callees {
+	uint64_t sum_ns;		/* without the last ones */
+	uint32_t nr;
+	struct callee last[NR_LAST];
+};
+
+struct open {
+	struct ftcalls_open call;
+	struct callees callees;
+};
 
 struct thread {
 	uint64_t key;
-	struct ftcalls_open *calls;	/* from the outermost inwards */
-	uint32_t nr, cap;
+	struct open *calls;		/* from the outermost inwards, but [0]: around all */
+	uint32_t nr, cap;		/* [0] not counted; counted */
+	bool stray;			/* the last one that ended had none around it */
 	bool used;
 };
 
@@ -60,6 +85,11 @@ static struct thread *slot_of(struct thread *slots, size_t nr_slots, uint64_t ke
 	return &slots[i];
 }
 
+static bool is_busy(const struct thread *t)
+{
+	return t->nr || t->stray;
+}
+
 /* Threads without calls are left behind: most of them have ended. */
 static int make_room(struct ftcalls *c)
 {
@@ -67,7 +97,7 @@ static int make_room(struct ftcalls *c)
 	struct thread *slots;
 
 	for (size_t i = 0; i < c->nr_slots; i++)
-		nr_busy += c->slots[i].nr > 0;
+		nr_busy += is_busy(&c->slots[i]);
 	while (nr_slots < 4 * nr_busy)
 		nr_slots *= 2;
 	slots = calloc(nr_slots, sizeof(*slots));
@@ -76,7 +106,7 @@ static int make_room(struct ftcalls *c)
 	for (size_t i = 0; i < c->nr_slots; i++) {
 		struct thread *t = &c->slots[i];
 
-		if (t->nr)
+		if (is_busy(t))
 			*slot_of(slots, nr_slots, t->key) = *t;
 		else
 			free(t->calls);
@@ -104,78 +134,172 @@ static struct thread *get_thread(struct ftcalls *c, uint64_t key)
 	return t;
 }
 
+/* --- callees ----------------------------------------------------------------------- */
+
+static void add_callee(struct callees *c, struct callee callee)
+{
+	if (c->nr == NR_LAST) {
+		for (uint32_t i = 0; i < NR_FORGOTTEN; i++)
+			c->sum_ns += c->last[i].duration_ns;
+		c->nr -= NR_FORGOTTEN;
+		memmove(c->last, c->last + NR_FORGOTTEN, c->nr * sizeof(*c->last));
+	}
+	c->last[c->nr++] = callee;
+}
+
+/*
+ * An interrupt does not come in between a reading of the clock and itself: of two calls
+ * one is within the other or after it.  But the clocks of two CPUs may differ.
+ */
+static bool ended_after(const struct callee *c, uint64_t time_ns, uint32_t cpu)
+{
+	return c->cpu == cpu && c->ended_ns > time_ns;
+}
+
+/* Those that were noted before the start of the call and yet are part of it. */
+static void take_earlier(struct callees *around, struct callees *of, uint64_t began_ns,
+			 uint32_t cpu)
+{
+	while (around->nr && ended_after(&around->last[around->nr - 1], began_ns, cpu))
+		of->sum_ns += around->last[--around->nr].duration_ns;
+}
+
+/* Those that were noted before the end of the call and yet came after it. */
+static void give_later(struct callees *around, struct callees *of, uint64_t ended_ns,
+		       uint32_t cpu)
+{
+	uint32_t nr = of->nr;
+
+	while (of->nr && ended_after(&of->last[of->nr - 1], ended_ns, cpu))
+		of->nr--;
+	for (uint32_t i = of->nr; i < nr; i++)
+		add_callee(around, of->last[i]);
+}
+
+static uint64_t sum_of(const struct callees *c)
+{
+	uint64_t sum_ns = c->sum_ns;
+
+	for (uint32_t i = 0; i < c->nr; i++)
+		sum_ns += c->last[i].duration_ns;
+	return sum_ns;
+}
+
 /* --- calls ------------------------------------------------------------------------- */
+
+static struct open *innermost(const struct thread *t)
+{
+	return t->nr ? &t->calls[t->nr] : NULL;
+}
 
 /* Its end never came; what its callees took is that of the call around it. */
 static void give_up(struct ftcalls *c, struct thread *t)
 {
-	const struct ftcalls_open *call = &t->calls[--t->nr];
+	const struct callees *of = &t->calls[t->nr--].callees;
+	struct callees *around = &t->calls[t->nr].callees;
 
-	if (t->nr)
-		t->calls[t->nr - 1].callees_ns += call->callees_ns;
+	around->sum_ns += of->sum_ns;
+	for (uint32_t i = 0; i < of->nr; i++)
+		add_callee(around, of->last[i]);
 	c->no_end++;
+}
+
+static void give_up_deeper(struct ftcalls *c, struct thread *t, uint32_t depth)
+{
+	while (t->nr && innermost(t)->call.depth > depth)
+		give_up(c, t);
+}
+
+/*
+ * The call around one of that depth: 0, or which.  What is under way at that depth may be
+ * at its end, where the interrupt came; of too many such calls the ends are missing.
+ */
+static uint32_t find_around(struct ftcalls *c, struct thread *t, uint32_t depth)
+{
+	uint32_t around = t->nr;
+
+	while (around && t->calls[around].call.depth == depth)
+		around--;
+	while (t->nr >= around + MAX_BESIDE)
+		give_up(c, t);
+	return around;
 }
 
 static bool has_room(struct thread *t)
 {
 	uint32_t cap = t->cap ? t->cap * 2 : FIRST_CALLS;
-	struct ftcalls_open *calls;
+	struct open *calls;
 
-	if (t->nr < t->cap)
+	if (t->nr + 1 < t->cap)
 		return true;
 	calls = cap <= MAX_CALLS ? realloc(t->calls, cap * sizeof(*calls)) : NULL;
 	if (!calls)
 		return false;
+	if (!t->cap)
+		memset(calls, 0, sizeof(*calls));
 	t->calls = calls;
 	t->cap = cap;
 	return true;
 }
 
 struct ftcalls_open *ftcalls_enter(struct ftcalls *c, uint64_t thread, uint64_t function,
-				   uint32_t depth, uint32_t *above, bool *gap)
+				   uint32_t depth, uint32_t cpu, uint32_t *above, bool *gap)
 {
 	struct thread *t = get_thread(c, thread);
-	struct ftcalls_open *call;
+	uint32_t around;
+	struct open *o;
 
-	while (t && t->nr && t->calls[t->nr - 1].depth >= depth)
-		give_up(c, t);
+	if (t)
+		give_up_deeper(c, t, depth);
 	if (!t || !has_room(t)) {
 		c->no_end++;
 		return NULL;
 	}
-	call = &t->calls[t->nr];
-	*above = t->nr ? call[-1].stack : 0;
-	*gap = depth != (t->nr ? call[-1].depth + 1 : 0);
-	*call = (struct ftcalls_open){ .function = function, .depth = depth };
-	t->nr++;
-	return call;
+	around = find_around(c, t, depth);
+	*above = around ? t->calls[around].call.stack : 0;
+	*gap = depth != (around ? t->calls[around].call.depth + 1 : 0);
+	o = &t->calls[++t->nr];
+	o->call = (struct ftcalls_open){ .function = function, .depth = depth, .cpu = cpu };
+	o->callees.sum_ns = 0;
+	o->callees.nr = 0;
+	return &o->call;
 }
 
-bool ftcalls_leave(struct ftcalls *c, uint64_t thread, uint64_t function, uint32_t depth,
-		   uint64_t duration_ns, struct ftcalls_ended *to)
+/* The innermost call has ended. */
+static void end_call(struct thread *t, const struct ftcalls_end *end, struct ftcalls_ended *to)
+{
+	struct open *o = innermost(t);
+	struct callees *of = &o->callees, *around = &o[-1].callees;
+	uint64_t duration_ns = end->ended_ns > end->began_ns ? end->ended_ns - end->began_ns : 0;
+	uint64_t callees_ns;
+
+	take_earlier(around, of, end->began_ns, o->call.cpu);
+	add_callee(around, (struct callee){ end->ended_ns, duration_ns, end->cpu });
+	give_later(around, of, end->ended_ns, end->cpu);
+	callees_ns = sum_of(of);
+	/* Where the clocks of two CPUs differ, a callee may seem to take longer. */
+	*to = (struct ftcalls_ended){
+		.duration_ns = duration_ns, .depth = end->depth, .stack = o->call.stack,
+		.self_ns = duration_ns > callees_ns ? duration_ns - callees_ns : 0,
+	};
+	t->nr--;
+	t->stray = !t->nr && end->depth;
+}
+
+bool ftcalls_leave(struct ftcalls *c, uint64_t thread, const struct ftcalls_end *end,
+		   struct ftcalls_ended *to)
 {
 	struct thread *t = slot_of(c->slots, c->nr_slots, thread);
-	struct ftcalls_open *call;
 
-	while (t->nr && t->calls[t->nr - 1].depth > depth)
+	give_up_deeper(c, t, end->depth);
+	while (t->nr && innermost(t)->call.depth == end->depth &&
+	       innermost(t)->call.function != end->function)
 		give_up(c, t);
-	call = t->nr ? &t->calls[t->nr - 1] : NULL;
-	if (call && call->depth == depth && call->function != function) {
-		give_up(c, t);
-		call = NULL;
-	}
-	if (!call || call->depth != depth) {
+	if (!t->nr || innermost(t)->call.depth != end->depth) {
 		c->no_start++;
 		return false;
 	}
-	/* Where the clocks of two CPUs differ, a callee may seem to take longer. */
-	*to = (struct ftcalls_ended){
-		.duration_ns = duration_ns, .depth = depth, .stack = call->stack,
-		.self_ns = duration_ns > call->callees_ns ? duration_ns - call->callees_ns : 0,
-	};
-	t->nr--;
-	if (t->nr)
-		call[-1].callees_ns += duration_ns;
+	end_call(t, end, to);
 	return true;
 }
 

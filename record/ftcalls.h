@@ -4,6 +4,19 @@
  *
  * A call is given only if both of its sides are known and nothing speaks against their
  * belonging together.  What is left over is counted.
+ *
+ * A call's own time is the part of its duration that no other call of its thread took, so
+ * that own times add up to the duration of whatever is around them.  Which calls took
+ * part of it is told by time, not by the order of the notes: an interrupt may come while
+ * the tracer is at work on a start or an end, and then what it calls is noted
+ *
+ *	- in front of the start of a call that lasts already, one deeper than that one
+ *	  (around both there is a gap);
+ *	- in front of the end of a call that may be over already: as a callee of it, or
+ *	  beside it, at its own depth (before Linux 6.11).
+ *
+ * So there are calls whose time is in that of one that their stack does not show, and
+ * callees that are no part of their caller's time.
  */
 #ifndef RECORD_FTCALLS_H
 #define RECORD_FTCALLS_H
@@ -16,13 +29,19 @@ struct ftcalls;
 /* One that is under way. */
 struct ftcalls_open {
 	uint64_t function;
-	uint64_t callees_ns;	/* of those that have ended */
-	uint32_t depth;
+	uint32_t depth, cpu;
 	uint32_t stack;		/* the caller's, who sets it */
 };
 
+/* What the note of an end tells. */
+struct ftcalls_end {
+	uint64_t function;
+	uint64_t began_ns, ended_ns;	/* on the clock of the CPU that it ran on then */
+	uint32_t depth, cpu;
+};
+
 struct ftcalls_ended {
-	uint64_t duration_ns, self_ns;	/* self: without its callees */
+	uint64_t duration_ns, self_ns;
 	uint32_t depth, stack;
 };
 
@@ -35,10 +54,10 @@ void ftcalls_free(struct ftcalls *c);
  * memory, and it is counted as one without end.
  */
 struct ftcalls_open *ftcalls_enter(struct ftcalls *c, uint64_t thread, uint64_t function,
-				   uint32_t depth, uint32_t *above, bool *gap);
+				   uint32_t depth, uint32_t cpu, uint32_t *above, bool *gap);
 /* False: there is no start to it. */
-bool ftcalls_leave(struct ftcalls *c, uint64_t thread, uint64_t function, uint32_t depth,
-		   uint64_t duration_ns, struct ftcalls_ended *to);
+bool ftcalls_leave(struct ftcalls *c, uint64_t thread, const struct ftcalls_end *end,
+		   struct ftcalls_ended *to);
 /*
  * Notes are missing, nobody knows of whom: no call that is under way is believed any
  * more.

@@ -117,7 +117,7 @@ static void take_entry(struct ftgraph *g, const struct ftring_event *e)
 	bool gap;
 
 	call = ftcalls_enter(g->calls, thread_of(e, &tid), function,
-			     (uint32_t)number(e, g->entry.depth), &stack, &gap);
+			     (uint32_t)number(e, g->entry.depth), e->cpu, &stack, &gap);
 	if (!call)
 		return;
 	if (gap)
@@ -150,16 +150,18 @@ static void put_record(struct ftgraph *g, const struct ftring_event *e, uint32_t
 
 static void take_exit(struct ftgraph *g, const struct ftring_event *e)
 {
-	uint64_t function = number(e, g->exit.function);
-	uint64_t began = number(e, g->exit.call_time), ended = number(e, g->exit.return_time);
-	uint32_t depth = (uint32_t)number(e, g->exit.depth), tid;
-	uint64_t thread = thread_of(e, &tid);
+	const struct ftcalls_end end = {
+		.function = number(e, g->exit.function),
+		.began_ns = number(e, g->exit.call_time),
+		.ended_ns = number(e, g->exit.return_time),
+		.depth = (uint32_t)number(e, g->exit.depth), .cpu = e->cpu,
+	};
 	struct ftcalls_ended call;
+	uint32_t tid;
+	uint64_t thread = thread_of(e, &tid);
 
-	/* The tracer reads the clock of the CPU, which may differ from that of the next. */
-	if (ftcalls_leave(g->calls, thread, function, depth, ended > began ? ended - began : 0,
-			  &call))
-		put_record(g, e, tid, function, &call);
+	if (ftcalls_leave(g->calls, thread, &end, &call))
+		put_record(g, e, tid, end.function, &call);
 }
 
 static void take(struct ftgraph *g, const struct ftring_event *e)

@@ -11,6 +11,9 @@ ROOT_FUNCTION = "do_sys_openat2"
 DEPTH = 3
 NR_OPENS = 20
 NOTE = "/run/kymo-graph"
+UNTIL_6_10 = KERNEL in ("5.10", "6.1")
+# Turning the tracer on or off takes ten seconds and more where all is emulated: tests
+# share what is recorded.
 # What comes in between, at any time.
 INTERRUPTS = re.compile(r"irq|sysvec|interrupt|timer|tick_|exc_page_fault|schedule|resched|rcu_")
 SETTINGS = ("available_tracers current_tracer set_graph_function set_graph_notrace "
@@ -60,6 +63,54 @@ def graph(trace, command, *options, depth=DEPTH):
     check(" 0 lost" in text, "lost: %s" % text)
 
 
+class Shell:
+    """One that runs a command when told so, in a child, and waits before and after."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(
+            ["sh", "-c", 'echo ready; read go; "$@"; echo done; read end', "sh"] + command,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.wait_for(b"ready")
+
+    def wait_for(self, word):
+        for line in self.process.stdout:
+            if line.strip() == word:
+                return
+        check(False, "the shell has ended")
+
+    def go(self):
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        self.wait_for(b"done")
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def recorder_of(trace, pid, depth):
+    """A recorder of a process, and the folder where it has turned the tracer on."""
+    recorder = subprocess.Popen([str(x) for x in (
+        KYMO, "record", "-q", "-o", trace, "--graph", ROOT_FUNCTION, "--depth", depth,
+        "-p", pid)])
+    instance = "%s/instances/kymo-%d" % (TRACING, recorder.pid)
+    folders = [instance, TRACING]
+
+    def begun(folder):
+        try:
+            return (text_of(folder + "/current_tracer") == "function_graph\n" and
+                    text_of(folder + "/tracing_on") == "1\n")
+        except OSError:
+            return False
+
+    def any_begun():
+        check(recorder.poll() is None, "kymo has ended: %s" % recorder.returncode)
+        return any(begun(folder) for folder in folders)
+
+    wait_for(any_begun, lambda: "it does not begin")
+    return recorder, next(folder for folder in folders if begun(folder))
+
+
 def calls_of(text):
     """(functions from the root inwards, us) of each call in the layout of the tracer."""
     calls, open_calls = [], []
@@ -77,7 +128,7 @@ def calls_of(text):
         elif what == "}" and len(open_calls) > depth:
             calls.append((tuple(open_calls[:depth + 1]), float(us)))
     return [(path, us) for path, us in calls if path[0] == ROOT_FUNCTION and
-            not any(INTERRUPTS.search(name) for name in path)]
+            len(path) <= DEPTH and not any(INTERRUPTS.search(name) for name in path)]
 
 
 def same_calls(got, wanted):
@@ -114,63 +165,142 @@ def as_trace_cmd(folder):
         check(not odd, "%s: %s" % (name, odd[:3]))
 
 
-def as_tracer(folder):
-    """the same calls as the text of the tracer itself"""
-    command = opens(folder)
-    graph(folder + "/t.kymo", command)
-    before = settings()
-    write(TRACING + "/set_graph_function", ROOT_FUNCTION)
-    write(TRACING + "/max_graph_depth", str(DEPTH))
-    try:
-        child = subprocess.Popen(["sh", "-c", 'echo ready; read go; exec "$@"', "sh"] + command,
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        child.stdout.readline()
-        write(TRACING + "/set_ftrace_pid", str(child.pid))
-        write(TRACING + "/current_tracer", "function_graph")
-        child.communicate(b"\n")
-        write(TRACING + "/tracing_on", "0")
-        text = text_of(TRACING + "/trace")
-    finally:
-        write(TRACING + "/current_tracer", "nop")
-        write(TRACING + "/set_graph_function", "")
-        write(TRACING + "/max_graph_depth", "0")
-        write(TRACING + "/set_ftrace_pid", "")
-        write(TRACING + "/tracing_on", "1")
-    equal(settings(), before, "the settings after this test")
-    same_calls(calls_of(kymo("script", "-i", folder + "/t.kymo")), calls_of(text))
+def names_of(record):
+    """From the outermost inwards."""
+    return [f["symbol"] for f in reversed(record["stack"])]
+
+
+def lines_of(part):
+    return "\n".join("%s depth %d cpu %d duration %d own %d %s" % (
+        r["time"], r["fields"]["depth"], r["cpu"], r["fields"]["duration"], r["period"],
+        ";".join(names_of(r))) for r in part[-60:])
+
+
+def units_of(part):
+    """What a root calls, and what was noted without one: (outermost, function, own time)."""
+    own_ns = 0
+    for r in part[:-1]:
+        path = names_of(r)
+        own_ns += r["period"]
+        # Around the callee of a root there may be one that is not known.
+        below = len(path) - 1 - path[1:2].count("[truncated]")
+        known = path[0] in (ROOT_FUNCTION, "[truncated]")
+        if below == (1 if known else 0):
+            yield path[0], path[-1], own_ns
+            own_ns = 0
+    check(not own_ns, "calls without the one around them:\n" + lines_of(part))
+
+
+def adds_up(part):
+    """
+    The calls that a thread ended from one root to the next one, which is the last of
+    them: own times add up to its duration, to the nanosecond.  Only interrupts that come
+    while the tracer is at work may be no part of that.
+
+    Until Linux 6.10 the tracer reads the clock before it sets out to follow a root: what
+    is noted before the root is (its stack is truncated) belongs to its time.  At the end
+    it leaves the root before it reads the clock, and follows until later: an interrupt
+    then is a root beside, and belongs to it or not.
+
+    Newer kernels may set out before they read the clock, and leave only when both is done:
+    what is noted before the root may not belong to it, nor what it called last.
+    """
+    root, units = part[-1], list(units_of(part))
+    before = [u for u in units if u[0] == "[truncated]"]
+    beside = [u for u in units if u[0] not in (ROOT_FUNCTION, "[truncated]")]
+    within = [u for u in units if u[0] == ROOT_FUNCTION]
+    check(units == before + within + beside, "the order:\n" + lines_of(part))
+    check(all(INTERRUPTS.search(u[1]) for u in before + beside),
+          "no interrupts:\n" + lines_of(part))
+    if not UNTIL_6_10:
+        check(not beside, "roots beside:\n" + lines_of(part))
+    first, last = ([], beside) if UNTIL_6_10 else (before, [])
+    for unit in reversed([] if UNTIL_6_10 else within):
+        if not INTERRUPTS.search(unit[1]):
+            break
+        last.insert(0, unit)
+    total_ns = sum(r["period"] for r in part)
+    sums = {total_ns - sum(u[2] for u in first[:i] + last[k:])
+            for i in range(len(first) + 1) for k in range(len(last) + 1)}
+    check(root["fields"]["duration"] in sums, "own times make %s, not %d:\n%s" % (
+        sums, root["fields"]["duration"], lines_of(part)))
+
+
+def add_up(t):
+    """Root by root; nothing is left over."""
+    recs = records(t)
+    equal(info(t)["losses"], [], "losses")
+    threads = collections.defaultdict(list)
+    nr_roots = 0
+    for r in recs:
+        part = threads[r["tid"]]
+        part.append(r)
+        names = names_of(r)
+        equal(names[-1], r["fields"]["function"], "stack: %s" % names)
+        check(len(names) <= r["fields"]["depth"] + 1, "stack: %s" % names)
+        check(len(names) == r["fields"]["depth"] + 1 or "[truncated]" in names,
+              "stack: %s" % names)
+        check(r["fields"]["duration"] >= r["period"], "own time is a part: %s" % r)
+        if names == [ROOT_FUNCTION]:
+            adds_up(part)
+            nr_roots += 1
+            part.clear()
+    left = [r for part in threads.values() for r in part]
+    check(not left, "calls that no root follows:\n" + lines_of(left))
+    check(nr_roots >= NR_OPENS, "%d roots" % nr_roots)
+    return sum(r["period"] for r in recs)
 
 
 def sums(folder):
-    """own times add up to the durations of the outermost calls, in every view"""
+    """own times add up to the duration of each outermost call, in every view, till Ctrl-C"""
     t = folder + "/t.kymo"
-    graph(t, opens(folder), depth=6)
-    recs = records(t)
-    # An interrupt in the last moment of a root is noted when that has ended already.
-    stray = [r for r in recs if len(r["stack"]) == 2 and r["stack"][-1]["symbol"] == "[truncated]"]
-    roots = [r for r in recs if r["fields"]["depth"] == 0]
-    check(len(roots) >= NR_OPENS, "%d roots" % len(roots))
-    odd = [r for r in stray if not INTERRUPTS.search(r["fields"]["function"])]
-    check(not odd, "calls without root: %s" % odd)
-    # Nor has such an interrupt a root when it is noted before the next one.
-    starts = {r["fields"]["function"] for r in roots}
-    check(ROOT_FUNCTION in starts, starts)
-    check(all(INTERRUPTS.search(f) for f in starts - {ROOT_FUNCTION}), starts)
-    # And when the recording ends within it, what it called is noted, and it is not.
-    cut = [r for r in recs if r["stack"][-1]["symbol"] == "[truncated]"]
-    of_cut, total = (sum(r["period"] for r in of) for of in (cut, recs))
-    equal(total - of_cut, sum(r["fields"]["duration"] for r in roots), "the sum of own times")
-    check(of_cut >= sum(r["fields"]["duration"] for r in stray), "own times without roots")
-    for r in recs:
-        names = [f["symbol"] for f in reversed(r["stack"])]
-        check(names[0] in starts | {"[truncated]"}, "stack: %s" % names)
-        equal(names[-1], r["fields"]["function"], "stack: %s" % names)
-        equal(len(names), r["fields"]["depth"] + 1, "stack: %s" % names)
-        check(r["fields"]["duration"] >= r["period"], "own time is a part: %s" % r)
+    before = settings()
+    shell = Shell(opens(folder))
+    try:
+        recorder, _ = recorder_of(t, shell.process.pid, 6)
+        check(settings() != before, "it changes nothing")
+        text = complaint("record", "-q", "-o", folder + "/second.kymo", "--graph",
+                         ROOT_FUNCTION, "--", "true")
+        check("another kymo" in text, text)
+        run_command(["head", "-c0", "/dev/null"])
+        shell.go()
+        recorder.send_signal(signal.SIGINT)
+        equal(recorder.wait(60), 0, "exit status")
+    finally:
+        shell.end()
+    equal(settings(), before, "the settings")
+    shutil.copy(t, OPENS)
+    equal({r["comm"] for r in records(t)} - {"sh"}, {"calls"}, "who is recorded")
+    total = add_up(t)
     folded = kymo("flamegraph", "--folded", "--of", "self", "-i", t).splitlines()
     equal(sum(int(line.rsplit(" ", 1)[1]) for line in folded), total, "the flame graph")
     check(any(";%s;do_" % ROOT_FUNCTION in line for line in folded), folded[:3])
     rows = kymo("report", "--csv", "--by", "symbol", "-i", t)
     check(ROOT_FUNCTION in rows, rows)
+
+
+def as_tracer(folder):
+    """the same calls as the tracer's own text, once recorder and guard are killed, too"""
+    before = settings()
+    shell = Shell(opens(folder))
+    try:
+        recorder, tracer = recorder_of(folder + "/killed.kymo", shell.process.pid, DEPTH)
+        children = text_of("/proc/%d/task/%d/children" % (recorder.pid, recorder.pid)).split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        recorder.kill()
+        recorder.wait()
+        check(settings() != before and os.path.exists(NOTE), "nothing is left already")
+        # Nobody empties its rings now.
+        shell.go()
+        write(tracer + "/tracing_on", "0")
+        text = text_of(tracer + "/trace")
+    finally:
+        shell.end()
+    # The next recorder puts things right.
+    overload(folder)
+    equal(settings(), before, "the settings")
+    same_calls(calls_of(kymo("script", "-i", OPENS)), calls_of(text))
 
 
 def whom(folder):
@@ -204,9 +334,9 @@ def machine(folder):
 
 
 def overload(folder):
-    """with rings that are too small, losses are told, and no duration is wrong"""
+    """With rings that are too small, losses are told, and no duration is wrong."""
     t = folder + "/t.kymo"
-    command = opens(folder)[:-1] + [20 * NR_OPENS]
+    command = opens(folder)[:-1] + [10 * NR_OPENS]
     begin = time.monotonic()
     told = run_command([KYMO, "record", "-o", t, "-m", "8K", "--graph", ROOT_FUNCTION, "--"] +
                        command)
@@ -301,20 +431,6 @@ def recording(trace):
     return recorder
 
 
-def ended(folder):
-    """nothing is left after Ctrl-C, nor while a second recorder is refused"""
-    before = settings()
-    recorder = recording(folder + "/t.kymo")
-    check(settings() != before, "it changes nothing")
-    text = complaint("record", "-q", "-o", folder + "/second.kymo", "--graph", ROOT_FUNCTION,
-                     "--", "true")
-    check("another kymo" in text, text)
-    recorder.send_signal(signal.SIGINT)
-    equal(recorder.wait(60), 0, "exit status")
-    equal(settings(), before, "the settings")
-    check(records(folder + "/t.kymo"), "records")
-
-
 def killed(folder):
     """nothing is left after kill -9"""
     before = settings()
@@ -325,29 +441,13 @@ def killed(folder):
     check(records(folder + "/t.kymo", status=3), "records")
 
 
-def guard_killed(folder):
-    """when the guard is killed, too, the next recorder puts things right"""
-    before = settings()
-    recorder = recording(folder + "/t.kymo")
-    children = text_of("/proc/%d/task/%d/children" % (recorder.pid, recorder.pid)).split()
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
-    recorder.kill()
-    recorder.wait()
-    check(settings() != before and os.path.exists(NOTE), "nothing is left already")
-    graph(folder + "/again.kymo", opens(folder))
-    equal(settings(), before, "the settings")
-    check(len(records(folder + "/again.kymo")) > NR_OPENS, "records")
-
-
 if not os.path.exists(TRACING + "/set_graph_function"):
     print("1..0 # SKIP this kernel has no function_graph tracer")
     sys.exit(0)
-# The first use of the tracer makes the rings large.
-run_command([KYMO, "record", "-q", "-o", "/dev/null", "--graph", ROOT_FUNCTION, "--", "true"])
-# The rest is a matter of the instance: of all on 6.1 and before, of our own on newer kernels.
-if KERNEL in ("6.1", "newest"):
-    run([as_trace_cmd, machine, busy_tracer, killed] * THOROUGH +
-        [as_tracer, sums, whom, overload, refused, ended, guard_killed])
-else:
-    run([as_tracer, sums, killed])
+with tempfile.TemporaryDirectory() as shared:
+    OPENS = shared + "/opens.kymo"
+    tests = [sums, as_tracer] + [killed] * THOROUGH
+    # A matter of the instance: of all on 6.1 and before, of our own on newer kernels.
+    if KERNEL in ("6.1", "newest"):
+        tests += [refused] + [as_trace_cmd, machine, busy_tracer, whom] * THOROUGH
+    run(tests)
