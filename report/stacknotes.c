@@ -27,6 +27,10 @@ const char *stacknotes_put(const struct stacksum_left_out *left_out, enum stackn
 	*to = '\0';
 	if (kind == STACKNOTES_IDLE && left_out->idle_records)
 		put_idle(left_out, to);
+	else if (kind == STACKNOTES_OVERFLOW && left_out->overflow)
+		snprintf(to, STACKNOTES_BYTES, "%s record%s left out or cut: the sum is larger than "
+			 "64 bits", number_grouped(number, left_out->overflow),
+			 left_out->overflow == 1 ? "" : "s");
 	else if (kind == STACKNOTES_NO_ROOM && left_out->no_room)
 		snprintf(to, STACKNOTES_BYTES, "%s wait%s cut short: there are too many different "
 			 "chains of wakeups", number_grouped(number, left_out->no_room),

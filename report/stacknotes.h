@@ -12,6 +12,7 @@
 
 enum stacknotes_kind {
 	STACKNOTES_IDLE,	/* threads that merely wait for work */
+	STACKNOTES_OVERFLOW,	/* what a sum of 64 bits cannot hold */
 	STACKNOTES_NO_ROOM,	/* chains of wakeups that are cut */
 	STACKNOTES_ENDED,	/* chains whose last waker was not seen waiting */
 	STACKNOTES_NR,

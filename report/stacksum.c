@@ -200,6 +200,7 @@ struct stacksum_left_out stacksum_left_out(const struct stacksum *s)
 		.events = (uint32_t)__builtin_popcountll(s->others), .negative = s->negative,
 		.idle = s->idle, .idle_records = s->idle_records,
 		.ended = s->order ? chainorder_ended(s->order) : 0, .no_room = s->no_room,
+		.overflow = s->overflow,
 	};
 
 	snprintf(out.unit, sizeof(out.unit), "%s", stacksum_unit(s));

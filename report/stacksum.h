@@ -103,6 +103,7 @@ struct stacksum_left_out {
 	uint64_t negative;	/* values that have no width */
 	uint64_t idle, idle_records;	/* waits for work, in the unit of the sum */
 	uint64_t ended;		/* chains: it is not known what their last waker waited for */
+	uint64_t overflow;	/* records that are not in full: the sum is full */
 	uint64_t no_room;	/* chains that are cut: there were too many different ones */
 	char unit[64];
 };

@@ -30,7 +30,7 @@ struct stacksum {
 	struct chains *chains;			/* NULL: no hops */
 	struct chainorder *order;		/* NULL: at most one */
 	struct stacksum_wakers *wakers;		/* the last ones, with hops */
-	uint64_t total, records, negative, idle, idle_records, no_room;
+	uint64_t total, records, negative, idle, idle_records, no_room, overflow;
 	uint64_t others;	/* a bit for each event left out, by id modulo 64 */
 };
 

@@ -9,8 +9,10 @@ void stacksum_rows_raise(struct stacksum *s, uint32_t entry, uint64_t records, u
 	struct stacksum_entry *e = &s->counts.list[entry];
 
 	s->records += records;
-	if (count > UINT64_MAX - s->total)
+	if (count > UINT64_MAX - s->total) {
 		count = UINT64_MAX - s->total;
+		s->overflow += records;
+	}
 	s->total += count;
 	e->count += count;
 	e->records += count ? records : 0;
