@@ -5,9 +5,13 @@ What was skipped is counted and named, with its reason, in comments that prove
 shows.
 """
 import collections
+import glob
 import os
 import re
+import struct
 import sys
+
+import core
 
 kernel, results = sys.argv[1:]
 nr_tests = 0
@@ -35,8 +39,21 @@ def comments(text):
         print("# " + line)
 
 
+def remains(nr):
+    """What the kernel said while a test ran, and where programs were that it ended"""
+    comments(text_of("%d.log" % nr))
+    for path in sorted(glob.glob(os.path.join(results, "%d.core.*" % nr)))[:3]:
+        try:
+            comments("\n".join(core.lines(path)))
+        except (struct.error, KeyError) as e:
+            print("# %s: %s" % (path, e))
+
+
 def merge(test, tap, err, status):
-    """Passes on the results of one test, and says when it is not all of them."""
+    """
+    Passes on the results of one test, and says when it is not all of them: whether it is
+    all, and all good.
+    """
     planned, seen, bad = None, 0, 0
     for line in tap.splitlines():
         plan = re.match(r"1\.\.(\d+)(?:\s*#\s*skip\s*(.*))?", line, re.I)
@@ -67,11 +84,10 @@ def merge(test, tap, err, status):
         result(False, "%s: %d results where %s were planned" % (test, seen, planned))
     elif status[0] != "0" and not bad:
         result(False, "%s: exit status %s" % (test, status[0]))
-    else:
-        if bad:
-            comments(err)
-        return
+    elif not bad:
+        return True
     comments(err)
+    return False
 
 
 begun = 0
@@ -85,7 +101,8 @@ for nr, test in enumerate(tests, 1):
     status = text_of("%d.status" % nr).split()
     if status:
         times.append((int(status[1]), short))
-    merge(short, text_of("%d.tap" % nr), text_of("%d.err" % nr), status)
+    if not merge(short, text_of("%d.tap" % nr), text_of("%d.err" % nr), status):
+        remains(nr)
 for test in tests[begun:]:
     result(False, "%s: the machine ended before it began" % test)
 
