@@ -10,13 +10,14 @@
  * part of it is told by time, not by the order of the notes: an interrupt may come while
  * the tracer is at work on a start or an end, and then what it calls is noted
  *
- *	- in front of the start of a call that lasts already, one deeper than that one
- *	  (around both there is a gap);
- *	- in front of the end of a call that may be over already: as a callee of it, or
- *	  beside it, at its own depth (before Linux 6.11).
+ *	- in front of the start of a call that lasts already, one deeper than that, so
+ *	  that the call around it is not known;
+ *	- in front of the end of a call that may be over already, one deeper than that,
+ *	  or beside it, at its depth (until Linux 6.10);
+ *	- behind the end of a call, two deeper than the one around both (since 6.11).
  *
- * So there are calls whose time is in that of one that their stack does not show, and
- * callees that are no part of their caller's time.
+ * So there are calls that took part of the time of one that their stack does not show,
+ * and callees whose time is none of their caller's.
  */
 #ifndef RECORD_FTCALLS_H
 #define RECORD_FTCALLS_H
