@@ -1,8 +1,10 @@
 #include "record/perfrings.h"
 
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int perfrings_init(struct perfrings *r, size_t max_rings,
@@ -48,6 +50,32 @@ int perfrings_add(struct perfrings *r, int fd, int cpu, size_t *data_bytes)
 	ring->cpu = cpu;
 	r->nr++;
 	return epoll_ctl(r->poll_fd, EPOLL_CTL_ADD, fd, &ready) < 0 ? -errno : 0;
+}
+
+static const struct perfevent *owner_of_cpu(const struct perfevents *events, int cpu)
+{
+	const struct perfevent *e = events->list;
+
+	while (e->cpu != cpu)
+		e++;
+	return e;
+}
+
+int perfrings_add_events(struct perfrings *r, const struct perfevents *events,
+			 size_t data_bytes)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < events->nr; i++) {
+		const struct perfevent *e = &events->list[i];
+		const struct perfevent *owner = owner_of_cpu(events, e->cpu);
+
+		if (e == owner)
+			err = perfrings_add(r, e->fd, e->cpu, &data_bytes);
+		else if (ioctl(e->fd, PERF_EVENT_IOC_SET_OUTPUT, owner->fd) < 0)
+			err = -errno;
+	}
+	return err;
 }
 
 /* Lets heap[0] sink to its place. */

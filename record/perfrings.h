@@ -6,6 +6,7 @@
 #ifndef RECORD_PERFRINGS_H
 #define RECORD_PERFRINGS_H
 
+#include "record/perfevent.h"
 #include "record/perfmmap.h"
 
 #include <stdbool.h>
@@ -37,6 +38,9 @@ void perfrings_release(struct perfrings *r);
  * to start with for the next.
  */
 int perfrings_add(struct perfrings *r, int fd, int cpu, size_t *data_bytes);
+/* One for each CPU: its first event has the buffer, the others write into it. */
+int perfrings_add_events(struct perfrings *r, const struct perfevents *events,
+			 size_t data_bytes);
 /* Looks what is new. */
 void perfrings_refresh(struct perfrings *r);
 /*

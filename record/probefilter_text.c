@@ -47,7 +47,6 @@ static void emit_read(struct probefilter *f, const struct expr_node *n, int16_t 
 {
 	struct bpfcode *c = &f->b->code;
 	const struct probe_value *v = value_of(f, n);
-	int kernel, end;
 
 	if (v->result == RESULT_STRING)
 		probeprog_fetch(f->b, v, BPF_REG_3);
@@ -64,19 +63,8 @@ static void emit_read(struct probefilter *f, const struct expr_node *n, int16_t 
 		return;
 	}
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, (int32_t)size_bytes);
-	if (v->space != SPACE_ANY) {
-		bpfcode_call(c, v->space == SPACE_USER ? BPF_FUNC_probe_read_user_str :
-			     BPF_FUNC_probe_read_kernel_str);
-		return;
-	}
-	kernel = bpfcode_label(c);
-	end = bpfcode_label(c);
-	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_3, 0, kernel);
-	bpfcode_call(c, BPF_FUNC_probe_read_user_str);
-	bpfcode_jump(c, end);
-	bpfcode_here(c, kernel);
-	bpfcode_call(c, BPF_FUNC_probe_read_kernel_str);
-	bpfcode_here(c, end);
+	probeprog_fetch_memory(f->b, v->space, BPF_FUNC_probe_read_kernel_str,
+			       BPF_FUNC_probe_read_user_str);
 }
 
 /* Goes to `miss` unless the bytes at r10 + at are these. */

@@ -79,6 +79,12 @@ int16_t probeprog_stack(struct probeprog_builder *b, unsigned int size_bytes);
  * RESULT_DATA_LOC_BYTES it is the address; RESULT_COMM has none.
  */
 void probeprog_fetch(struct probeprog_builder *b, const struct probe_value *v, int dst);
+/*
+ * Calls the one of the two helpers that reads in that space; of SPACE_ANY the upper half of
+ * addresses is the kernel's.  r1 and r2 are set, the address is in r3.
+ */
+void probeprog_fetch_memory(struct probeprog_builder *b, enum probe_space space, int of_kernel,
+			    int of_user);
 
 /* --- probefilter.c -------------------------------------------------------------------- */
 

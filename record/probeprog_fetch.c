@@ -260,3 +260,23 @@ void probeprog_fetch(struct probeprog_builder *b, const struct probe_value *v, i
 	if (dst != BPF_REG_0)
 		bpfcode_op(&b->code, BPF_MOV, dst, BPF_REG_0);
 }
+
+void probeprog_fetch_memory(struct probeprog_builder *b, enum probe_space space, int of_kernel,
+			    int of_user)
+{
+	struct bpfcode *c = &b->code;
+	int kernel, done;
+
+	if (space != SPACE_ANY) {
+		bpfcode_call(c, space == SPACE_KERNEL ? of_kernel : of_user);
+		return;
+	}
+	kernel = bpfcode_label(c);
+	done = bpfcode_label(c);
+	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_3, 0, kernel);
+	bpfcode_call(c, of_user);
+	bpfcode_jump(c, done);
+	bpfcode_here(c, kernel);
+	bpfcode_call(c, of_kernel);
+	bpfcode_here(c, done);
+}

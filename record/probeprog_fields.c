@@ -50,27 +50,6 @@ static void advance(struct probeprog_builder *b, struct probeprog_sink *s, uint3
 	limit_fill(b, s, BPF_REG_8);
 }
 
-/* Calls the reader of the kernel's or the user's memory; the address is in r3. */
-static void call_reader(struct probeprog_builder *b, int space, int kernel_helper,
-			int user_helper)
-{
-	struct bpfcode *c = &b->code;
-	int kernel, done;
-
-	if (space != SPACE_ANY) {
-		bpfcode_call(c, space == SPACE_KERNEL ? kernel_helper : user_helper);
-		return;
-	}
-	kernel = bpfcode_label(c);
-	done = bpfcode_label(c);
-	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_3, 0, kernel);
-	bpfcode_call(c, user_helper);
-	bpfcode_jump(c, done);
-	bpfcode_here(c, kernel);
-	bpfcode_call(c, kernel_helper);
-	bpfcode_here(c, done);
-}
-
 /*
  * Kernels before 6.6 say 0 of an empty text of the user's, where others count its NUL:
  * r0 becomes at least 1.  A jump would double the verifier's work with each string.
@@ -92,7 +71,7 @@ static void emit_string(struct probeprog_builder *b, struct probeprog_sink *s,
 	probeprog_fetch(b, v, BPF_REG_3);
 	end_of_record(b, BPF_REG_1);
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, (int32_t)max_bytes);
-	call_reader(b, v->space, BPF_FUNC_probe_read_kernel_str, BPF_FUNC_probe_read_user_str);
+	probeprog_fetch_memory(b, v->space, BPF_FUNC_probe_read_kernel_str, BPF_FUNC_probe_read_user_str);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);
 	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, next);
 	count_nul(c);
@@ -110,7 +89,7 @@ static void emit_bytes(struct probeprog_builder *b, struct probeprog_sink *s,
 	probeprog_fetch(b, v, BPF_REG_3);
 	end_of_record(b, BPF_REG_1);
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, (int32_t)max_bytes);
-	call_reader(b, v->space, BPF_FUNC_probe_read_kernel, BPF_FUNC_probe_read_user);
+	probeprog_fetch_memory(b, v->space, BPF_FUNC_probe_read_kernel, BPF_FUNC_probe_read_user);
 	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_0, 0, failed);
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_0, (int32_t)max_bytes);
 	bpfcode_store(c, 4, BPF_REG_9, length_at, BPF_REG_0);

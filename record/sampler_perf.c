@@ -113,32 +113,13 @@ static int open_events(struct sampler *s, struct sampler_perf *p, struct diag *d
 	return err ? sampler_open_events(s, true, NULL, d) : 0;
 }
 
-static const struct perfevent *owner_of_cpu(const struct sampler *s, int cpu)
-{
-	const struct perfevent *e = s->perf.list;
-
-	while (e->cpu != cpu)
-		e++;
-	return e;
-}
-
-/* The first event on each CPU has the buffer, the others write into it. */
 static int open_rings(struct sampler *s, struct sampler_perf *p)
 {
 	size_t bytes = s->opts.buffer_bytes ? sampler_buffer_bytes(s) : RING_BYTES;
 	int err;
 
 	err = perfrings_init(&p->rings, s->nr_cpus, time_of);
-	for (size_t i = 0; !err && i < s->perf.nr; i++) {
-		const struct perfevent *e = &s->perf.list[i];
-		const struct perfevent *owner = owner_of_cpu(s, e->cpu);
-
-		if (e == owner)
-			err = perfrings_add(&p->rings, e->fd, e->cpu, &bytes);
-		else if (ioctl(e->fd, PERF_EVENT_IOC_SET_OUTPUT, owner->fd) < 0)
-			err = -errno;
-	}
-	return err;
+	return err ? err : perfrings_add_events(&p->rings, &s->perf, bytes);
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -7,7 +7,6 @@
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,16 +79,6 @@ static int open_events(struct sideband *s, struct target *target, bool per_task,
 	return err ? perfevent_say_error(d, err, "dummy", target) : 0;
 }
 
-static const struct perfevent *owner_of_cpu(const struct sideband *s, int cpu)
-{
-	const struct perfevent *e = s->events.list;
-
-	while (e->cpu != cpu)
-		e++;
-	return e;
-}
-
-/* The first event on each CPU has the buffer, the others write into it. */
 static int open_rings(struct sideband *s, size_t bytes)
 {
 	int err;
@@ -104,16 +93,7 @@ static int open_rings(struct sideband *s, size_t bytes)
 	if (!s->lost)
 		return -ENOMEM;
 	err = perfrings_init(&s->rings, s->nr_cpus, sidenote_time);
-	for (size_t i = 0; !err && i < s->events.nr; i++) {
-		const struct perfevent *e = &s->events.list[i];
-		const struct perfevent *owner = owner_of_cpu(s, e->cpu);
-
-		if (e == owner)
-			err = perfrings_add(&s->rings, e->fd, e->cpu, &bytes);
-		else if (ioctl(e->fd, PERF_EVENT_IOC_SET_OUTPUT, owner->fd) < 0)
-			err = -errno;
-	}
-	return err;
+	return err ? err : perfrings_add_events(&s->rings, &s->events, bytes);
 }
 
 int sideband_open(struct sideband **out, struct target *target, bool per_task, struct diag *d)

@@ -55,24 +55,12 @@ static void read_memory(struct probeprog_builder *b, const struct tally_field *f
 	int of_user = text ? BPF_FUNC_probe_read_user_str : BPF_FUNC_probe_read_user;
 	uint32_t bytes = text ? f->key_bytes : field_of(b->probe, f)->max_bytes;
 	struct bpfcode *c = &b->code;
-	int kernel, done;
 
 	clear(c, at, f->key_bytes);
 	probeprog_fetch(b, v, BPF_REG_3);
 	key_address(c, at);
 	bpfcode_op_imm(c, BPF_MOV, BPF_REG_2, (int32_t)bytes);
-	if (v->space != SPACE_ANY) {
-		bpfcode_call(c, v->space == SPACE_KERNEL ? of_kernel : of_user);
-		return;
-	}
-	kernel = bpfcode_label(c);
-	done = bpfcode_label(c);
-	bpfcode_jump_imm(c, BPF_JSLT, BPF_REG_3, 0, kernel);
-	bpfcode_call(c, of_user);
-	bpfcode_jump(c, done);
-	bpfcode_here(c, kernel);
-	bpfcode_call(c, of_kernel);
-	bpfcode_here(c, done);
+	probeprog_fetch_memory(b, v->space, of_kernel, of_user);
 }
 
 /*
