@@ -34,4 +34,15 @@ void probefilter_match_text(struct probefilter *f, const struct expr_node *n, in
 void probefilter_any_text(struct probefilter *f, const struct expr_node *n, int label,
 			  bool want);
 
+/* --- probefilter_glob.c ------------------------------------------------------------- */
+
+/* Whether the pattern is short enough for the kernel. */
+bool probefilter_glob_fits(const char *pattern, size_t len_bytes);
+/*
+ * r0 = whether such a pattern matches the text on the BPF stack, of at most that size
+ * with its NUL.
+ */
+void probefilter_glob_emit(struct probefilter *f, const char *pattern, size_t len_bytes,
+			   int16_t at, unsigned int size_bytes);
+
 #endif
