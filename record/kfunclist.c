@@ -141,7 +141,7 @@ static void find_missing(struct listing *l, const struct kfuncs *found, char *to
 	struct diag d = { "" };
 	struct index *kernel;
 
-	if (kfuncattach_try_kprobe(&d))
+	if (kfunctry_kprobe(&d))
 		l->missing = to;
 	snprintf(to, size_bytes, "%s", d.text);
 	if (!l->is_fentry)
@@ -163,7 +163,7 @@ static void find_missing(struct listing *l, const struct kfuncs *found, char *to
 		typed = bsearch(&key, kernel->list, kernel->nr, sizeof(key), by_name);
 		if (!typed)
 			continue;
-		err = kfuncattach_try_fentry(typed->id, 0, l->is_return, 0, &refused);
+		err = kfunctry_fentry(typed->id, 0, l->is_return, 0, &refused);
 		if (err && l->missing == NULL && d.text[0]) {
 			snprintf(to, size_bytes, "this kernel has no %s (%s)", l->kind->name,
 				 strerror(-err));

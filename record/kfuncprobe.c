@@ -159,7 +159,7 @@ static int choose_kprobe(const struct probes *set, struct kfuncprobe *k,
 		return diag_set(d, -EOPNOTSUPP, "'%s' cannot be probed: --use forbids the ways "
 				"there are", spec->what);
 	}
-	err = kfuncattach_try_kprobe(&why);
+	err = kfunctry_kprobe(&why);
 	if (err && fentry_err)
 		return diag_set(d, err, "'%s' cannot be probed: %s, and it refuses fentry (%s)",
 				spec->what, why.text, strerror(-fentry_err));
@@ -211,8 +211,8 @@ static int choose_one(struct probes *set, struct kfuncprobe *k, struct probe_var
 
 	if (may_try_fentry(set, k, spec, prefer_fentry)) {
 		fd = btftypes_kernel_fd(k->types, NULL);
-		err = fd < 0 ? fd : kfuncattach_try_fentry(k->func, fd, k->is_return,
-							   nr_slots(k), &k->refused_slots);
+		err = fd < 0 ? fd : kfunctry_fentry(k->func, fd, k->is_return, nr_slots(k),
+						    &k->refused_slots);
 		if (!err) {
 			k->way = KFUNC_FENTRY;
 			v->prog_type = BPF_PROG_TYPE_TRACING;
@@ -233,7 +233,7 @@ static int choose_many(struct probes *set, struct kfuncprobe *k, const struct pr
 		       struct diag *d)
 {
 	if (probe_may_use(set, "kprobe-multi") &&
-	    !kfuncattach_try_multi(k->places.list[0].name, k->is_return)) {
+	    !kfunctry_multi(k->places.list[0].name, k->is_return)) {
 		k->way = KFUNC_MULTI;
 		return 0;
 	}
@@ -274,7 +274,7 @@ static int expand_glob(struct probes *set, const struct probe_kind *kind,
 	if (err)
 		return err;
 	attach_type = k->way == KFUNC_MULTI ? TRACE_KPROBE_MULTI : 0;
-	k->has_func_ip = kfuncattach_has_func_ip(BPF_PROG_TYPE_KPROBE, attach_type, 0, 0);
+	k->has_func_ip = kfunctry_func_ip(BPF_PROG_TYPE_KPROBE, attach_type, 0, 0);
 	/* At a return, the registers do not tell where the function began. */
 	if (!k->has_func_ip && k->is_return && k->places.list[0].address &&
 	    k->places.nr <= MAX_VARIANTS) {
@@ -307,8 +307,8 @@ static int expand_one(struct probes *set, const struct probe_kind *kind, struct 
 		err = choose_one(set, k, &v, spec, prefer_fentry, d);
 	if (err)
 		return err;
-	k->has_func_ip = kfuncattach_has_func_ip(v.prog_type, v.expected_attach_type,
-						 v.attach_btf_id, v.attach_btf_fd);
+	k->has_func_ip = kfunctry_func_ip(v.prog_type, v.expected_attach_type,
+					  v.attach_btf_id, v.attach_btf_fd);
 	p = probe_add(set, kind, name, 1);
 	if (!p) {
 		if (v.attach_btf_fd > 0)

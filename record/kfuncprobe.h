@@ -27,7 +27,7 @@ struct kfuncprobe {
 	char *function;			/* name, or the glob */
 	struct btftypes *types;		/* NULL: there are none of it */
 	uint32_t func, prototype;	/* ids in them */
-	uint32_t refused_slots;		/* see kfuncattach_try_fentry() */
+	uint32_t refused_slots;		/* see kfunctry_fentry() */
 	/*
 	 * Of a glob.  Where a program cannot find out in which function it is, each
 	 * has a variant of its own.
@@ -51,21 +51,29 @@ int kfuncvalues_frame(const struct probe *p, const struct probe_variant *v,
 		      struct probe_value *out);
 int kfuncvalues_names(const struct probe *p, bool usual, probe_name_fn fn, void *ctx);
 
-/* --- kfuncattach.c -------------------------------------------------------------------- */
+/* --- kfunctry.c ----------------------------------------------------------------------- */
 
 /*
  * Loads and attaches a program that reads its first nr_slots arguments, and lets go
  * of it: 0 or -errno.  Older kernels refuse to load arguments of some types, as
  * pointers to integers; those get a bit in *refused.
  */
-int kfuncattach_try_fentry(uint32_t func, int btf_fd, bool is_return, uint32_t nr_slots,
-			   uint32_t *refused);
-int kfuncattach_try_multi(const char *function, bool is_return);
+int kfunctry_fentry(uint32_t func, int btf_fd, bool is_return, uint32_t nr_slots,
+		    uint32_t *refused);
+int kfunctry_multi(const char *function, bool is_return);
 /* 0, or -errno with d set: this kernel has no kprobes. */
-int kfuncattach_try_kprobe(struct diag *d);
+int kfunctry_kprobe(struct diag *d);
 /* Whether programs of that type can ask for the address of the function. */
-bool kfuncattach_has_func_ip(uint32_t prog_type, uint32_t expected_attach_type,
-			     uint32_t func, int btf_fd);
+bool kfunctry_func_ip(uint32_t prog_type, uint32_t expected_attach_type,
+		      uint32_t func, int btf_fd);
+/* By names, or where there are addresses, by those.  A link's fd, or -errno. */
+int kfunctry_link_multi(int prog, const char **names, const unsigned long *addresses, size_t nr,
+			bool is_return);
+/* A number in a file of the kprobes' PMU, behind a prefix.  -errno. */
+int kfunctry_pmu(const char *name, const char *prefix);
+
+/* --- kfuncattach.c -------------------------------------------------------------------- */
+
 int kfuncattach_attach(struct probes *set, struct probe *p, struct probe_variant *v,
 		       struct attachset *a, struct diag *d);
 
