@@ -8,6 +8,8 @@ from graphlaw import *
 DEPTH = 3
 NR_OPENS = 20
 NOTE = "/run/kymo-graph"
+# What nothing but an interrupt, or another thread that has its turn, calls in a root.
+BETWEEN = re.compile(r"irq_|sysvec|interrupt|timer|tick_|exc_page_fault|pick_|rq_clock|_switch")
 SETTINGS = ("available_tracers current_tracer set_graph_function set_graph_notrace "
             "max_graph_depth set_ftrace_pid set_ftrace_notrace_pid tracing_on tracing_cpumask "
             "trace_clock tracing_thresh options/function-fork options/overwrite "
@@ -119,20 +121,41 @@ def calls_of(text):
             calls.append((tuple(open_calls[:depth]) + (name.group(1),), float(us)))
         elif what == "}" and len(open_calls) > depth:
             calls.append((tuple(open_calls[:depth + 1]), float(us)))
-    return [(path, us) for path, us in calls if path[0] == ROOT_FUNCTION and
-            len(path) <= DEPTH and not any(INTERRUPTS.search(name) for name in path)]
+    return calls
 
 
-def same_calls(got, wanted):
-    ours = collections.Counter(path for path, _ in got)
-    theirs = collections.Counter(path for path, _ in wanted)
-    equal((ours - theirs, theirs - ours), (collections.Counter(), collections.Counter()),
-          "calls that others have not, and that they have more")
-    for path in {path for path, _ in wanted}:
-        ours, theirs = (statistics.median(us for p, us in calls if p == path)
-                        for calls in (got, wanted))
-        check(theirs / 10 < ours < theirs * 10, "%s: %s us, others: %s" % (path, ours, theirs))
-    check(len(got) >= 3 * NR_OPENS, "%d calls" % len(got))
+def roots_of(text):
+    """The calls of each root, however deep the graph is; None: interrupted."""
+    calls, roots = [], []
+    for path, us in calls_of(text):
+        if len(path) <= DEPTH:
+            calls.append((path, us))
+        if path == (ROOT_FUNCTION,):
+            interrupted = any(BETWEEN.search(name) for path, _ in calls for name in path)
+            roots.append(None if interrupted else calls)
+            calls = []
+    return roots
+
+
+def same_calls(ours, theirs):
+    """Of each root that both have without an interrupt."""
+    nr = max(len(ours), len(theirs))
+    check(nr >= NR_OPENS, "%d roots" % nr)
+    shapes = [collections.Counter(frozenset(collections.Counter(path for path, _ in root).items())
+                                  for root in roots if root) for roots in (ours, theirs)]
+    for got, wanted in (shapes, shapes[::-1]):
+        nr_whole = wanted.total()
+        check(nr_whole >= nr / 2, "%d of %d roots are not interrupted" % (nr_whole, nr))
+        check((got - wanted).total() <= nr - nr_whole, "%s, which others have not, but %s" % (
+            got - wanted, wanted - got))
+    times = [collections.defaultdict(list), collections.defaultdict(list)]
+    for to, roots in zip(times, (ours, theirs)):
+        for path, us in [call for root in roots if root for call in root]:
+            to[path].append(us)
+    for path in times[0].keys() & times[1].keys():
+        ours_us, theirs_us = (statistics.median(of[path]) for of in times)
+        check(theirs_us / 10 < ours_us < theirs_us * 10, "%s: %s us, others: %s" % (
+            path, ours_us, theirs_us))
 
 
 def as_trace_cmd(folder):
@@ -148,7 +171,7 @@ def as_trace_cmd(folder):
                  ROOT_FUNCTION, "--max-graph-depth", DEPTH, "-F"] + command)
     theirs = run_command(["trace-cmd", "report", "-i", folder + "/t.dat"]).stdout.decode()
     run_command(["trace-cmd", "reset"])
-    same_calls(calls_of(ours), calls_of(theirs))
+    same_calls(roots_of(ours), roots_of(theirs))
     shape = re.compile(r"^ *\S+-\d+ +\[\d{3}\] +\d+\.\d{6}: funcgraph_(entry:      |exit:       )"
                        r"([ +!#*@$] +[\d.]+ us +|             )\|  ")
     for name, text in (("kymo", ours), ("trace-cmd", theirs)):
@@ -207,7 +230,7 @@ def as_tracer(folder):
     # The next recorder puts things right.
     overload(folder)
     equal(settings(), before, "the settings")
-    same_calls(calls_of(kymo("script", "-i", OPENS)), calls_of(text))
+    same_calls(roots_of(kymo("script", "-i", OPENS)), roots_of(text))
 
 
 def whom(folder):
