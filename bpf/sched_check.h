@@ -51,11 +51,15 @@ static __noinline int check_frames(__u32 row, __u64 fingerprint, __u32 nr)
 	s->stack.frames = nr;
 	s->stack.reserved = 0;
 	then = bpf_map_lookup_elem(&checked, &key);
-	if (then)
-		return then->hash == s->stack.fingerprint;
-	if (bpf_map_update_elem(&checked, &key, &s->stack.fingerprint, BPF_NOEXIST))
-		return -1;
-	return 1;
+	if (!then) {
+		if (!bpf_map_update_elem(&checked, &key, &s->stack.fingerprint, BPF_NOEXIST))
+			return 1;
+		/* Another CPU may have found the same one meanwhile. */
+		then = bpf_map_lookup_elem(&checked, &key);
+		if (!then)
+			return -1;
+	}
+	return then->hash == s->stack.fingerprint;
 }
 
 /* Only the first one: of the kernel what was found then, of users what is found here. */

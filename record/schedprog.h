@@ -25,7 +25,7 @@ struct schedprog_opts {
 	const char *use;			/* the only ways allowed, or NULL */
 	/*
 	 * For tests: walk stacks that are remembered, too, and count those that are not
-	 * what they were (schedprog_wrong_stacks()).
+	 * what they were (schedprog_first_wrong()).
 	 */
 	bool check_stacks;
 };

@@ -289,12 +289,13 @@ static void record_load(struct recording *r, void (*fn)(void), bool all)
 	wait_for(r, &h);
 	finish(r);
 	fprintf(stderr, "# %zu records, %lu stacks; lost %lu, missed %lu, no room %lu, no wakeup %lu, "
-		"walked %lu, remembered %lu, wrong %lu and %lu, unstable %lu\n", r->nr, (unsigned long)r->stacks,
+		"walked %lu, remembered %lu, wrong %lu and %lu, unstable %lu, unchecked %lu\n",
+		r->nr, (unsigned long)r->stacks,
 		(unsigned long)r->counts.lost, (unsigned long)r->counts.missed,
 		(unsigned long)r->counts.no_room, (unsigned long)r->counts.no_wakeup,
 		(unsigned long)r->counts.walked, (unsigned long)r->counts.remembered,
 		(unsigned long)r->counts.wrong_kernel, (unsigned long)r->counts.wrong_user,
-		(unsigned long)r->counts.unstable);
+		(unsigned long)r->counts.unstable, (unsigned long)r->counts.unchecked);
 }
 
 static const struct sched_record *first_of(const struct recording *r, uint32_t tid)
@@ -574,6 +575,29 @@ static void stacks_load(void)
 		pthread_join(threads[i], NULL);
 }
 
+static void print_frames(const char *which, const __u64 *ips, uint32_t nr)
+{
+	fprintf(stderr, "#   %s:", which);
+	for (uint32_t i = 0; i < nr && i <= SCHED_MAX_STACK; i++)
+		fprintf(stderr, " %lx", (unsigned long)ips[i]);
+	fprintf(stderr, "\n");
+}
+
+static void print_wrong(const struct recording *r, bool user)
+{
+	static struct sched_wrong w;
+
+	if (schedprog_first_wrong(r->prog, user, &w) || !w.fingerprint)
+		return;
+	fprintf(stderr, "# wrong stack of %s: fingerprint %lx, tid %u, pid %u, origin %u\n",
+		user ? "a user" : "the kernel", (unsigned long)w.fingerprint, w.tid, w.pid,
+		w.origin);
+	print_frames("now", w.now.ips, w.now.nr);
+	print_frames("then", w.then.ips, user ? (uint32_t)w.now.hash : w.then.nr);
+	if (!user)
+		print_frames("words", w.words, sizeof(w.words) / sizeof(w.words[0]));
+}
+
 static void test_stacks(void **state)
 {
 	struct recording r;
@@ -582,6 +606,8 @@ static void test_stacks(void **state)
 	init(&r);
 	r.opts.kernel_stack = r.opts.user_stack = r.opts.check_stacks = true;
 	record_load(&r, stacks_load, false);
+	print_wrong(&r, false);
+	print_wrong(&r, true);
 	assert_int_equal(r.counts.wrong_kernel, 0);
 	assert_int_equal(r.counts.wrong_user, 0);
 	assert_int_equal(r.counts.unchecked, 0);
@@ -682,7 +708,7 @@ static void test_exec(void **state)
 	release(&r);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_conservation),
@@ -697,5 +723,7 @@ int main(void)
 		cmocka_unit_test(test_exec),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
