@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -368,36 +369,97 @@ static void test_start_and_end(void **state)
 	release(&r);
 }
 
-static int handed[2];
-static uint32_t *shared_tids;
+/* What a load tells of itself. */
+struct story {
+	uint32_t reader_tid, pid;
+	uint64_t nap_began_ns, nap_ended_ns;
+};
 
-/* A thread sleeps in a pipe until the other one, which sleeps itself, writes to it. */
+static int handed[2];
+static struct story *story;
+
 static void *reader_thread(void *arg)
 {
 	char c;
 
-	shared_tids[0] = (uint32_t)syscall(SYS_gettid);
+	__atomic_store_n(&story->reader_tid, (uint32_t)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	if (read(handed[0], &c, 1) != 1)
 		_exit(1);
 	return arg;
 }
 
+/*
+ * Whether it has left its CPU to wait in read(): a thread that is about to, or that could
+ * go on, is told as running.
+ */
+static bool waits_in_read(uint32_t tid)
+{
+	char path[64], text[64] = "";
+	long number = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%u/syscall", tid);
+	f = fopen(path, "re");
+	if (!f)
+		_exit(1);
+	if (fgets(text, sizeof(text), f) && sscanf(text, "%ld", &number) != 1)
+		number = -1;
+	fclose(f);
+	return number == SYS_read;
+}
+
+/* What it takes to be sure of a wait: one that was over before it began is none. */
+static bool nap(long ns)
+{
+	const struct timespec t = { 0, ns };
+	struct rusage before, after;
+
+	getrusage(RUSAGE_THREAD, &before);
+	story->nap_began_ns = now_ns();
+	nanosleep(&t, NULL);
+	story->nap_ended_ns = now_ns();
+	getrusage(RUSAGE_THREAD, &after);
+	return after.ru_nvcsw > before.ru_nvcsw;
+}
+
+#define SHORT_NS 20000000
+#define LONG_NS 100000000
+
+/* A thread waits in a pipe until the other one, which naps meanwhile, writes to it. */
 static void waits(void)
 {
-	const struct timespec nap = { 0, 100000000 };
 	pthread_t thread;
 
-	shared_tids[1] = (uint32_t)getpid();
+	story->pid = (uint32_t)getpid();
+	while (!nap(SHORT_NS / 20) || story->nap_ended_ns - story->nap_began_ns >= SHORT_NS)
+		;
 	if (pipe(handed) < 0 || pthread_create(&thread, NULL, reader_thread, NULL))
 		_exit(1);
-	while (!__atomic_load_n(&shared_tids[0], __ATOMIC_SEQ_CST))
+	while (!__atomic_load_n(&story->reader_tid, __ATOMIC_SEQ_CST) ||
+	       !waits_in_read(story->reader_tid))
 		sched_yield();
-	nanosleep(&nap, NULL);
+	while (!nap(LONG_NS))
+		;
 	if (write(handed[1], "", 1) != 1)
 		_exit(1);
 	pthread_join(thread, NULL);
-	for (int i = 0; i < 10; i++)
-		sched_yield();
+}
+
+static void record_waits(struct recording *r)
+{
+	story = mmap(NULL, sizeof(*story), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
+	assert_ptr_not_equal(story, MAP_FAILED);
+	record_load(r, waits, false);
+	assert_true(story->nap_ended_ns > 0);
+}
+
+static void check_blocked(const struct sched_record *rec)
+{
+	assert_int_equal(rec->state, 'S');
+	assert_true(rec->kernel_stack >= SCHED_FIRST_FINGERPRINT);
+	assert_true(rec->user_stack >= SCHED_FIRST_FINGERPRINT);
+	assert_true(rec->waker_kernel_stack >= SCHED_FIRST_FINGERPRINT);
 }
 
 static void test_waker(void **state)
@@ -408,39 +470,40 @@ static void test_waker(void **state)
 	(void)state;
 	init(&r);
 	r.opts.kernel_stack = r.opts.user_stack = true;
-	shared_tids = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	record_load(&r, waits, false);
+	record_waits(&r);
 	for (size_t i = 0; i < r.nr; i++) {
 		const struct sched_record *rec = &r.list[i];
+		uint64_t off_at_ns = rec->time_ns - rec->off_ns;
 
-		assert_int_equal(rec->pid, shared_tids[1]);
-		if (rec->off_ns < 80000000 || (rec->flags & SCHED_START))
-			continue;
-		assert_int_equal(rec->state, 'S');
-		assert_in_range(rec->off_ns, 80000000, 10000000000);
-		assert_true(rec->runnable_ns < rec->off_ns);
-		assert_true(rec->kernel_stack >= SCHED_FIRST_FINGERPRINT);
-		assert_true(rec->user_stack >= SCHED_FIRST_FINGERPRINT);
-		assert_true(rec->waker_kernel_stack >= SCHED_FIRST_FINGERPRINT);
-		if (rec->tid == shared_tids[0]) {
+		assert_int_equal(rec->pid, story->pid);
+		if (rec->tid == story->reader_tid && off_at_ns <= story->nap_began_ns &&
+		    rec->time_ns >= story->nap_ended_ns) {
+			assert_false(woken);
 			woken = true;
-			assert_int_equal(rec->waker_tid, shared_tids[1]);
-			assert_int_equal(rec->waker_pid, shared_tids[1]);
+			check_blocked(rec);
+			assert_true(rec->off_ns - rec->runnable_ns >=
+				    story->nap_ended_ns - story->nap_began_ns);
+			assert_int_equal(rec->waker_tid, story->pid);
+			assert_int_equal(rec->waker_pid, story->pid);
 			assert_int_equal(rec->waker_context, SCHED_WAKER_TASK);
 			assert_true(rec->waker_user_stack >= SCHED_FIRST_FINGERPRINT);
-		} else {
-			/* By a timer. */
+		}
+		/* By a timer.  It may wait for a CPU before and after that. */
+		if (rec->tid == story->pid && off_at_ns >= story->nap_began_ns &&
+		    rec->time_ns <= story->nap_ended_ns && rec->state != 'R') {
+			assert_false(slept);
 			slept = true;
+			check_blocked(rec);
 			assert_int_not_equal(rec->waker_context, SCHED_WAKER_TASK);
 			assert_int_equal(rec->waker_user_stack, 0);
 		}
 	}
 	assert_true(woken);
 	assert_true(slept);
-	assert_true(first_of(&r, shared_tids[0])->flags & SCHED_NEW);
-	assert_int_equal(first_of(&r, shared_tids[0])->waker_tid, shared_tids[1]);
+	assert_true(first_of(&r, story->reader_tid)->flags & SCHED_NEW);
+	assert_int_equal(first_of(&r, story->reader_tid)->waker_tid, story->pid);
 	check_conservation(&r);
-	munmap(shared_tids, 4096);
+	munmap(story, sizeof(*story));
 	release(&r);
 }
 
@@ -451,17 +514,16 @@ static void test_min(void **state)
 
 	(void)state;
 	init(&r);
-	r.opts.min_ns = 20000000;
-	shared_tids = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	record_load(&r, waits, false);
+	r.opts.min_ns = SHORT_NS;
+	record_waits(&r);
 	for (size_t i = 0; i < r.nr; i++) {
 		skipped += r.list[i].skipped;
 		if (!(r.list[i].flags & (SCHED_EXIT | SCHED_END)))
-			assert_true(r.list[i].off_ns >= 20000000);
+			assert_true(r.list[i].off_ns >= SHORT_NS);
 	}
 	assert_true(skipped > 0);
 	check_conservation(&r);
-	munmap(shared_tids, 4096);
+	munmap(story, sizeof(*story));
 	release(&r);
 }
 
