@@ -1,6 +1,7 @@
 #include "record/elffuncs.h"
 
 #include "record/debugfile.h"
+#include "record/elfsyms.h"
 #include "record/userregs.h"
 
 #include <errno.h>
@@ -89,20 +90,6 @@ static int report(struct walk *w, const GElf_Sym *sym, const char *name, bool hi
 	return w->fn(w->ctx, &f);
 }
 
-/* The versions of dynamic symbols: NULL if there are none, or for other tables. */
-static Elf_Data *versions_of(struct walk *w, Elf_Scn *table)
-{
-	size_t index = elf_ndxscn(table);
-	Elf_Scn *scn = NULL;
-	GElf_Shdr header;
-
-	while ((scn = elf_nextscn(w->elf, scn)))
-		if (gelf_getshdr(scn, &header) && header.sh_type == SHT_GNU_versym &&
-		    header.sh_link == index && header.sh_size <= MAX_TABLE_BYTES)
-			return elf_getdata(scn, NULL);
-	return NULL;
-}
-
 static bool is_hidden(Elf_Data *versions, size_t i)
 {
 	GElf_Versym version;
@@ -123,7 +110,7 @@ static int walk_table(struct walk *w, Elf_Scn *scn, const GElf_Shdr *header)
 	data = elf_getdata(scn, NULL);
 	if (!data)
 		return -EBADMSG;
-	versions = versions_of(w, scn);
+	versions = elfsyms_linked(w->elf, scn, SHT_GNU_versym);
 	nr = data->d_size / header->sh_entsize;
 	for (size_t i = 0; i < nr; i++) {
 		const char *name;

@@ -100,15 +100,14 @@ static int add_symbol(struct reader *r, const GElf_Sym *sym, Elf32_Word extended
 	return symtab_add(r->to, &e);
 }
 
-/* SHT_SYMTAB_SHNDX, for files with more than 65,000 sections. */
-static Elf_Data *extended_indices(struct reader *r, Elf_Scn *table)
+Elf_Data *elfsyms_linked(Elf *elf, Elf_Scn *table, uint32_t type)
 {
 	size_t index = elf_ndxscn(table);
 	Elf_Scn *scn = NULL;
 	GElf_Shdr header;
 
-	while ((scn = elf_nextscn(r->elf, scn)))
-		if (gelf_getshdr(scn, &header) && header.sh_type == SHT_SYMTAB_SHNDX &&
+	while ((scn = elf_nextscn(elf, scn)))
+		if (gelf_getshdr(scn, &header) && header.sh_type == type &&
 		    header.sh_link == index && header.sh_size <= MAX_TABLE_BYTES)
 			return elf_getdata(scn, NULL);
 	return NULL;
@@ -137,7 +136,8 @@ static int add_table(struct reader *r, Elf_Scn *scn, const GElf_Shdr *header)
 	data = elf_getdata(scn, NULL);
 	if (!data)
 		return -EBADMSG;
-	extended = extended_indices(r, scn);
+	/* For files with more than 65,000 sections. */
+	extended = elfsyms_linked(r->elf, scn, SHT_SYMTAB_SHNDX);
 	nr = data->d_size / header->sh_entsize;
 	for (size_t i = 0; i < nr; i++) {
 		Elf32_Word index = 0;

@@ -28,4 +28,7 @@ int elfsyms_add(struct symtab *to, const struct elfid *id, int fd,
 /* The contents of a section .gnu_debuglink. */
 void elfsyms_read_debuglink(Elf_Scn *scn, struct elfsyms_found *found);
 
+/* The section of that type that belongs to a table of symbols; NULL: there is none. */
+Elf_Data *elfsyms_linked(Elf *elf, Elf_Scn *table, uint32_t type);
+
 #endif
