@@ -1,6 +1,7 @@
 #include "report/flamelayout.h"
 
 #include "report/calltree.h"
+#include "report/flamelayout_ranks.h"
 #include "report/flamelayout_reverse.h"
 
 #include <errno.h>
@@ -38,13 +39,8 @@ static int compare_boxes(const void *a, const void *b)
 
 /* --- nodes wide enough to be drawn ------------------------------------------ */
 
-struct node {
-	uint32_t parent;	/* index; the root is its own */
-	struct flame_box box;	/* without its place */
-};
-
 struct kept {
-	struct node *nodes;
+	struct flamelayout_node *nodes;
 	size_t nr, cap;
 	uint64_t left_out;
 	bool more_left_out;
@@ -53,7 +49,7 @@ struct kept {
 static int keep(struct kept *k, uint32_t parent, const struct flame_box *box)
 {
 	size_t cap = k->cap ? k->cap * 2 : 1024;
-	struct node *nodes;
+	struct flamelayout_node *nodes;
 
 	if (k->nr == k->cap) {
 		nodes = realloc(k->nodes, cap * sizeof(*nodes));
@@ -62,7 +58,7 @@ static int keep(struct kept *k, uint32_t parent, const struct flame_box *box)
 		k->nodes = nodes;
 		k->cap = cap;
 	}
-	k->nodes[k->nr++] = (struct node) { parent, *box };
+	k->nodes[k->nr++] = (struct flamelayout_node) { parent, *box };
 	return 0;
 }
 
@@ -166,74 +162,6 @@ static int keep_run(struct grouping *g, size_t i)
 	return 0;
 }
 
-/* --- the order of names ---------------------------------------------------- */
-
-struct ranked {
-	const struct frame_name *frame;
-	const char *waker;
-	uint32_t name;
-};
-
-static int compare_ranked(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	/* Wakers and frames are told apart by their kind before. */
-	if (x->waker || y->waker)
-		return x->waker && y->waker ? strcmp(x->waker, y->waker) : x->waker ? -1 : 1;
-	return flamelayout_compare_names(x->frame, y->frame);
-}
-
-/* Ranks of wakers by name, then of symbols by id. */
-struct ranks {
-	uint32_t *list;
-	uint32_t nr_wakers;
-	const struct chains *chains;
-};
-
-static bool has_name(const struct flame_box *box)
-{
-	return !box->is_group && !box->is_part &&
-	       (box->kind == CALLTREE_FRAME || box->kind == CALLTREE_WAKER);
-}
-
-static uint32_t *rank_of(const struct ranks *r, const struct flame_box *box)
-{
-	return &r->list[box->kind == CALLTREE_WAKER ? box->name : r->nr_wakers + box->name];
-}
-
-static int rank_names(struct ranks *r, const struct kept *k, struct names *names)
-{
-	struct ranked *ranked = malloc(k->nr * sizeof(*ranked));
-	size_t nr_ranked = 0;
-
-	r->nr_wakers = r->chains ? chain_nr_names(r->chains) + 1 : 0;
-	r->list = calloc((size_t)r->nr_wakers + names_nr_symbols(names) + 1, sizeof(*r->list));
-	if (!r->list || !ranked) {
-		free(ranked);
-		return -ENOMEM;
-	}
-	for (size_t i = 1; i < k->nr; i++) {
-		const struct flame_box *box = &k->nodes[i].box;
-		bool is_waker = box->kind == CALLTREE_WAKER;
-
-		if (!has_name(box) || *rank_of(r, box))
-			continue;
-		*rank_of(r, box) = 1;
-		ranked[nr_ranked++] = (struct ranked) {
-			.waker = is_waker ? chain_name(r->chains, box->name) : NULL,
-			.frame = is_waker ? NULL : names_symbol(names, box->name),
-			.name = (uint32_t)(rank_of(r, box) - r->list),
-		};
-	}
-	if (nr_ranked)
-		qsort(ranked, nr_ranked, sizeof(*ranked), compare_ranked);
-	for (size_t i = 0; i < nr_ranked; i++)
-		r->list[ranked[i].name] = (uint32_t)i;
-	free(ranked);
-	return 0;
-}
-
 /* --- outermost frames next to the root -------------------------------------- */
 
 struct place {
@@ -259,7 +187,7 @@ static void place_boxes(struct flame_layout *out, const struct kept *k,
 	/* next[node] is where its next child starts. */
 	next[0] = 0;
 	for (size_t i = 0; i < k->nr; i++) {
-		const struct node *n = &k->nodes[places[i].node];
+		const struct flamelayout_node *n = &k->nodes[places[i].node];
 		struct flame_box *box = &out->boxes[out->nr++];
 
 		*box = n->box;
@@ -273,13 +201,14 @@ static void place_boxes(struct flame_layout *out, const struct kept *k,
 }
 
 /* Levels of groups are kept in their order. */
-static struct place place_of(const struct kept *k, const struct ranks *ranks, size_t i)
+static struct place place_of(const struct kept *k, const struct flamelayout_ranks *ranks,
+			     size_t i)
 {
-	const struct node *n = &k->nodes[i];
+	const struct flamelayout_node *n = &k->nodes[i];
 
 	return (struct place) {
 		.depth = n->box.depth, .parent = n->parent, .kind = n->box.kind,
-		.rank = !i ? 0 : has_name(&n->box) ? *rank_of(ranks, &n->box) : (uint32_t)i,
+		.rank = !i ? 0 : flamelayout_ranks_get(ranks, &n->box, (uint32_t)i),
 		.node = (uint32_t)i,
 	};
 }
@@ -289,20 +218,20 @@ static int lay_out(struct flame_layout *out, const struct kept *k, struct names 
 {
 	struct place *places = malloc(k->nr * sizeof(*places));
 	uint64_t *next = malloc(k->nr * sizeof(*next));
-	struct ranks ranks = { .list = NULL, .chains = stacksum_chains(sums) };
+	struct flamelayout_ranks ranks;
 	int err;
 
 	out->boxes = malloc(k->nr * sizeof(*out->boxes));
-	err = places && next && out->boxes ? 0 : -ENOMEM;
-	if (!err)
-		err = rank_names(&ranks, k, names);
+	err = flamelayout_ranks_make(&ranks, k->nodes, k->nr, names, stacksum_chains(sums));
+	if (!places || !next || !out->boxes)
+		err = -ENOMEM;
 	if (!err) {
 		for (size_t i = 0; i < k->nr; i++)
 			places[i] = place_of(k, &ranks, i);
 		qsort(places, k->nr, sizeof(*places), compare_places);
 		place_boxes(out, k, places, next);
 	}
-	free(ranks.list);
+	flamelayout_ranks_release(&ranks);
 	free(places);
 	free(next);
 	return err;
