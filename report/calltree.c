@@ -58,62 +58,91 @@ static struct slot *find(const struct calltree *t, uint32_t parent, const struct
 	}
 }
 
-static int grow(struct calltree *t)
+static int grow_nodes(struct calltree *t)
 {
 	size_t cap = t->cap ? t->cap * 2 : FIRST_NODES;
 	struct calltree_node *nodes = realloc(t->nodes, cap * sizeof(*nodes));
-	struct slot *slots;
-	bool found;
 
 	if (!nodes)
 		return -ENOMEM;
 	t->nodes = nodes;
-	slots = calloc(cap * 2, sizeof(*slots));
+	t->cap = cap;
+	return 0;
+}
+
+static int grow_slots(struct calltree *t)
+{
+	size_t nr = t->nr_slots ? t->nr_slots * 2 : FIRST_NODES;
+	struct slot *slots = calloc(nr, sizeof(*slots));
+	bool found;
+
 	if (!slots)
 		return -ENOMEM;
 	free(t->slots);
 	t->slots = slots;
-	t->nr_slots = cap * 2;
-	t->cap = cap;
+	t->nr_slots = nr;
 	for (size_t i = 1; i < t->nr; i++) {
-		const struct step step = { nodes[i].name, nodes[i].kind, nodes[i].hop };
+		const struct calltree_node *n = &t->nodes[i];
+		const struct step step = { n->name, n->kind, n->hop };
 
-		find(t, nodes[i].parent, &step, &found)->node = (uint32_t)i;
+		if (t->nodes[n->parent].first != i)
+			find(t, n->parent, &step, &found)->node = (uint32_t)i;
 	}
 	return 0;
+}
+
+/* The child of that name, or 0; then it belongs into *slot, if there is one. */
+static uint32_t look_up(const struct calltree *t, uint32_t parent, const struct step *step,
+			struct slot **slot)
+{
+	uint32_t first = t->nodes[parent].first;
+	bool found;
+
+	*slot = NULL;
+	if (!first || is_child(&t->nodes[first], parent, step))
+		return first;
+	*slot = find(t, parent, step, &found);
+	return found ? (*slot)->node : 0;
 }
 
 /* The child of that name, made when there is none; 0 when memory ran out. */
 static uint32_t child(struct calltree *t, uint32_t parent, const struct step *step)
 {
 	struct slot *s;
-	bool found;
+	uint32_t node;
 
-	if (!step->name || (t->nr == t->cap && grow(t)))
+	if (!step->name || (t->nr == t->cap && grow_nodes(t)) ||
+	    (t->nr_in_slots * 2 >= t->nr_slots && grow_slots(t)))
 		return 0;
-	s = find(t, parent, step, &found);
-	if (found)
-		return s->node;
-	s->node = (uint32_t)t->nr;
-	t->nodes[t->nr] = (struct calltree_node) {
+	node = look_up(t, parent, step, &s);
+	if (node)
+		return node;
+	node = (uint32_t)t->nr++;
+	if (s) {
+		s->node = node;
+		t->nr_in_slots++;
+	} else {
+		t->nodes[parent].first = node;
+	}
+	t->nodes[node] = (struct calltree_node) {
 		.parent = parent, .name = step->name, .kind = step->kind, .hop = step->hop,
 		.depth = (uint16_t)(t->nodes[parent].depth + 1),
 	};
-	return (uint32_t)t->nr++;
+	return node;
 }
 
 /* Whether a waker's node has to be done without; wakers that are there stay. */
 static bool is_full(const struct calltree *t, uint32_t parent, const struct step *step)
 {
-	bool found;
 	struct slot *s;
+	uint32_t node;
 
 	if (!step->hop || t->nr < MAX_CHAIN_NODES)
 		return false;
-	s = find(t, parent, step, &found);
-	if (!found)
+	node = look_up(t, parent, step, &s);
+	if (!node && s)
 		s->mark = 0;
-	return !found;
+	return !node;
 }
 
 int calltree_go_on(struct calltree *t, uint32_t group, uint32_t *node, enum calltree_kind kind,
@@ -275,6 +304,7 @@ void calltree_clear(struct calltree *tree)
 	}
 	tree->nodes[0] = (struct calltree_node) { .parent = 0 };
 	tree->nr = 1;
+	tree->nr_in_slots = 0;
 }
 
 int calltree_new(struct calltree **out, const struct calltree_opts *opts)
@@ -289,7 +319,8 @@ int calltree_new(struct calltree **out, const struct calltree_opts *opts)
 	tree->memos = calloc((size_t)tree->nr_stacks + 1, sizeof(*tree->memos));
 	if (opts->chains)
 		tree->hops = calloc((size_t)1 << CALLTREE_HOPS_BITS, sizeof(*tree->hops));
-	if (!tree->memos || (opts->chains && !tree->hops) || grow(tree)) {
+	if (!tree->memos || (opts->chains && !tree->hops) ||
+	    grow_nodes(tree) || grow_slots(tree)) {
 		calltree_free(tree);
 		return -ENOMEM;
 	}

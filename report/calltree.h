@@ -32,6 +32,7 @@ struct calltree_node {
 	uint16_t depth;		/* 0: the root */
 	uint8_t kind;		/* enum calltree_kind */
 	uint8_t hop;		/* of which waker it is; 0: of the wait, or of what else there is */
+	uint32_t first;		/* its first child, or 0 */
 	uint64_t self, total;
 	uint64_t self_records, records;
 };

@@ -22,8 +22,9 @@ struct hop {
 };
 
 /*
- * A node by (parent, name).  The mark is the round of clearing, others are free
- * slots, and some bits of the hash, so that few nodes are looked at in vain.
+ * A node by (parent, name), but for first children, which their parents name: most nodes
+ * have one child only.  The mark is the round of clearing, others are free slots, and some
+ * bits of the hash, so that few nodes are looked at in vain.
  */
 struct slot {
 	uint32_t mark, node;
@@ -35,7 +36,8 @@ struct calltree {
 	struct calltree_node *nodes;
 	size_t nr, cap;
 	struct slot *slots;
-	size_t nr_slots;	/* a power of two, twice the room for nodes */
+	size_t nr_slots;	/* a power of two, twice as many as are in use or more */
+	size_t nr_in_slots;
 	uint32_t generation;
 	struct memo *memos;	/* by stack id, for one group at a time */
 	uint32_t nr_stacks, round;

@@ -9,7 +9,10 @@
 #define FIRST_NODES 1024
 #define FIRST_SLOTS 2048
 
-/* A node by (parent, name); some bits of the hash spare most looks at the node. */
+/*
+ * A node by (parent, name), but for those that stand next to their parents, as most do;
+ * some bits of the hash spare most looks at the node.
+ */
 struct slot {
 	uint32_t hash, node;	/* node 0: free */
 };
@@ -27,6 +30,7 @@ struct flamediff_tree {
 	size_t nr, cap;
 	struct slot *slots;
 	size_t nr_slots;	/* a power of two */
+	size_t nr_in_slots;
 	struct bytebuf last;	/* the line added last */
 	struct level *levels;	/* of its frames, the outermost first */
 	size_t nr_levels, cap_levels;
@@ -72,7 +76,8 @@ static int grow_slots(struct flamediff_tree *t)
 	t->slots = slots;
 	t->nr_slots = nr;
 	for (size_t i = 1; i < t->nr; i++)
-		find_slot(t, t->nodes[i].parent, t->nodes[i].name)->node = (uint32_t)i;
+		if (t->nodes[i].parent != i - 1)
+			find_slot(t, t->nodes[i].parent, t->nodes[i].name)->node = (uint32_t)i;
 	return 0;
 }
 
@@ -94,17 +99,23 @@ static int grow_nodes(struct flamediff_tree *t)
 /* The child of that name, made when there is none; 0 when memory ran out. */
 static uint32_t child_of_id(struct flamediff_tree *t, uint32_t parent, uint32_t id)
 {
+	const struct flamediff_node *next = &t->nodes[parent + 1];
 	struct slot *slot;
 
+	if (parent + 1 < t->nr && next->parent == parent && next->name == id)
+		return parent + 1;
 	if (!id || (t->nr == t->cap && grow_nodes(t)) ||
-	    (t->nr * 4 >= t->nr_slots * 3 && grow_slots(t)))
+	    (t->nr_in_slots * 4 >= t->nr_slots * 3 && grow_slots(t)))
 		return 0;
-	slot = find_slot(t, parent, id);
-	if (!slot->node) {
+	if (parent + 1 < t->nr) {
+		slot = find_slot(t, parent, id);
+		if (slot->node)
+			return slot->node;
 		slot->node = (uint32_t)t->nr;
-		t->nodes[t->nr++] = (struct flamediff_node) { .parent = parent, .name = id };
+		t->nr_in_slots++;
 	}
-	return slot->node;
+	t->nodes[t->nr] = (struct flamediff_node) { .parent = parent, .name = id };
+	return (uint32_t)t->nr++;
 }
 
 static uint32_t child(struct flamediff_tree *t, uint32_t parent, const char *name, size_t len)

@@ -79,19 +79,70 @@ uint32_t stackcounts_get(struct stackcounts *l, const struct stacksum_entry *key
 	return *slot - 1;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const struct stacksum_entry *x = a, *y = b;
-	uint64_t m = (uint64_t)x->group << 32 | x->part, n = (uint64_t)y->group << 32 | y->part;
+/* What entries are sorted by, the least of it first. */
+enum { KEY_CHAIN, KEY_STACK, KEY_PART, KEY_GROUP, NR_KEYS };
 
-	if (m == n) {
-		m = (uint64_t)x->stack << 32 | x->chain;
-		n = (uint64_t)y->stack << 32 | y->chain;
+static uint32_t key_of(const struct stacksum_entry *e, int key)
+{
+	switch (key) {
+	case KEY_CHAIN:
+		return e->chain;
+	case KEY_STACK:
+		return e->stack;
+	case KEY_PART:
+		return e->part;
+	default:
+		return e->group;
 	}
-	return m < n ? -1 : m > n;
 }
 
-void stackcounts_sort(struct stackcounts *l)
+/* By one byte of a key; equal ones stay as they were. */
+static void sort_by(const struct stacksum_entry *from, struct stacksum_entry *to, size_t nr,
+		    int key, unsigned int shift)
+{
+	size_t at[257] = { 0 };
+
+	for (size_t i = 0; i < nr; i++)
+		at[(key_of(&from[i], key) >> shift & 0xff) + 1]++;
+	for (size_t i = 0; i < 256; i++)
+		at[i + 1] += at[i];
+	for (size_t i = 0; i < nr; i++)
+		to[at[key_of(&from[i], key) >> shift & 0xff]++] = from[i];
+}
+
+/* Which bits of the key are not the same in all. */
+static uint32_t differing(const struct stacksum_entry *list, size_t nr, int key)
+{
+	uint32_t first = key_of(&list[0], key), bits = 0;
+
+	for (size_t i = 1; i < nr; i++)
+		bits |= key_of(&list[i], key) ^ first;
+	return bits;
+}
+
+static int sort_list(struct stackcounts *l)
+{
+	struct stacksum_entry *other = malloc(l->nr * sizeof(*other)), *swap;
+
+	if (!other)
+		return -ENOMEM;
+	for (int key = 0; key < NR_KEYS; key++) {
+		uint32_t bits = differing(l->list, l->nr, key);
+
+		for (unsigned int shift = 0; shift < 32; shift += 8) {
+			if (!(bits >> shift & 0xff))
+				continue;
+			sort_by(l->list, other, l->nr, key, shift);
+			swap = l->list;
+			l->list = other;
+			other = swap;
+		}
+	}
+	free(other);
+	return 0;
+}
+
+int stackcounts_sort(struct stackcounts *l)
 {
 	size_t nr = 0;
 
@@ -99,10 +150,10 @@ void stackcounts_sort(struct stackcounts *l)
 		if (l->list[i].count)
 			l->list[nr++] = l->list[i];
 	l->nr = nr;
+	l->cap = 0;
 	free(l->slots);
 	l->slots = NULL;
-	if (nr)
-		qsort(l->list, nr, sizeof(*l->list), compare);
+	return nr ? sort_list(l) : 0;
 }
 
 void stackcounts_release(struct stackcounts *l)

@@ -26,9 +26,9 @@ uint32_t stackcounts_get(struct stackcounts *l, const struct stacksum_entry *key
 			 uint32_t nr_parts);
 /*
  * In the order of stacksum_entries(), without those that count nothing; nothing can be
- * found or added any more.
+ * found or added any more.  0 or -ENOMEM.
  */
-void stackcounts_sort(struct stackcounts *l);
+int stackcounts_sort(struct stackcounts *l);
 void stackcounts_release(struct stackcounts *l);
 
 #endif

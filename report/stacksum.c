@@ -50,9 +50,23 @@ static int add_batch(void *ctx, struct query_batch *b)
 	return 0;
 }
 
-int stacksum_read(struct stacksum *s, struct diag *d)
+/* All records; what was handed over is there when this returns. */
+static int read_all(struct stacksum *s, struct diag *d)
 {
 	struct reading reading = { s, d };
+	int err = s->chains ? stacksum_wakers_begin(s) : 0, added;
+
+	if (!err)
+		err = query_each_batch(s->query, add_batch, &reading, d);
+	if (s->handover) {
+		added = handover_finish(s->handover);
+		err = err ? err : added;
+	}
+	return !err && s->order ? chainorder_finish(s->order) : err;
+}
+
+int stacksum_read(struct stacksum *s, struct diag *d)
+{
 	bool is_stream = trace_is_stream(s->trace);
 	int err = is_stream ? 0 : stacksum_events_plan(s, d);
 
@@ -63,17 +77,14 @@ int stacksum_read(struct stacksum *s, struct diag *d)
 	if (!err && s->opts.wall)
 		query_read_on(s->query);
 	if (!err)
-		err = query_each_batch(s->query, add_batch, &reading, d);
-	if (!err && s->order)
-		err = chainorder_finish(s->order);
+		err = read_all(s, d);
 	if (!err && is_stream)
 		err = stacksum_events_plan(s, d);
 	if (!err && is_stream)
 		err = stacksum_events_check(s, d);
-	if (err)
-		return diag_set(d, err, "cannot sum stacks: %s", strerror(-err));
-	stackcounts_sort(&s->counts);
-	return 0;
+	if (!err)
+		err = stackcounts_sort(&s->counts);
+	return err ? diag_set(d, err, "cannot sum stacks: %s", strerror(-err)) : 0;
 }
 
 int stacksum_new(struct stacksum **out, struct query *q, const struct stacksum_opts *opts)
@@ -90,9 +101,9 @@ int stacksum_new(struct stacksum **out, struct query *q, const struct stacksum_o
 	if (!err && opts->hops)
 		err = chain_new(&s->chains, s->trace);
 	if (!err && opts->hops)
-		err = stacksum_wakers_new(&s->wakers);
+		err = stacksum_chains_new(&s->known);
 	if (!err && opts->hops > 1)
-		err = chainorder_new(&s->order, s->chains, opts->hops, stacksum_wakers_settle, s);
+		err = chainorder_new(&s->order, s->chains, opts->hops, stacksum_chains_settle, s);
 	if (err) {
 		stacksum_free(s);
 		return err;
@@ -105,13 +116,14 @@ void stacksum_free(struct stacksum *s)
 {
 	if (!s)
 		return;
+	handover_free(s->handover);
 	chainorder_free(s->order);
 	chain_free(s->chains);
 	groups_free(s->groups);
 	measure_scratch_free(s->scratch);
 	stackcounts_release(&s->counts);
 	free(s->row_groups);
-	free(s->wakers);
+	free(s->known);
 	free(s);
 }
 
