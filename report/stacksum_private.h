@@ -6,6 +6,7 @@
 
 #include "report/chainorder.h"
 #include "report/column.h"
+#include "report/handover.h"
 #include "report/measure.h"
 #include "report/stackcounts.h"
 #include "report/stacksum.h"
@@ -29,7 +30,8 @@ struct stacksum {
 	struct measure_scratch *scratch;
 	struct chains *chains;			/* NULL: no hops */
 	struct chainorder *order;		/* NULL: at most one */
-	struct stacksum_wakers *wakers;		/* the last ones, with hops */
+	struct handover *handover;		/* with hops, while records are read */
+	struct stacksum_known *known;		/* with hops: the last wakers */
 	uint64_t total, records, negative, idle, idle_records, no_room, overflow;
 	uint64_t others;	/* a bit for each event left out, by id modulo 64 */
 };
@@ -68,14 +70,34 @@ void stacksum_rows_raise(struct stacksum *s, uint32_t entry, uint64_t records, u
 int stacksum_rows_add(struct stacksum *s, const struct stacksum_columns *c,
 		      const struct query_batch *b);
 
-/* --- stacksum_wakers.c: waits and who ended them ---------------------------------- */
+/* --- stacksum_wakers.c: rows with wakers, handed over ------------------------------ */
 
-/* 0 or -ENOMEM. */
-int stacksum_wakers_new(struct stacksum_wakers **out);
+struct stacksum_wait {
+	const struct field_desc *context_field;	/* of the event, or NULL */
+	uint64_t value, times;
+	uint64_t waker, context;	/* as the record has it */
+	/* For chains: */
+	uint64_t time_ns;		/* of the record, or what is promised */
+	uint64_t from_ns, until_ns;
+	uint64_t task;
+	uint32_t waker_stack, stack, group;
+	bool counts;
+	bool is_promise;		/* no wait, but that no earlier one comes */
+};
+
+/* Before the first record: from now on waits are added up in a thread of its own. */
+int stacksum_wakers_begin(struct stacksum *s);
 int stacksum_wakers_add(struct stacksum *s, const struct stacksum_columns *c,
 			const struct query_batch *b);
+
+/* --- stacksum_chains.c: waits and who ended them, in that thread ------------------- */
+
+/* 0 or -ENOMEM. */
+int stacksum_chains_new(struct stacksum_known **out);
+/* A handover_fn, of struct stacksum_wait. */
+int stacksum_chains_take(void *sums, const void *waits, size_t nr);
 /* A chainorder_fn. */
-int stacksum_wakers_settle(void *sums, const struct chainorder_wait *w, uint32_t chain);
+int stacksum_chains_settle(void *sums, const struct chainorder_wait *w, uint32_t chain);
 
 /* --- stacksum_wall.c: all the time of threads -------------------------------------- */
 

@@ -1,38 +1,6 @@
 #include "report/stacksum_private.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* Of stacks with chains so many different ones are told apart: 4 MB. */
-#define MAX_CHAINED ((size_t)98304)
-
-/* Most wakeups come from where others came from before: a power of two. */
-#define NR_KNOWN 1024
-
-struct known_waker {
-	uint64_t context;
-	uint32_t task, stack;
-	uint64_t thread;	/* 0: none that may have waited itself */
-	uint32_t hop;		/* the chain of this waker alone; 0: there was no room */
-	bool is_set;
-};
-
-struct known_thread {
-	uint64_t task, thread;
-};
-
-struct stacksum_wakers {
-	const struct field_desc *context;	/* of the event: the same values */
-	struct known_waker wakers[NR_KNOWN];
-	struct known_thread threads[NR_KNOWN];
-};
-
-int stacksum_wakers_new(struct stacksum_wakers **out)
-{
-	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : -ENOMEM;
-}
 
 struct wakers {
 	struct column time, task, waker, waker_stack, context, duration, runnable;
@@ -87,130 +55,75 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
-static uint64_t thread_of(struct stacksum *s, uint64_t task)
+/* The row's waker, and of which thread the wait was, when. */
+static void read_row(struct stacksum *s, const struct stacksum_columns *c,
+		     const struct wakers *w, size_t row, struct stacksum_wait *to)
 {
-	struct known_thread *known = &s->wakers->threads[task & (NR_KNOWN - 1)];
-	const struct trace_task *t;
+	uint64_t stack = column_at(&w->waker_stack, row), time_ns, duration;
 
-	if (known->task != task || !known->thread) {
-		t = task <= UINT32_MAX ? trace_task(s->trace, (uint32_t)task) : NULL;
-		*known = (struct known_thread) {
-			task, t ? (uint64_t)t->pid << 32 | t->tid : 0 };
-	}
-	return known->thread;
-}
-
-/* Who is said to have ended a wait, or NULL: memory ran out. */
-static const struct known_waker *get_waker(struct stacksum *s, const struct wakers *w,
-					   uint32_t task, uint32_t stack, uint64_t context)
-{
-	uint64_t hash = ((uint64_t)stack << 32 | task) * 0x9e3779b97f4a7c15u ^ context << 54;
-	struct known_waker *known = &s->wakers->wakers[hash >> 54 & (NR_KNOWN - 1)];
-	struct chain_waker by;
-
-	if (known->is_set && known->task == task && known->stack == stack &&
-	    known->context == context)
-		return known;
-	if (chain_waker(s->chains, task, stack, w->context_field, context, &by))
-		return NULL;
-	*known = (struct known_waker) {
-		.context = context, .task = task, .stack = stack, .is_set = true,
-		.thread = by.is_thread ? thread_of(s, task) : 0,
-		.hop = chain_link(s->chains, &by, 0),
-	};
-	return known;
-}
-
-/* Who ended the wait of a row; *woken: it was seen.  -ENOMEM, or 0. */
-static int find_waker(struct stacksum *s, const struct stacksum_columns *c, const struct wakers *w,
-		      size_t row, struct chainorder_wait *out)
-{
-	uint64_t waker = column_at(&w->waker, row), context = column_at(&w->context, row);
-	uint64_t stack = column_at(&w->waker_stack, row);
-	const struct known_waker *known;
-
-	if (!waker && !context)
-		return 0;
-	known = get_waker(s, w, waker <= UINT32_MAX ? (uint32_t)waker : 0,
-			  stack < c->nr_stacks ? (uint32_t)stack : 0, context);
-	if (!known)
-		return -ENOMEM;
-	out->woken = true;
-	out->hop = known->hop;
-	out->waker = known->thread;
-	return 0;
-}
-
-/* When it was, of which thread. */
-static void place_wait(struct stacksum *s, const struct wakers *w, size_t row,
-		       struct chainorder_wait *out)
-{
-	uint64_t time_ns = column_at(&w->time, row), duration = column_at(&w->duration, row);
-
-	out->thread = thread_of(s, column_at(&w->task, row));
-	out->until_ns = less(time_ns, w->starts_woken ? duration : column_at(&w->runnable, row));
-	out->from_ns = w->starts_woken ? 0 : less(time_ns, duration);
-}
-
-/* When there are too many different chains, new ones count for shorter ones. */
-int stacksum_wakers_settle(void *ctx, const struct chainorder_wait *w, uint32_t chain)
-{
-	struct stacksum *s = ctx;
-	struct stacksum_entry key = { .group = w->group, .stack = w->stack, .chain = chain };
-	uint32_t entry;
-
-	s->no_room += w->woken && !chain;
-	if (!w->value) {
-		s->records += w->times;
-		return 0;
-	}
-	if (s->counts.nr >= MAX_CHAINED && chain &&
-	    stackcounts_find(&s->counts, &key) == STACKCOUNTS_NONE) {
-		s->no_room++;
-		do
-			key.chain = chain_at(s->chains, key.chain)->shorter;
-		while (key.chain && stackcounts_find(&s->counts, &key) == STACKCOUNTS_NONE);
-	}
-	entry = stackcounts_get(&s->counts, &key, 1);
-	if (entry == STACKCOUNTS_NONE)
-		return -ENOMEM;
-	stacksum_rows_raise(s, entry, w->times, w->value);
-	return 0;
-}
-
-/* What was known of another event's wakers may mean something else. */
-static void begin_event(struct stacksum *s, const struct wakers *w)
-{
-	if (s->wakers->context != w->context_field)
-		memset(s->wakers->wakers, 0, sizeof(s->wakers->wakers));
-	s->wakers->context = w->context_field;
+	to->context_field = w->context_field;
+	to->waker = column_at(&w->waker, row);
+	to->waker_stack = stack < c->nr_stacks ? (uint32_t)stack : 0;
+	to->context = column_at(&w->context, row);
+	if (!s->order)
+		return;
+	time_ns = column_at(&w->time, row);
+	duration = column_at(&w->duration, row);
+	to->time_ns = w->order[row];
+	to->task = column_at(&w->task, row);
+	to->until_ns = less(time_ns, w->starts_woken ? duration : column_at(&w->runnable, row));
+	to->from_ns = w->starts_woken ? 0 : less(time_ns, duration);
 }
 
 /* Rows that were left out are seen, too: they are of threads that may have woken. */
-static int add_in_order(struct stacksum *s, const struct stacksum_columns *c,
-			const struct wakers *w, const struct query_batch *b)
+static int add_all(struct stacksum *s, const struct stacksum_columns *c, const struct wakers *w,
+		   const struct query_batch *b)
 {
 	size_t passed = 0;
 	int err = 0;
 
 	for (size_t row = 0; row < b->batch->nr && !err; row++) {
 		bool counts = passed < b->nr && (!b->rows || b->rows[passed] == row), hidden;
-		struct chainorder_wait wait = {
-			.group = counts ? s->row_groups[passed++] : 0 };
+		struct stacksum_wait *to = handover_next(s->handover);
 
+		*to = (struct stacksum_wait) { .group = counts ? s->row_groups[passed++] : 0 };
 		if (!counts && !column_at(&w->duration, row))
 			continue;
 		if (counts) {
-			wait.value = stacksum_rows_count(s, c, row, &wait.times, &hidden);
-			wait.counts = !hidden;
-			wait.stack = stacksum_rows_stack(c, row);
+			to->value = stacksum_rows_count(s, c, row, &to->times, &hidden);
+			to->counts = !hidden;
+			to->stack = stacksum_rows_stack(c, row);
 		}
-		err = find_waker(s, c, w, row, &wait);
-		place_wait(s, w, row, &wait);
-		if (!err)
-			err = chainorder_add(s->order, w->order[row], &wait);
+		read_row(s, c, w, row, to);
+		err = handover_put(s->handover);
 	}
-	return err ? err : chainorder_until(s->order, b->batch->safe_ns);
+	if (err)
+		return err;
+	*(struct stacksum_wait *)handover_next(s->handover) = (struct stacksum_wait) {
+		.is_promise = true, .time_ns = b->batch->safe_ns };
+	return handover_put(s->handover);
+}
+
+static int add_passed(struct stacksum *s, const struct stacksum_columns *c,
+		      const struct wakers *w, const struct query_batch *b)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < b->nr && !err; i++) {
+		size_t row = b->rows ? b->rows[i] : i;
+		struct stacksum_wait *to = handover_next(s->handover);
+		bool hidden;
+
+		*to = (struct stacksum_wait) {
+			.group = s->row_groups[i], .stack = stacksum_rows_stack(c, row),
+			.counts = true };
+		to->value = stacksum_rows_count(s, c, row, &to->times, &hidden);
+		if (hidden)
+			continue;
+		read_row(s, c, w, row, to);
+		err = handover_put(s->handover);
+	}
+	return err;
 }
 
 int stacksum_wakers_add(struct stacksum *s, const struct stacksum_columns *c,
@@ -219,23 +132,19 @@ int stacksum_wakers_add(struct stacksum *s, const struct stacksum_columns *c,
 	struct wakers w;
 	int err = open_wakers(s, &w, b);
 
-	if (err)
-		return err;
-	begin_event(s, &w);
-	if (s->order)
-		return add_in_order(s, c, &w, b);
-	for (size_t i = 0; i < b->nr && !err; i++) {
-		size_t row = b->rows ? b->rows[i] : i;
-		struct chainorder_wait wait = {
-			.group = s->row_groups[i], .stack = stacksum_rows_stack(c, row) };
-		bool hidden;
+	if (!err)
+		err = s->order ? add_all(s, c, &w, b) : add_passed(s, c, &w, b);
+	/* On a pipe what ids mean may change with the next block. */
+	return err ? err : handover_flush(s->handover);
+}
 
-		wait.value = stacksum_rows_count(s, c, row, &wait.times, &hidden);
-		if (hidden)
-			continue;
-		err = find_waker(s, c, &w, row, &wait);
-		if (!err)
-			err = stacksum_wakers_settle(s, &wait, wait.hop);
-	}
-	return err;
+/*
+ * Names of functions are sorted when they are asked for first, which must not happen in two
+ * threads at once.
+ */
+int stacksum_wakers_begin(struct stacksum *s)
+{
+	trace_symbol(s->trace, 0, 0);
+	return handover_new(&s->handover, sizeof(struct stacksum_wait),
+			    !trace_is_stream(s->trace), stacksum_chains_take, s);
 }
