@@ -9,15 +9,19 @@
 /*
  * Up to this level time counts: then what gains little from a search for repeats, because
  * it is noise whose bytes are not all as likely, gets the level that hardly searches.
+ * Repeats that are short are there by chance, and cost more than they save.
  */
 #define FAST_LEVEL 3
 #define FAST_LEVEL_OF_NOISE 1
+#define LEAST_REPEAT_OF_NOISE 7		/* bytes; the most that can be asked for */
 
-static ZSTD_CCtx *new_context(int level)
+/* least_repeat 0: as the level has it. */
+static ZSTD_CCtx *new_context(int level, int least_repeat)
 {
 	ZSTD_CCtx *c = ZSTD_createCCtx();
 
-	if (c && ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level))) {
+	if (c && (ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level)) ||
+		  ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_minMatch, least_repeat)))) {
 		ZSTD_freeCCtx(c);
 		return NULL;
 	}
@@ -31,8 +35,9 @@ int table_encoder_new(struct table_encoder **out, int zstd_level)
 	*out = NULL;
 	if (!e)
 		return -ENOMEM;
-	e->zstd = new_context(zstd_level);
-	e->zstd_noise = new_context(zstd_level > FAST_LEVEL ? zstd_level : FAST_LEVEL_OF_NOISE);
+	e->zstd = new_context(zstd_level, 0);
+	e->zstd_noise = zstd_level > FAST_LEVEL ? new_context(zstd_level, 0) :
+			new_context(FAST_LEVEL_OF_NOISE, LEAST_REPEAT_OF_NOISE);
 	if (!e->zstd || !e->zstd_noise) {
 		table_encoder_free(e);
 		return -ENOMEM;
@@ -271,6 +276,47 @@ void table_grouped(struct table_encoder *e, uint32_t id, enum table_hint hint, u
 	put_head(e, id, TRANSFORM_GROUPED, c.layout, c.base);
 	bytebuf_varint(e->to, key);
 	put_data(e);
+}
+
+static int compare_places(const void *x, const void *y)
+{
+	const struct table_run *a = x, *b = y;
+
+	return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* In order, and each in one piece; how many that are. */
+static size_t join_runs(struct table_run *runs, size_t nr, uint64_t *all)
+{
+	size_t kept = 0;
+
+	qsort(runs, nr, sizeof(*runs), compare_places);
+	for (size_t i = 0; i < nr; i++) {
+		*all |= runs[i].value;
+		if (!kept || runs[kept - 1].value != runs[i].value)
+			runs[kept++] = runs[i];
+	}
+	return kept;
+}
+
+bool table_grouped_runs(struct table_encoder *e, uint32_t id, uint32_t key,
+			struct table_run *runs, size_t nr_runs)
+{
+	struct table_choice c = { .layout = LAYOUT_ZERO };
+
+	c.nr_runs = join_runs(runs, nr_runs, &c.range);
+	if (!c.nr_runs || c.range >> 63 || !table_choose_few_runs(&c, e->nr))
+		return false;
+	if (!begin_column(e))
+		return true;
+	if (c.nr_runs > 1) {
+		c.layout = LAYOUT_RUNS;
+		table_pack_runs(e, runs, c.nr_runs);
+	}
+	put_head(e, id, TRANSFORM_GROUPED, c.layout, c.nr_runs > 1 ? 0 : runs->value);
+	bytebuf_varint(e->to, key);
+	put_data(e);
+	return true;
 }
 
 void table_new_ids(struct table_encoder *e, uint32_t id, uint64_t known, const uint64_t *x)

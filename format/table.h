@@ -133,6 +133,20 @@ void table_linked(struct table_encoder *e, uint32_t id, enum table_hint hint,
 /* v is x by places (format/table_links.h), where rows with the same key stand together. */
 void table_grouped(struct table_encoder *e, uint32_t id, enum table_hint hint, uint32_t key,
 		   const uint64_t *v, const struct table_linked_sums *sums);
+/*
+ * The same for whoever knows the runs of v without having v: where they begin, in any
+ * order, and a run may be in several pieces.  False: they are not so few that runs are the
+ * layout of it; nothing was added then.
+ */
+#define TABLE_FEW_RUNS 256
+
+struct table_run {
+	uint64_t value;
+	uint32_t place;
+};
+
+bool table_grouped_runs(struct table_encoder *e, uint32_t id, uint32_t key,
+			struct table_run *runs, size_t nr_runs);
 void table_strings(struct table_encoder *e, uint32_t id,
 		   const uint32_t *len_bytes, const void *bytes);
 /* 0, or the first error of any call since table_begin(). */

@@ -10,17 +10,20 @@ static unsigned int bit_length(uint64_t v)
 	return v ? 64 - (unsigned int)__builtin_clzll(v) : 0;
 }
 
-/* The symbol, and the number of bits besides. */
-static unsigned int symbol_of(uint64_t v, unsigned int sub, unsigned int *nr_bits)
+/*
+ * The symbol, and the number of bits besides.  Whether a number is its own symbol is
+ * anybody's guess, so there is no branch for it: no bits are left of such a one.
+ */
+static inline unsigned int symbol_of(uint64_t v, unsigned int sub, unsigned int *nr_bits)
 {
-	unsigned int n = bit_length(v), symbol;
+	unsigned int n = 63 - (unsigned int)__builtin_clzll(v | UINT64_C(1) << sub) - sub;
+	unsigned int symbol = (n << sub) + (unsigned int)(v >> n);
 
-	*nr_bits = 0;
-	if (n <= sub)
-		return (unsigned int)v;
-	symbol = ((n - sub) << sub) + ((unsigned int)(v >> (n - sub - 1)) & ((1u << sub) - 1));
-	*nr_bits = symbol < TABLE_BUCKETS_ESCAPE ? n - sub - 1 : MAX_WIDTH;
-	return symbol < TABLE_BUCKETS_ESCAPE ? symbol : TABLE_BUCKETS_ESCAPE;
+	*nr_bits = n;
+	if (symbol < TABLE_BUCKETS_ESCAPE)
+		return symbol;
+	*nr_bits = MAX_WIDTH;
+	return TABLE_BUCKETS_ESCAPE;
 }
 
 /* --- choosing -------------------------------------------------------------------------- */

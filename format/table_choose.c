@@ -143,12 +143,16 @@ static void count_bytes(const struct table_choice *c, const uint64_t *x, size_t 
 	*runs *= step;
 }
 
+bool table_choose_few_runs(const struct table_choice *c, size_t nr)
+{
+	return c->nr_runs * (varint_bytes(c->range) + 1) * RUN_GAIN < nr;
+}
+
 bool table_choose_runs(const struct table_choice *c, const uint64_t *x, size_t nr)
 {
 	size_t varint, runs;
 
-	/* With so few runs nothing else can be chosen. */
-	if (c->nr_runs * (varint_bytes(c->range) + 1) * RUN_GAIN < nr)
+	if (table_choose_few_runs(c, nr))
 		return true;
 	if (c->range < 0x80 || c->nr_runs * 2 * RUN_GAIN >= nr * varint_bytes(c->range))
 		return false;

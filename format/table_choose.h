@@ -28,6 +28,8 @@ static inline bool table_choose_same(const uint64_t *x)
 	return !((x[0] ^ x[-1]) | (x[1] ^ x[-1]) | (x[2] ^ x[-1]) | (x[3] ^ x[-1]));
 }
 
+/* Whether there are so few runs, in all that the range allows, that nothing else is chosen. */
+bool table_choose_few_runs(const struct table_choice *c, size_t nr);
 /* Whether LAYOUT_RUNS is chosen. */
 bool table_choose_runs(const struct table_choice *c, const uint64_t *x, size_t nr);
 void table_choose_layout(struct table_choice *c, const uint64_t *x, size_t nr,

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "format/table_choose.h"
-
 static uint64_t zigzag(uint64_t delta)
 {
 	return (delta << 1) ^ (0 - (delta >> 63));
@@ -143,25 +141,105 @@ static const uint64_t *simple_prediction(const struct table_link *link,
 	       !link->terms[0].minus ? columns[0] : NULL;
 }
 
+/* Notes what is stored of a row. */
+static inline uint64_t note(struct table_linked_sums *s, uint64_t last, uint64_t w)
+{
+	s->all |= w;
+	s->nr_runs += w != last;
+	return w;
+}
+
+/* What is stored of x, of which p is the prediction; p may be w. */
+static void make(enum table_link_mode mode, const uint64_t *x, const uint64_t *p, size_t nr,
+		 uint64_t *w, struct table_linked_sums *s)
+{
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < nr && mode == LINK_MATCH; i++)
+		last = w[i] = note(s, last, x[i] == p[i] ? 0 : x[i] + 1);
+	for (size_t i = 0; i < nr && mode == LINK_ADD; i++)
+		last = w[i] = note(s, last, x[i] - p[i]);
+	for (size_t i = 0; i < nr && mode == LINK_SIGNED; i++)
+		last = w[i] = note(s, last, zigzag(x[i] - p[i]));
+}
+
+static bool is_term(const struct table_link *link, uint8_t k, enum table_place place, bool minus)
+{
+	return link->terms[k].place == place && link->terms[k].minus == minus;
+}
+
+/*
+ * The two predictions that the records of the scheduler need all the time, each at one go:
+ * from the row before to the one behind that, and from the row before to here.
+ */
+static bool is_to_behind(const struct table_link *link)
+{
+	return link->mode == LINK_MATCH && link->nr_terms == 2 &&
+	       is_term(link, 0, PLACE_AFTER_BEFORE, false) &&
+	       is_term(link, 1, PLACE_BEFORE, true);
+}
+
+static void make_to_behind(const uint64_t *const *columns, const uint64_t *time,
+			   const uint32_t *before, size_t nr, const uint64_t *x, uint64_t *w,
+			   struct table_linked_sums *s)
+{
+	const uint64_t *to = columns[0], *from = columns[1];
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t j = before[i];
+		uint64_t p = 0;
+
+		/* None at all is beyond the last row, too. */
+		if ((size_t)j + 1 < nr && time[j + 1] >= time[j])
+			p = to[j + 1] - from[j];
+		last = w[i] = note(s, last, x[i] == p ? 0 : x[i] + 1);
+	}
+}
+
+static bool is_to_here(const struct table_link *link)
+{
+	return link->mode == LINK_ADD && link->nr_terms == 4 &&
+	       is_term(link, 0, PLACE_ROW, false) && is_term(link, 1, PLACE_BEFORE, true) &&
+	       is_term(link, 2, PLACE_ROW, true) && is_term(link, 3, PLACE_ROW, true);
+}
+
+static void make_to_here(const uint64_t *const *columns, const uint32_t *before, size_t nr,
+			 const uint64_t *x, uint64_t *w, struct table_linked_sums *s)
+{
+	const uint64_t *to = columns[0], *from = columns[1];
+	const uint64_t *less = columns[2], *lesser = columns[3];
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t j = before[i];
+		uint64_t p = 0;
+
+		if (j != TABLE_LINKS_NONE)
+			p = to[i] - from[j] - less[i] - lesser[i];
+		last = w[i] = note(s, last, x[i] - p);
+	}
+}
+
 void table_linked_make(const struct table_link *link, const uint64_t *const *columns,
 		       const uint64_t *time, const uint32_t *before, size_t nr,
 		       const uint64_t *x, uint64_t *w, struct table_linked_sums *sums)
 {
 	struct table_linked_sums s = { 0, 0 };
-	enum table_link_mode mode = link->mode;
 	const uint64_t *p = simple_prediction(link, columns);
 
-	for (size_t i = 0; i < nr && !p; i += CHUNK)
-		predict_chunk(link, columns, time, before, nr, i,
-			      nr - i < CHUNK ? nr - i : CHUNK, w + i);
-	p = p ? p : w;
-	for (size_t i = 0; i < nr && mode == LINK_MATCH; i++)
-		s.all |= w[i] = x[i] == p[i] ? 0 : x[i] + 1;
-	for (size_t i = 0; i < nr && mode == LINK_ADD; i++)
-		s.all |= w[i] = x[i] - p[i];
-	for (size_t i = 0; i < nr && mode == LINK_SIGNED; i++)
-		s.all |= w[i] = zigzag(x[i] - p[i]);
-	s.nr_runs = table_choose_count_runs(w, nr);
+	if (is_to_behind(link)) {
+		make_to_behind(columns, time, before, nr, x, w, &s);
+	} else if (is_to_here(link)) {
+		make_to_here(columns, before, nr, x, w, &s);
+	} else {
+		for (size_t i = 0; i < nr && !p; i += CHUNK)
+			predict_chunk(link, columns, time, before, nr, i,
+				      nr - i < CHUNK ? nr - i : CHUNK, w + i);
+		make(link->mode, x, p ? p : w, nr, w, &s);
+	}
+	/* The first run begins where nothing was before, whatever it is. */
+	s.nr_runs += nr && !w[0];
 	*sums = s;
 }
 

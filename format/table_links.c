@@ -90,10 +90,14 @@ static void sort_rows(struct table_links *l, const uint64_t *time, uint32_t nr)
 	struct table_links_place *swap;
 
 	for (uint32_t i = 0; i < nr; i++) {
-		l->places[i] = (struct table_links_place){ time[i], i };
+		l->order[i] = i;
 		if (!i || time[i] < time[i - 1])
 			starts[nr_runs++] = i;
 	}
+	if (nr_runs == 1)
+		return;
+	for (uint32_t i = 0; i < nr; i++)
+		l->places[i] = (struct table_links_place){ time[i], i };
 	for (; nr_runs > 1; nr_runs = (nr_runs + 1) / 2) {
 		for (uint32_t k = 0; k < nr_runs; k += 2) {
 			uint32_t middle = k + 1 < nr_runs ? starts[k + 1] : nr;

@@ -66,7 +66,7 @@ static void put_varints(struct table_encoder *e, const uint64_t *v, size_t nr, u
 	for (size_t i = 0; i < nr && range >= 0x80; i++)
 		to = put_varint(to, v[i]);
 	e->raw.len = (size_t)(to - e->raw.data);
-	table_pack_unit(e, e->zstd);
+	table_pack_unit(e, e->zstd_noise);
 }
 
 /* v = x - base, of which there are nr_runs runs. */
@@ -83,6 +83,22 @@ static void put_runs(struct table_encoder *e, const uint64_t *x, uint64_t base, 
 			run++;
 		to = put_varint(to, x[i] - base);
 		to = put_varint(to, run);
+	}
+	e->raw.len = (size_t)(to - e->raw.data);
+	table_pack_unit(e, e->zstd);
+}
+
+void table_pack_runs(struct table_encoder *e, const struct table_run *runs, size_t nr_runs)
+{
+	uint8_t *to = reserve_raw(e, nr_runs * 2 * VARINT_MAX_BYTES);
+
+	if (!to)
+		return;
+	for (size_t i = 0; i < nr_runs; i++) {
+		size_t end = i + 1 < nr_runs ? runs[i + 1].place : e->nr;
+
+		to = put_varint(to, runs[i].value);
+		to = put_varint(to, end - runs[i].place);
 	}
 	e->raw.len = (size_t)(to - e->raw.data);
 	table_pack_unit(e, e->zstd);

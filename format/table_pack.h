@@ -30,6 +30,8 @@ void table_pack_unit(struct table_encoder *e, ZSTD_CCtx *zstd);
 /* nr numbers as LAYOUT_PLANES; `all` has the bits that any of them has. */
 void table_pack_planes(struct table_encoder *e, const uint64_t *v, size_t nr, uint64_t all,
 		       bool differences);
+/* As LAYOUT_RUNS: all runs, in order. */
+void table_pack_runs(struct table_encoder *e, const struct table_run *runs, size_t nr_runs);
 /* As LAYOUT_BUCKETS. */
 void table_pack_buckets(struct table_encoder *e, const uint64_t *v, size_t nr, unsigned int sub);
 /* x = base + v of all rows, and the base is known; says what the layout is. */

@@ -275,30 +275,58 @@ static void flush_batch(struct writer *w, struct writer_source *s)
 	writer_records_flush(w, s, w->safe_ns);
 }
 
-void writer_record(struct writer *w, uint32_t event, const uint64_t *values)
+/* The fields that are texts, of the row that is added. */
+static void place_texts(struct writer *w, struct writer_batch *b, const uint64_t *values,
+			uint64_t *row)
 {
-	struct writer_batch *b = waiting_batch(w, event);
-	struct writer_source *s;
-	uint64_t *row;
+	const struct writer_source *s = b->source;
 
-	if (!b)
-		return;
-	s = b->source;
-	row = writer_batch_next(b);
-	memcpy(row, values, s->nr_fields * sizeof(*values));
+	for (uint32_t f = 0; f < s->nr_fields; f++)
+		if (s->types[f] == FIELD_BYTES)
+			row[f * WRITER_STEP] = place_text(w, b, values[f]);
+	writer_block_fail(w, b->texts.err);
+}
+
+static void end_row(struct writer *w, struct writer_batch *b)
+{
+	struct writer_source *s = b->source;
+
 	b->nr++;
-	if (s->has_texts) {
-		for (uint32_t f = 0; f < s->nr_fields; f++)
-			if (s->types[f] == FIELD_BYTES)
-				row[f] = place_text(w, b, values[f]);
-		writer_block_fail(w, b->texts.err);
-	}
 	if (b->nr - b->nr_split == b->tile_rows)
 		writer_batch_split(b);
 	if (b->nr == s->cap || b->texts.len > MAX_WAITING_TEXT_BYTES)
 		flush_batch(w, s);
 	else if (b->nr == b->cap)
 		writer_block_fail(w, writer_batch_grow(b));
+}
+
+uint64_t *writer_record_begin(struct writer *w, uint32_t event)
+{
+	struct writer_batch *b = waiting_batch(w, event);
+
+	return b ? writer_batch_next(b) : NULL;
+}
+
+void writer_record_end(struct writer *w, uint32_t event)
+{
+	end_row(w, w->sources[event - 1]->batch);
+}
+
+void writer_record(struct writer *w, uint32_t event, const uint64_t *values)
+{
+	struct writer_batch *b = waiting_batch(w, event);
+	uint32_t nr_fields;
+	uint64_t *row;
+
+	if (!b)
+		return;
+	nr_fields = b->source->nr_fields;
+	row = writer_batch_next(b);
+	for (uint32_t f = 0; f < nr_fields; f++)
+		row[f * WRITER_STEP] = values[f];
+	if (b->source->has_texts)
+		place_texts(w, b, values, row);
+	end_row(w, b);
 }
 
 size_t writer_pending(const struct writer *w)

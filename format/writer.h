@@ -128,6 +128,14 @@ uint32_t writer_event(struct writer *w, const struct event_desc *desc);
  */
 void writer_record(struct writer *w, uint32_t event, const uint64_t *values);
 /*
+ * The same for events without FIELD_BYTES, for somebody who writes values where they are to
+ * be: that of field i belongs to [i * WRITER_STEP], and all have to be written before
+ * writer_record_end(); nothing else is done with the writer in between.  NULL: it failed.
+ */
+#define WRITER_STEP 64
+uint64_t *writer_record_begin(struct writer *w, uint32_t event);
+void writer_record_end(struct writer *w, uint32_t event);
+/*
  * The value of a FIELD_BYTES field for the next writer_record() of that event,
  * for bytes that are not worth a place among the strings.  16 KiB are kept.
  */

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TILE_ROWS 64		/* that stay in the first cache */
-#define FIELDS_AT_ONCE 4
 #define GROWTH 4		/* of a batch, at a time */
 #define NO_CPU UINT32_MAX	/* what nobody knows the CPU of */
 
@@ -14,7 +12,7 @@ static int set_room(struct writer_batch *b, uint32_t cap, uint32_t tile_rows)
 {
 	size_t nr_fields = b->source->nr_fields;
 	uint64_t *columns = malloc((size_t)cap * nr_fields * sizeof(*columns));
-	uint64_t *tile = malloc((tile_rows * nr_fields + FIELDS_AT_ONCE) * sizeof(*tile));
+	uint64_t *tile = malloc((tile_rows ? nr_fields * WRITER_STEP : 1) * sizeof(*tile));
 
 	if (!columns || !tile) {
 		free(columns);
@@ -43,7 +41,7 @@ static struct writer_batch *new_batch(struct writer_source *s, uint32_t cap, uin
 	if (!b)
 		return NULL;
 	b->source = s;
-	b->first = calloc(s->nr_fields + FIELDS_AT_ONCE, sizeof(*b->first));
+	b->first = calloc(s->nr_fields, sizeof(*b->first));
 	b->varies = calloc(s->nr_fields, sizeof(*b->varies));
 	if (!b->first || !b->varies || set_room(b, cap, tile_rows)) {
 		writer_batch_free(b);
@@ -54,7 +52,7 @@ static struct writer_batch *new_batch(struct writer_source *s, uint32_t cap, uin
 
 static uint32_t tile_rows_of(uint32_t cap)
 {
-	return cap < TILE_ROWS ? cap : TILE_ROWS;
+	return cap < WRITER_STEP ? cap : WRITER_STEP;
 }
 
 struct writer_batch *writer_batch_new(struct writer_source *s)
@@ -129,62 +127,40 @@ size_t writer_batch_bytes(const struct writer_batch *b)
 	       b->texts.len;
 }
 
-/*
- * Marks the fields that do not have the value of the first row in all of these, but for
- * those that varied before.  Fields are looked at by fours, which compilers do at once;
- * behind the last field there is room to look.
- */
-static void find_varying(const uint64_t *tile, size_t nr, size_t nr_fields,
-			 const uint64_t *first, const bool *varied, bool *varies)
+/* Whether all of them are `value`; without a branch in between, so that several are at once. */
+static bool is_all(const uint64_t *x, size_t nr, uint64_t value)
 {
-	for (size_t f = 0; f < nr_fields; f += FIELDS_AT_ONCE) {
-		uint64_t differs[FIELDS_AT_ONCE] = { 0 };
-		const uint64_t *at = tile + f;
-
-		for (size_t i = 0; i < nr; i++, at += nr_fields)
-			for (size_t k = 0; k < FIELDS_AT_ONCE; k++)
-				differs[k] |= at[k] ^ first[f + k];
-		for (size_t k = 0; k < FIELDS_AT_ONCE && f + k < nr_fields; k++)
-			varies[f + k] = varied[f + k] | !!differs[k];
-	}
-}
-
-/* By fours, because the loop itself would be half of the work. */
-static void take_column(uint64_t *column, const uint64_t *at, size_t nr, size_t nr_fields)
-{
+	uint64_t differs[4] = { 0 };
 	size_t i = 0;
 
-	for (; i + 4 <= nr; i += 4, at += 4 * nr_fields) {
-		column[i] = at[0];
-		column[i + 1] = at[nr_fields];
-		column[i + 2] = at[2 * nr_fields];
-		column[i + 3] = at[3 * nr_fields];
-	}
-	for (; i < nr; i++, at += nr_fields)
-		column[i] = *at;
+	for (; i + 4 <= nr; i += 4)
+		for (size_t k = 0; k < 4; k++)
+			differs[k] |= x[i + k] ^ value;
+	for (; i < nr; i++)
+		differs[0] |= x[i] ^ value;
+	return !(differs[0] | differs[1] | differs[2] | differs[3]);
 }
 
 void writer_batch_split(struct writer_batch *b)
 {
 	size_t nr_fields = b->source->nr_fields, nr = b->nr - b->nr_split;
-	bool varies[WRITER_MAX_FIELDS];
 
 	if (!nr)
 		return;
-	if (!b->nr_split)
-		memcpy(b->first, b->tile, nr_fields * sizeof(*b->first));
-	find_varying(b->tile, nr, nr_fields, b->first, b->varies, varies);
 	for (size_t f = 0; f < nr_fields; f++) {
+		const uint64_t *from = b->tile + f * WRITER_STEP;
 		uint64_t *column = b->columns + f * b->cap;
-		const uint64_t *at = b->tile + f;
 
-		if (!varies[f])
-			continue;
-		for (size_t i = 0; i < b->nr_split && !b->varies[f]; i++)
-			column[i] = b->first[f];
-		b->varies[f] = true;
-		column += b->nr_split;
-		take_column(column, at, nr, nr_fields);
+		if (!b->nr_split)
+			b->first[f] = from[0];
+		if (!b->varies[f]) {
+			if (is_all(from, nr, b->first[f]))
+				continue;
+			for (size_t i = 0; i < b->nr_split; i++)
+				column[i] = b->first[f];
+			b->varies[f] = true;
+		}
+		memcpy(column + b->nr_split, from, nr * sizeof(*column));
 	}
 	b->nr_split = b->nr;
 }

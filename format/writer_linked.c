@@ -6,7 +6,7 @@
 #include "format/table_choose.h"
 #include "format/table_linked.h"
 
-#define SAMPLE_ROWS 1024
+#define SAMPLE_ROWS 256
 #define LEAST_PERCENT 5	/* that have to be as predicted */
 
 /* A role of a term: the column itself. */
@@ -46,6 +46,7 @@ static const struct candidate candidates[] = {
  * the same the next time.  Those first by which others are grouped.
  */
 #define MOST_KEYS 3
+#define FEW_KEYS 1024	/* that are numbers below this */
 #define FEW 2		/* changes: less than one in so many rows */
 
 static const struct grouping {
@@ -173,23 +174,47 @@ static int put_linked(struct writer_linked *l, uint32_t field, enum table_hint h
 	return -ENOENT;
 }
 
-/* x with rows of the same key together, as v; -ENOMEM. */
-static int group(struct writer_linked *l, uint32_t key, const uint64_t *x, uint64_t *v,
-		 struct table_linked_sums *sums)
+/* x with rows of the same key together, as v. */
+static void group(const uint32_t *places, const uint64_t *x, size_t nr, uint64_t *v,
+		  struct table_linked_sums *sums)
 {
-	uint32_t nr = l->b->nr;
-	const uint32_t *places = table_links_places(&l->p->links, key,
-						    l->columns + (key - 1) * l->stride, nr);
 	uint64_t all = 0;
 
-	if (!places)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < nr; i++) {
+	for (size_t i = 0; i < nr; i++) {
 		v[places[i]] = x[i];
 		all |= x[i];
 	}
 	*sums = (struct table_linked_sums){ all, table_choose_count_runs(v, nr) };
-	return 0;
+}
+
+/*
+ * The same as runs, where they are so few that nothing else can be chosen: found without
+ * moving any row, by what a key had last.  False: they are not.
+ */
+static bool put_few_runs(struct writer_linked *l, uint32_t field, uint32_t key,
+			 const uint32_t *places)
+{
+	const uint64_t *x = l->columns + field * l->stride;
+	const uint64_t *keys = l->columns + (key - 1) * l->stride;
+	struct table_run runs[TABLE_FEW_RUNS];
+	uint64_t last[FEW_KEYS] = { 0 };
+	size_t nr = l->b->nr, nr_runs = 0;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t k = keys[i];
+
+		all |= x[i];
+		/* 0: nothing yet, or the greatest of all numbers, which its sign tells. */
+		if (k < FEW_KEYS && last[k] == x[i] + 1)
+			continue;
+		if (k >= FEW_KEYS || nr_runs == TABLE_FEW_RUNS)
+			return false;
+		last[k] = x[i] + 1;
+		runs[nr_runs++] = (struct table_run){ x[i], places[i] };
+	}
+	return !(all >> 63) &&
+	       table_grouped_runs(l->p->encoder, field + 1, key, runs, nr_runs);
 }
 
 /* By the key that leaves the fewest changes, or the first one with which they are few enough. */
@@ -208,11 +233,17 @@ static int put_grouped(struct writer_linked *l, uint32_t field, enum table_hint 
 		return -ENOENT;
 	for (size_t i = 0; i < MOST_KEYS && g->keys[i] && least.nr_runs > nr / FEW; i++) {
 		uint32_t key = l->fields[g->keys[i]];
+		const uint32_t *places;
 
 		if (!key || !l->b->varies[key - 1])
 			continue;
-		if (group(l, key, x, other, &sums))
+		places = table_links_places(&l->p->links, key,
+					    l->columns + (key - 1) * l->stride, nr);
+		if (!places)
 			return -ENOMEM;
+		if (put_few_runs(l, field, key, places))
+			return 0;
+		group(places, x, nr, other, &sums);
 		if (sums.nr_runs >= least.nr_runs)
 			continue;
 		least = sums;

@@ -62,10 +62,10 @@ struct writer_source {
 };
 
 /*
- * Records of one event on their way to a block.  The last ones wait row by row, few enough
- * to stay in the first cache; those before have been split into columns.  Many a field has
- * one value in a whole block: its column stays unwritten.  The value of a FIELD_BYTES is
- * offset << WRITER_TEXT_SHIFT | length in `texts`.
+ * Records of one event on their way to a block.  The last ones wait in short columns, few
+ * enough to stay in the first cache; those before have been moved on to long ones.  Many a
+ * field has one value in a whole block: its long column stays unwritten.  The value of a
+ * FIELD_BYTES is offset << WRITER_TEXT_SHIFT | length in `texts`.
  */
 struct writer_batch {
 	struct writer_source *source;
@@ -73,7 +73,7 @@ struct writer_batch {
 	uint64_t *columns;		/* field f of row i is at f * cap + i, if it varies */
 	uint64_t *first;		/* by field: its value in the first row */
 	bool *varies;			/* by field */
-	uint64_t *tile;			/* the rows from nr_split on */
+	uint64_t *tile;			/* rows from nr_split on: (i, f) is at f * WRITER_STEP + i */
 	uint32_t nr, cap, nr_split, tile_rows;
 	struct bytebuf texts;
 	uint64_t safe_ns;
@@ -93,10 +93,10 @@ static inline uint64_t writer_batch_value(const struct writer_batch *b, size_t i
 	return b->varies[field] ? b->columns[field * (size_t)b->cap + row] : b->first[field];
 }
 
-/* Where the next row goes. */
+/* Where the first field of the next row goes; the others are WRITER_STEP apart. */
 static inline uint64_t *writer_batch_next(const struct writer_batch *b)
 {
-	return b->tile + (size_t)(b->nr - b->nr_split) * b->source->nr_fields;
+	return b->tile + (b->nr - b->nr_split);
 }
 
 #define WRITER_TEXT_SHIFT 16

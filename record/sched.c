@@ -111,45 +111,58 @@ static uint64_t edges_of(uint16_t flags)
 }
 
 /* Who ended the wait; an interrupt of a CPU without a task is its idle task's. */
-static void set_waker(struct sched *s, const struct sched_record *r, uint64_t *v)
+static struct task *waker_of(struct sched *s, const struct sched_record *r)
 {
-	struct task *waker = r->waker_cpu == SCHED_NO_CPU ? NULL :
-			     find_task(s, r->waker_pid, r->waker_tid, r->time_ns);
+	return r->waker_cpu == SCHED_NO_CPU ? NULL :
+	       find_task(s, r->waker_pid, r->waker_tid, r->time_ns);
+}
 
-	v[SCHED_COLUMN_WAKER] = waker ? waker->id : 0;
-	v[SCHED_COLUMN_WAKER_CPU] = waker ? r->waker_cpu : 0;
-	v[SCHED_COLUMN_CONTEXT] = waker ? r->waker_context : 0;
-	v[SCHED_COLUMN_WAKER_STACK] = waker && s->has_stacks ?
-		find_place(s, waker, r->waker_kernel_stack, r->waker_user_stack).stack : 0;
+static inline void set(uint64_t *row, enum sched_column column, uint64_t value)
+{
+	row[column * WRITER_STEP] = value;
 }
 
 static void put_record(struct sched *s, uint32_t cpu, const struct sched_record *r,
 		       const struct task *task)
 {
 	struct schedstacks_place place = { .why = { SCHED_REASON_UNKNOWN, false } };
-	uint64_t v[SCHED_NR_COLUMNS];
+	const struct task *waker = waker_of(s, r);
+	uint32_t waker_stack = 0;
+	uint64_t *row;
 
-	if (s->has_stacks)
+	if (s->has_stacks) {
 		place = find_place(s, task, r->kernel_stack, r->user_stack);
+		if (waker)
+			waker_stack = find_place(s, waker, r->waker_kernel_stack,
+						 r->waker_user_stack).stack;
+	}
 	place.why = reason_of(r, place.why);
-	v[SCHED_COLUMN_TIME] = r->time_ns;
-	v[SCHED_COLUMN_CPU] = cpu;
-	v[SCHED_COLUMN_TASK] = task->id;
-	v[SCHED_COLUMN_OFFCPU] = r->off_ns;
-	v[SCHED_COLUMN_RUNQ] = r->runnable_ns;
-	v[SCHED_COLUMN_ONCPU] = r->on_ns;
-	v[SCHED_COLUMN_USER] = r->user_ns;
-	v[SCHED_COLUMN_SYSTEM] = r->system_ns;
-	v[SCHED_COLUMN_IRQ] = r->interrupted_ns;
-	v[SCHED_COLUMN_FROM_CPU] = r->from_cpu;
-	v[SCHED_COLUMN_STATE] = r->state;
-	v[SCHED_COLUMN_REASON] = place.why.reason;
-	v[SCHED_COLUMN_IDLE] = place.why.idle;
-	v[SCHED_COLUMN_EDGE] = edges_of(r->flags);
-	v[SCHED_COLUMN_SKIPPED] = r->skipped_ns;
-	v[SCHED_COLUMN_STACK] = place.stack;
-	set_waker(s, r, v);
-	writer_record(s->to.writer, s->event, v);
+	row = writer_record_begin(s->to.writer, s->event);
+	if (!row)
+		return;
+	set(row, SCHED_COLUMN_TIME, r->time_ns);
+	set(row, SCHED_COLUMN_CPU, cpu);
+	set(row, SCHED_COLUMN_TASK, task->id);
+	set(row, SCHED_COLUMN_OFFCPU, r->off_ns);
+	set(row, SCHED_COLUMN_RUNQ, r->runnable_ns);
+	set(row, SCHED_COLUMN_ONCPU, r->on_ns);
+	set(row, SCHED_COLUMN_USER, r->user_ns);
+	set(row, SCHED_COLUMN_SYSTEM, r->system_ns);
+	set(row, SCHED_COLUMN_IRQ, r->interrupted_ns);
+	set(row, SCHED_COLUMN_FROM_CPU, r->from_cpu);
+	set(row, SCHED_COLUMN_STATE, r->state);
+	set(row, SCHED_COLUMN_REASON, place.why.reason);
+	set(row, SCHED_COLUMN_IDLE, place.why.idle);
+	set(row, SCHED_COLUMN_WAKER, waker ? waker->id : 0);
+	set(row, SCHED_COLUMN_WAKER_CPU, waker ? r->waker_cpu : 0);
+	set(row, SCHED_COLUMN_CONTEXT, waker ? r->waker_context : 0);
+	set(row, SCHED_COLUMN_EDGE, edges_of(r->flags));
+	set(row, SCHED_COLUMN_SKIPPED, r->skipped_ns);
+	if (s->has_stacks) {
+		set(row, SCHED_COLUMN_STACK, place.stack);
+		set(row, SCHED_COLUMN_WAKER_STACK, waker_stack);
+	}
+	writer_record_end(s->to.writer, s->event);
 	s->nr_records++;
 }
 

@@ -331,6 +331,56 @@ static void test_grouped_round_trip(void **state)
 	}
 }
 
+/* Pieces in no order, of runs that are few: the same as the column itself. */
+static void test_grouped_runs(void **state)
+{
+	static uint64_t key[NR], x[NR], v[NR], out[NR];
+	struct table_run runs[TABLE_FEW_RUNS];
+	struct table_encoder *e;
+	struct table_decoder *d;
+	struct table t;
+	struct bytebuf b;
+
+	(void)state;
+	bytebuf_init(&b);
+	assert_int_equal(table_encoder_new(&e, 3), 0);
+	assert_int_equal(table_decoder_new(&d), 0);
+	for (uint32_t nr_runs = 1; nr_runs <= 40; nr_runs++) {
+		struct table_links links = { .nr = 0 };
+		const uint32_t *places;
+
+		for (uint32_t i = 0; i < NR; i++)
+			key[i] = next_random() % 5;
+		places = table_links_places(&links, 1, key, NR);
+		for (uint32_t i = 0; i < nr_runs; i++) {
+			uint32_t at = nr_runs - 1 - i;
+
+			runs[i] = (struct table_run){ at % 4 / 2, at * (NR / nr_runs) };
+			for (uint32_t k = runs[i].place; k < NR; k++)
+				if (k < (at + 1) * (NR / nr_runs) || at + 1 == nr_runs)
+					v[k] = runs[i].value;
+		}
+		for (uint32_t i = 0; i < NR; i++)
+			x[i] = v[places[i]];
+		bytebuf_clear(&b);
+		table_begin(e, &b, NR, 2);
+		table_numbers(e, 1, TABLE_IDS, key);
+		assert_true(table_grouped_runs(e, 2, 1, runs, nr_runs));
+		assert_int_equal(table_end(e), 0);
+		assert_int_equal(table_parse(&t, b.data, b.len, NR), 0);
+		assert_int_equal(table_read_numbers(d, &t, table_find(&t, 2), out), 0);
+		assert_memory_equal(x, out, sizeof(x));
+		table_links_release(&links);
+	}
+	for (uint32_t i = 0; i < TABLE_FEW_RUNS; i++)
+		runs[i] = (struct table_run){ i, i };
+	table_begin(e, &b, TABLE_FEW_RUNS, 1);
+	assert_false(table_grouped_runs(e, 2, 1, runs, TABLE_FEW_RUNS));
+	table_encoder_free(e);
+	table_decoder_free(d);
+	bytebuf_release(&b);
+}
+
 /* --- what is refused -------------------------------------------------------------------------- */
 
 static int parse(const char *link, size_t len)
@@ -399,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_buckets_choice),
 		cmocka_unit_test(test_linked_round_trip),
 		cmocka_unit_test(test_grouped_round_trip),
+		cmocka_unit_test(test_grouped_runs),
 		cmocka_unit_test(test_links_are_checked),
 		cmocka_unit_test(test_keys_are_checked),
 	};
