@@ -242,9 +242,10 @@ $(O)/tests/programs/%: tests/programs/%.rs
 	@mkdir -p $(@D)
 	$(call say,RUST)MAKEFLAGS= $(RUSTC) -O -g -C force-frame-pointers=yes -o $@ $<
 
-.PHONY: test-programs test-tools check check-run check-headers check-vm
+.PHONY: test-programs test-tools live-programs check check-run check-headers check-vm
 test-programs: $(UNIT_TESTS) test-tools
-test-tools: $(TEST_TOOLS) $(TEST_PROGRAMS)
+test-tools: $(TEST_TOOLS) live-programs
+live-programs: $(TEST_PROGRAMS)
 
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(NR_CPUS))
 
