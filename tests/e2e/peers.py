@@ -93,10 +93,12 @@ def watched(trace, path, peers, *options):
     load = Load(path)
     running = []
     try:
+        # Who comes first looks at the clock first: a peer that walks stacks would have a
+        # wait begin for us when it is done with them.
+        recorder = Recorder(KYMO, "record", "-q", "-o", trace, "-a", "-e", "sched", *options)
         for command in peers:
             command = [str(load.pid) if c == "PID" else c for c in command]
             running.append((Recorder if "record" in command else Peer)(*command))
-        recorder = Recorder(KYMO, "record", "-q", "-o", trace, "-a", "-e", "sched", *options)
         names = load.run()
         recorder.end()
     finally:
