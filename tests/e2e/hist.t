@@ -12,6 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from live import *
 
 READS = 300 if EMULATED else 3000
+# Other tests may run the same program, and bpftrace looks at the whole machine.
+NAME = "reads%d" % os.getpid()
 SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20}
 
 
@@ -19,8 +21,9 @@ def recorded(folder, *args):
     trace = os.path.join(folder, "t.kymo")
     with open(os.path.join(folder, "file"), "wb") as f:
         f.write(bytes(READS))
-    kymo("record", "-q", "-o", trace, *args, "--",
-         *program("reads", os.path.join(folder, "file"), READS))
+    shutil.copy(program("reads")[0], os.path.join(folder, NAME))
+    kymo("record", "-q", "-o", trace, *args, "--", os.path.join(folder, NAME),
+         os.path.join(folder, "file"), READS)
     check(sum(row["count"] for row in info(trace)["losses"]) == 0, "lost events")
     return trace
 
@@ -49,7 +52,7 @@ def known_rows():
 def known_sizes(folder):
     """reads of 1, 2 ... N bytes, one by one and as a tally"""
     # The dynamic linker reads, too, but not from the start of a file.
-    event = ("-e", "syscall:pread64 as r", "--filter", 'comm == "reads" && pos == 0')
+    event = ("-e", "syscall:pread64 as r", "--filter", 'comm == "%s" && pos == 0' % NAME)
     one_by_one = cell(recorded(folder, *event), "--of", "ret")
     equal(rows_of(one_by_one), known_rows(), "rows")
     equal([one_by_one[k] for k in ("count", "sum", "min", "max")],
@@ -80,8 +83,8 @@ def as_bpftrace_counts(folder):
         skip("bpftrace is not installed")
     theirs = subprocess.Popen(
         ["bpftrace", "-B", "line", "-e",
-         't:syscalls:sys_exit_pread64 /comm == "reads"/ { @ = hist(args->ret); } '
-         'BEGIN { printf("ready\\n"); }'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+         't:syscalls:sys_exit_pread64 /comm == "%s"/ { @ = hist(args->ret); } '
+         'BEGIN { printf("ready\\n"); }' % NAME], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     line = b" "
     while line and b"ready" not in line:
         line = theirs.stdout.readline()
@@ -89,7 +92,7 @@ def as_bpftrace_counts(folder):
         skip("bpftrace cannot do this here: %s" % theirs.communicate()[1].decode()[-200:])
     try:
         trace = recorded(folder, "-e", "syscalls:sys_exit_pread64(ret)", "--filter",
-                         'comm == "reads"')
+                         'comm == "%s"' % NAME)
     finally:
         theirs.send_signal(signal.SIGINT)
         text = theirs.communicate(timeout=120)[0].decode()
@@ -98,7 +101,7 @@ def as_bpftrace_counts(folder):
 
 def durations_of_a_span(folder):
     """a span's durations: the sum of report, the rows of hist, every value in its row"""
-    trace = recorded(folder, "-e", "syscall:pread64 as r", "--filter", 'comm == "reads"')
+    trace = recorded(folder, "-e", "syscall:pread64 as r", "--filter", 'comm == "%s"' % NAME)
     values = [r["fields"]["duration"] for r in records(trace)]
     ours = cell(trace, "--unit", "ns")
     equal([ours[k] for k in ("count", "sum", "min", "max")],

@@ -283,8 +283,9 @@ def test_perf_summary(folder):
     summary = json.loads(kymo("script", "--summary", "--json", "-i", trace))
     ours = most_calls({c["name"]: (c["calls"], c["errors"]) for c in t["calls"]}
                       for t in summary["threads"])
+    # Who joins a thread that has ended already need not wait for it.
     differ = {n: (ours.get(n), theirs.get(n)) for n in ours.keys() | theirs.keys()
-              if ours.get(n) != theirs.get(n) and n not in GONE}
+              if ours.get(n) != theirs.get(n) and n not in GONE | {"futex"}}
     equal(differ, {}, "calls and errors, here and there")
     check(len(theirs) > 60, "perf saw little: %r" % theirs)
 
