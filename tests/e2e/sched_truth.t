@@ -351,8 +351,10 @@ def check_wakers(trace, found):
             # The recorder's own wakeups are not in the event; who began has another one.
             if not r.waker or r.waker.startswith("kymo:") or r is of_thread[0]:
                 continue
+            # The event's program has run before ours; a host that takes the CPU away
+            # between the two makes that long.
             woken = r.time - r.runq
-            near_by = seen[bisect.bisect(times, woken - 50000):bisect.bisect(times, woken + 50000)]
+            near_by = seen[bisect.bisect(times, woken - MS):bisect.bisect(times, woken + MS // 20)]
             if r.runq == r.off and not near_by:
                 continue                # woken before it had left the CPU
             check(near_by, "nobody wakes at %d: %r" % (woken, r))
