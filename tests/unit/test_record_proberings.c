@@ -390,8 +390,9 @@ static void interrupts_nest(void **state)
 		assert_int_equal(s->bad_sizes, 0);
 		if (ways[way] == RINGS_MAPPED)
 			assert_int_equal(s->backwards, 0);
+		/* Who is interrupted by samples at each of its attempts gives up. */
 		for (uint32_t probe = 0; probe < 3; probe++)
-			assert_int_equal(live_lost(&l, probe), 0);
+			assert_true(live_lost(&l, probe) * 1000 <= s->by_probe[2]);
 		expect_clean(&l);
 		live_close(&l);
 		free(s);

@@ -63,7 +63,9 @@ def system_calls(folder):
               options=["--use", way + ",mapped,ringbuf"])
         used = ways(t)
         equal({used[event] for event in events}, {way}, "way")
-        counts[way] = collections.Counter(r["event"] for r in records(t))
+        # How much around a library is unmapped depends on where it happens to be.
+        counts[way] = collections.Counter(r["event"] for r in records(t)
+                                          if not r["event"].endswith("munmap"))
     equal(counts["tp_btf"], counts["tracepoint"], "calls")
     equal(counts["tp_btf"]["syscalls:sys_exit_wait4"], 5, "waits")
 
