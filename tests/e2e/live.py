@@ -93,13 +93,13 @@ def equal(got, wanted, text=""):
     check(got == wanted, "%s: got %r, wanted %r" % (text, got, wanted))
 
 
-def within_three(attempt):
+def within_three(attempt, tries=3):
     """
-    Runs attempt() again when it fails, twice at most: for counts of samples
+    Runs attempt() again when it fails, so many times in all: for counts of samples
     against CPU time.  A hypervisor that takes a CPU away bends its timers or its
     accounts, and the two no longer agree; three times in a row it does not.
     """
-    for left in (2, 1, 0):
+    for left in reversed(range(tries)):
         try:
             return attempt()
         except AssertionError:

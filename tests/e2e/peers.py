@@ -9,6 +9,9 @@ MS = 1000000
 # Programs of several tools at the same switch run one after the other, and each looks at the
 # clock when it is its turn: so much may lie between two looks.  Emulated, stacks take long.
 SWITCH_NS = 500000 if EMULATED else 1000
+# So far apart two programs of a switch may look at the clock: half of what a switch takes.
+apart_ns = SWITCH_NS
+NR_SWITCHES = 100 if EMULATED else 2000
 SHARE = 0.05 if EMULATED else 0.01
 
 
@@ -85,20 +88,50 @@ class Recorder:
         return ""
 
 
+def switch_ns():
+    """How long two processes take that wait for each other, for each time."""
+    here, there = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        for _ in range(NR_SWITCHES):
+            os.read(there[0], 1)
+            os.write(here[1], b"x")
+        os._exit(0)
+    begin = time.monotonic_ns()
+    for _ in range(NR_SWITCHES):
+        os.write(there[1], b"x")
+        os.read(here[0], 1)
+    took = time.monotonic_ns() - begin
+    os.waitpid(child, 0)
+    for fd in here + there:
+        os.close(fd)
+    return took / NR_SWITCHES / 2
+
+
 def watched(trace, path, peers, *options):
     """
     Runs the load, which reads path, under the peers, commands, and records it with these
     options: names of its threads, their stories, and what each peer says.
     """
+    global apart_ns
     load = Load(path)
     running = []
+    apart_ns = max(SWITCH_NS, min(switch_ns() for _ in range(3)) / 2)
+
+    def start(command):
+        command = [str(load.pid) if c == "PID" else c for c in command]
+        running.append((Recorder if "record" in command else Peer)(*command))
     try:
-        # Who comes first looks at the clock first: a peer that walks stacks would have a
-        # wait begin for us when it is done with them.
+        # Who comes first looks at the clock first.  Those who walk stacks come behind us:
+        # else a wait begins for us when they are done.  perf takes the same time for each
+        # end of a wait, and comes before us, who do not.
+        for command in peers:
+            if "record" in command:
+                start(command)
         recorder = Recorder(KYMO, "record", "-q", "-o", trace, "-a", "-e", "sched", *options)
         for command in peers:
-            command = [str(load.pid) if c == "PID" else c for c in command]
-            running.append((Recorder if "record" in command else Peer)(*command))
+            if "record" not in command:
+                start(command)
         names = load.run()
         recorder.end()
     finally:
@@ -143,7 +176,7 @@ def compare_timehist(data, names, found):
             continue
         hidden = 2 * sum(r.skipped for r in found[tid])
         # It knows no wait before the first switch, and has forgotten the thread by the last.
-        n = len(found[tid]) * SWITCH_NS
+        n = len(found[tid]) * apart_ns
         on = sum(r.on for r in found[tid])
         # Not seeing a switch, it takes a wait for a run.
         if run_time > on * (1 + SHARE) + hidden + n + MS:
@@ -227,5 +260,5 @@ def compare_offcputime(text, names, found):
         hidden = 2 * sum(r.skipped for r in found[tid])
         # It does not see what a thread waits for before its first time on a CPU.
         told = sum(r.off for r in found[tid][1:])
-        near(told, sums.get(name, 0), name + " off CPUs", hidden + len(found[tid]) * 2 * SWITCH_NS,
+        near(told, sums.get(name, 0), name + " off CPUs", hidden + len(found[tid]) * 2 * apart_ns,
              SHARE, 2 * MS)

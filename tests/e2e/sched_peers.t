@@ -2,6 +2,9 @@
 """-e sched beside perf sched timehist, runqlat and offcputime, which watch the same load."""
 from peers import *
 
+# A peer that misses a switch, or is held up in one, is out by more than 1 %.
+TRIES = 6
+
 
 def beside_timehist(folder):
     """perf sched timehist: wait time, delay and run time of each thread, within 1 %"""
@@ -13,7 +16,7 @@ def beside_timehist(folder):
         names, found, _ = watched(folder + "/t.kymo", file_to_read(folder), [
             ["perf", "sched", "record", "-B", "-m", "16M", "-o", data]], "--no-stack")
         compare_timehist(data, names, found)
-    unless_busy(attempt)
+    unless_busy(attempt, TRIES)
 
 
 def beside_runqlat(folder):
@@ -22,7 +25,7 @@ def beside_runqlat(folder):
         _, found, said = watched(folder + "/t.kymo", file_to_read(folder), [
             ["runqlat", "-p", "PID"]], "--no-stack")
         compare_runqlat(said[0], found)
-    unless_busy(attempt)
+    unless_busy(attempt, TRIES)
 
 
 def beside_offcputime(folder):
@@ -31,7 +34,7 @@ def beside_offcputime(folder):
         names, found, said = watched(folder + "/t.kymo", file_to_read(folder), [
             ["offcputime", "-p", "PID", "--stack-storage-size", "8192"]], "--no-stack")
         compare_offcputime(said[0], names, found)
-    unless_busy(attempt)
+    unless_busy(attempt, TRIES)
 
 
 def least(folder):
@@ -55,7 +58,7 @@ def least(folder):
                  hidden + 2 * alike * MS + len(waits) * 2000, 0.01, 2 * MS)
             short += sum(r.skipped for r in found[tid])
         check(short > 0, "no wait was shorter")
-    unless_busy(attempt)
+    unless_busy(attempt, TRIES)
 
 
 run([beside_timehist, beside_runqlat, beside_offcputime, least])

@@ -72,18 +72,18 @@ def busy_share():
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
-def unless_busy(attempt):
+def unless_busy(attempt, tries=3):
     """
-    Up to three times, as within_three().  Where others use the machine, too, what a thread
-    does between its last look at a clock and its end takes as long as they let it: then
-    a failure says nothing.
+    As within_three().  Where others use the machine, too, what a thread does between its
+    last look at a clock and its end takes as long as they let it: then a failure says
+    nothing.
     """
     used, total = busy_share()
     time.sleep(0.5)
     now, end = busy_share()
     is_busy = (now - used) > 0.5 * (end - total)
     try:
-        return within_three(attempt)
+        return within_three(attempt, tries)
     except AssertionError:
         if not is_busy:
             raise
