@@ -6,12 +6,17 @@
 
 #include <errno.h>
 
-#include "report/latency_adder.h"
+#include "report/handover.h"
 
-/* The records, while they are gone through. */
+/* The records, while they are gone through; a thread of its own adds up what they tell. */
 struct reading {
 	struct latency *l;
-	struct latency_adder *adder;
+	struct handover *handover;
+};
+
+struct item {
+	uint32_t row;
+	struct latency_piece piece;
 };
 
 /* Distributions are of whole waits, also of those that the time range cuts. */
@@ -105,13 +110,30 @@ static int add_all(struct latency *l, uint32_t group, const struct latency_piece
 	return err ? err : add_piece(l, group, p, p);
 }
 
-static int add_pieces(struct latency *l, const uint32_t *rows, const struct latency_piece *p,
+static int add_items(void *ctx, const void *items, size_t nr)
+{
+	const struct item *item = items;
+	struct latency *l = ctx;
+	int err = 0;
+
+	for (size_t i = 0; i < nr && !err; i++, item++)
+		err = l->is_sliced ? add_cut(l, item->row, &item->piece) :
+				     add_all(l, item->row, &item->piece);
+	return err;
+}
+
+static int put_pieces(struct reading *r, const uint32_t *rows, const struct latency_piece *p,
 		      size_t nr)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < nr && !err; i++)
-		err = l->is_sliced ? add_cut(l, rows[i], &p[i]) : add_all(l, rows[i], &p[i]);
+	for (size_t i = 0; i < nr && !err; i++) {
+		struct item *to = handover_next(r->handover);
+
+		to->row = rows[i];
+		to->piece = p[i];
+		err = handover_put(r->handover);
+	}
 	return err;
 }
 
@@ -124,9 +146,9 @@ static int add_rows(struct reading *r, const struct query_batch *b)
 	for (size_t i = 0; i < b->nr && !err; i += nr) {
 		const struct latency_piece *p = latency_story_get(&l->story, &l->names, b, i, &nr);
 
-		err = latency_adder_add(r->adder, l->group_of + i, p, nr);
+		err = put_pieces(r, l->group_of + i, p, nr);
 	}
-	return err;
+	return err ? err : handover_flush(r->handover);
 }
 
 static int add_batch(void *ctx, struct query_batch *b)
@@ -191,12 +213,15 @@ int latency_whole(struct latency *l, struct diag *d)
 	int err = check_keys(l, d), added;
 
 	query_read_on(l->query);
+	/* None for a pipe, where the trace's dictionaries grow meanwhile. */
 	if (!err)
-		err = latency_adder_new(&r.adder, l, add_pieces);
+		err = handover_new(&r.handover, sizeof(struct item), !trace_is_stream(l->trace),
+				   add_items, l);
 	if (err)
 		return err;
 	err = query_each_batch(l->query, add_batch, &r, d);
-	added = latency_adder_finish(r.adder);
+	added = handover_finish(r.handover);
+	handover_free(r.handover);
 	if (!err)
 		err = added;
 	if (!err && !l->opts.picked)
