@@ -57,6 +57,15 @@ struct waits {
 	struct account at;
 };
 
+/* What is printed in the end. */
+struct told {
+	long tid;
+	struct account used;
+	uint64_t waited_ns, end_ns;
+};
+
+static struct told requests;
+
 static uint64_t clock_now(clockid_t clock)
 {
 	struct timespec t;
@@ -65,15 +74,17 @@ static uint64_t clock_now(clockid_t clock)
 	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
 }
 
+/* Without memory or a stream, for both have locks that others wait for. */
 static uint64_t run_delay_ns(void)
 {
-	unsigned long long ran = 0, delayed = 0;
-	FILE *f = fopen("/proc/thread-self/schedstat", "re");
+	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	unsigned long long delayed = 0;
+	char text[64] = "";
 
-	if (!f || fscanf(f, "%llu %llu", &ran, &delayed) != 2)
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 ||
+	    sscanf(text, "%*u %llu", &delayed) != 1)
 		delayed = 0;
-	if (f)
-		fclose(f);
+	close(fd);
 	return delayed;
 }
 
@@ -118,15 +129,16 @@ static void nap(long us)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
-static void stay_on_first_cpu(void)
+/* The nth of those it may run on, round and round. */
+static void stay_on_cpu(int n)
 {
 	cpu_set_t allowed, one;
 	int cpu = 0;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed))
 		exit(1);
-	while (!CPU_ISSET(cpu, &allowed))
-		cpu++;
+	for (n %= CPU_COUNT(&allowed); n || !CPU_ISSET(cpu, &allowed); cpu++)
+		n -= CPU_ISSET(cpu, &allowed) != 0;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	if (sched_setaffinity(0, sizeof(one), &one))
@@ -318,7 +330,6 @@ static void burn_until_used(uint64_t ns)
 static void rival(struct waits *w)
 {
 	(void)w;
-	stay_on_first_cpu();
 	burn_until_used(BURN_NS / 2);
 }
 
@@ -367,9 +378,7 @@ static void server(struct waits *w)
 		wait_ends(w);
 	}
 	w->ns += in_requests.ns;
-	printf("request %d %llu %llu %llu %llu 0 0 0\n", NR_REQUESTS,
-	       (unsigned long long)in.wall_ns, (unsigned long long)in.cpu_ns,
-	       (unsigned long long)in.delay_ns, (unsigned long long)in_requests.ns);
+	requests = (struct told){ NR_REQUESTS, in, in_requests.ns, 0 };
 }
 
 static const struct actor {
@@ -386,6 +395,8 @@ static const struct actor {
 
 #define NR_ACTORS (sizeof(actors) / sizeof(actors[0]))
 
+static struct told told[NR_ACTORS];
+
 static void *run(void *arg)
 {
 	const struct actor *a = arg;
@@ -393,15 +404,26 @@ static void *run(void *arg)
 	struct account from, to;
 
 	pthread_setname_np(pthread_self(), a->name);
+	/*
+	 * Linux 6.12 and later take a sleep for a wait for a CPU if the thread is moved to another
+	 * one before its sleep counts (DELAY_DEQUEUE), and their account of delays has it.
+	 */
+	stay_on_cpu(a->act == rival ? 0 : (int)(a - actors));
 	from = account_now();
 	a->act(&w);
 	to = account_now();
-	printf("%s %ld %llu %llu %llu %llu %llu %llu %llu\n", a->name, (long)syscall(SYS_gettid),
-	       (unsigned long long)(to.wall_ns - from.wall_ns), (unsigned long long)to.cpu_ns,
-	       (unsigned long long)to.delay_ns, (unsigned long long)w.ns,
-	       (unsigned long long)to.user_ns, (unsigned long long)to.system_ns,
-	       (unsigned long long)to.wall_ns);
+	told[a - actors] = (struct told){ syscall(SYS_gettid), to, w.ns, to.wall_ns };
+	told[a - actors].used.wall_ns -= from.wall_ns;
 	return NULL;
+}
+
+static void print(const char *name, const struct told *t)
+{
+	printf("%s %ld %llu %llu %llu %llu %llu %llu %llu\n", name, t->tid,
+	       (unsigned long long)t->used.wall_ns, (unsigned long long)t->used.cpu_ns,
+	       (unsigned long long)t->used.delay_ns, (unsigned long long)t->waited_ns,
+	       (unsigned long long)t->used.user_ns, (unsigned long long)t->used.system_ns,
+	       (unsigned long long)t->end_ns);
 }
 
 /* A connection of the machine to itself. */
@@ -438,5 +460,8 @@ int main(int argc, char **argv)
 			return 1;
 	for (size_t i = 0; i < NR_ACTORS; i++)
 		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < NR_ACTORS; i++)
+		print(actors[i].name, &told[i]);
+	print("request", &requests);
 	return 0;
 }
