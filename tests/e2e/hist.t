@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -94,8 +93,7 @@ def as_bpftrace_counts(folder):
         trace = recorded(folder, "-e", "syscalls:sys_exit_pread64(ret)", "--filter",
                          'comm == "%s"' % NAME)
     finally:
-        theirs.send_signal(signal.SIGINT)
-        text = theirs.communicate(timeout=120)[0].decode()
+        text = interrupt(theirs)
     equal(rows_of(cell(trace, "--of", "ret")), bpftrace_rows(text), "rows")
 
 

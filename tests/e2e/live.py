@@ -5,7 +5,9 @@ inside a test skips it, with the reason.
 """
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,6 +107,30 @@ def within_three(attempt, tries=3):
         except AssertionError:
             if not left:
                 raise
+
+
+def is_caught(pid, number):
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            caught = int(re.search(r"^SigCgt:\s*(\w+)", f.read(), re.M)[1], 16)
+    except OSError:
+        return False
+    return bool(caught >> (number - 1) & 1)
+
+
+def interrupt(p, timeout=120):
+    """
+    Ends another tool as ^C does: what it says.  bpftrace 0.17 ends only if that comes while it
+    waits for events, not while it handles them: it is told again, unless it would die of it.
+    """
+    p.send_signal(signal.SIGINT)
+    for _ in range(timeout):
+        try:
+            return p.communicate(timeout=1)[0].decode(errors="replace")
+        except subprocess.TimeoutExpired:
+            if "bpftrace" in p.args[:3] and is_caught(p.pid, signal.SIGINT):
+                p.send_signal(signal.SIGINT)
+    raise AssertionError("%s does not end" % " ".join(p.args))
 
 
 def may_load_bpf():

@@ -4,7 +4,6 @@ import csv
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -38,9 +37,7 @@ class Bpftrace:
         return self
 
     def __exit__(self, *error):
-        self.p.send_signal(signal.SIGINT)
-        out, _ = self.p.communicate(timeout=120)
-        self.text = out.decode(errors="replace")
+        self.text = interrupt(self.p)
         return False
 
     def counts(self):

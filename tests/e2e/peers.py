@@ -66,8 +66,7 @@ class Peer:
             time.sleep(0.02)
 
     def end(self):
-        self.p.send_signal(signal.SIGINT)
-        return self.p.communicate(timeout=120)[0].decode()
+        return interrupt(self.p)
 
 
 class Recorder:

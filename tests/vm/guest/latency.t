@@ -19,8 +19,8 @@ SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20}
 class Other:
     """Another tool that watches until it is told to end by a signal, or ends by itself."""
 
-    def __init__(self, *command, by=signal.SIGINT):
-        self.by = by
+    def __init__(self, *command, ends_itself=False):
+        self.ends_itself = ends_itself
         if not shutil.which(command[0]):
             skip("no %s" % command[0])
         # Most of them keep what they say back, unless it goes to a terminal.
@@ -35,9 +35,7 @@ class Other:
         skip("%s: %s" % (command[0], said[-1:]))
 
     def end(self):
-        if self.by:
-            self.p.send_signal(self.by)
-        return self.p.communicate(timeout=60)[0].decode()
+        return self.p.communicate(timeout=60)[0].decode() if self.ends_itself else interrupt(self.p)
 
 
 def buckets(text):
@@ -301,7 +299,7 @@ def argument(folder):
         kprobe:vfs_read /pid == %d/ { @ = hist(arg2); }
         tracepoint:sched:sched_process_exit /pid == %d/ { exit(); }
         interval:ms:500 /!@told/ { printf("ready\\n"); @told = 1; }""" % (load.pid, load.pid),
-                  by=None)
+                  ends_itself=True)
     t = folder + "/t.kymo"
     mine = ["--filter", "pid == %d" % load.pid]
     recorder = Recorder(t, "--no-stack", "-e", "kprobe:vfs_read(count)", *mine, "-e",
