@@ -106,6 +106,8 @@ static int read_all(struct latency *l, struct diag *d)
 	if (!err && is_stream)
 		err = check_stories(l, d);
 	l->remarks.nr_impossible = l->story.nr_impossible;
+	l->remarks.nr_unwoken = l->story.nr_unwoken;
+	l->remarks.unwoken_ns = l->story.unwoken_ns;
 	if (!err && groups_nr(l->groups) > LATENCY_MAX_ROWS)
 		l->remarks.nr_more_groups = groups_nr(l->groups) - LATENCY_MAX_ROWS;
 	return err ? err : finish(l);

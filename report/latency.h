@@ -84,6 +84,8 @@ struct latency_row {
 struct latency_remarks {
 	uint64_t nr_impossible;		/* parts that were longer than what they are part of */
 	uint64_t nr_overflow;		/* records left out: the sum is larger than 64 bits */
+	/* Waits that nobody was seen to end, and their sum: none of it counts as for a CPU. */
+	uint64_t nr_unwoken, unwoken_ns;
 	uint64_t overlap_ns;		/* that the records of a thread tell twice */
 	uint64_t nr_no_room;		/* values without room in a distribution */
 	uint64_t nr_cut;		/* began before the time range, and were cut there */

@@ -30,6 +30,12 @@ static void put_remarks(const struct latency_print *p, struct output *o)
 		   "longer ago, than what is kept: unexplained");
 	put_remark(o, r.nr_early, "span", "in slices with very many: interrupts count as on CPU");
 	put_remark(o, r.nr_no_room, "value", "in no distribution: there are too many rows");
+	if (r.nr_unwoken) {
+		output_text(o, "# ");
+		latency_print_count(o, r.nr_unwoken, "wait");
+		output_format(o, ", %s in all, that nobody was seen to end: told as blocked, also "
+			      "what of it was waiting for a CPU\n", number_ns(number, r.unwoken_ns));
+	}
 	if (r.nr_more_groups)
 		output_format(o, "# %s rows more are one: (more)\n",
 			      number_grouped(number, r.nr_more_groups));

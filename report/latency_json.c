@@ -153,6 +153,8 @@ static void put_remarks(struct json *j)
 	latency_get_remarks(j->p->latency, &r);
 	output_format(j->o, "\"remarks\": {\"impossible\": %" PRIu64, r.nr_impossible);
 	put_number(j->o, "overflow", r.nr_overflow);
+	put_number(j->o, "unwoken", r.nr_unwoken);
+	put_number(j->o, "unwoken_ns", r.unwoken_ns);
 	put_number(j->o, "overlap_ns", r.overlap_ns);
 	put_number(j->o, "no_room", r.nr_no_room);
 	put_number(j->o, "cut", r.nr_cut);

@@ -167,7 +167,7 @@ static const uint64_t *numbers_of(const struct column *c, const uint32_t *rows, 
 	return room;
 }
 
-enum how { AS_TIME, AS_ID, AS_CONTEXT, AS_FLAG, AS_STILL };
+enum how { AS_TIME, AS_ID, AS_CONTEXT, AS_FLAG, AS_EDGE };
 
 /* Durations and reasons are put in row by row. */
 static const struct place {
@@ -188,7 +188,7 @@ static const struct place {
 	{ LATENCY_WAKER_STACK, AS_ID, offsetof(struct latency_piece, waker_stack) },
 	{ LATENCY_CONTEXT, AS_CONTEXT, offsetof(struct latency_piece, context) },
 	{ LATENCY_IDLE, AS_FLAG, offsetof(struct latency_piece, idle) },
-	{ LATENCY_EDGE, AS_STILL, offsetof(struct latency_piece, still) },
+	{ LATENCY_EDGE, AS_EDGE, offsetof(struct latency_piece, edge) },
 };
 
 /* One loop for each kind of number, so that a column goes by in few instructions. */
@@ -216,9 +216,9 @@ static void put_numbers(struct latency_piece *p, const struct place *place,
 		for (size_t k = 0; k < nr; k++)
 			*(bool *)(to + k * step) = from[k] != 0;
 		break;
-	case AS_STILL:
+	case AS_EDGE:
 		for (size_t k = 0; k < nr; k++)
-			*(bool *)(to + k * step) = !(~from[k] & (EDGE_START | EDGE_END));
+			to[k * step] = from[k] & (EDGE_START | EDGE_END);
 		break;
 	}
 }
@@ -242,13 +242,25 @@ static void put_columns(struct latency_story *s, const uint32_t *rows, size_t i,
 	s->has_constants = true;
 }
 
+/* What goes on at the end of the recording has nobody who ends it. */
+static void count_unwoken(struct latency_story *s, const struct latency_piece *p)
+{
+	if (p->runq_ns || (p->edge & EDGE_END))
+		return;
+	s->nr_unwoken++;
+	if (__builtin_add_overflow(s->unwoken_ns, p->blocked_ns, &s->unwoken_ns))
+		s->unwoken_ns = UINT64_MAX;
+}
+
 const struct latency_piece *latency_story_get(struct latency_story *s,
 					      struct latency_story_names *names,
 					      const struct query_batch *b, size_t i, size_t *nr)
 {
 	uint64_t off_room[LATENCY_STORY_PIECES], reason_room[LATENCY_STORY_PIECES];
 	const uint64_t *off, *reason;
+	bool tells_wakers;
 
+	tells_wakers = s->event->by_role[ROLE_WAKER] >= 0;
 	*nr = b->nr - i < LATENCY_STORY_PIECES ? b->nr - i : LATENCY_STORY_PIECES;
 	put_columns(s, b->rows, i, *nr);
 	off = numbers_of(&s->columns[LATENCY_DURATION], b->rows, i, *nr, off_room);
@@ -262,6 +274,8 @@ const struct latency_piece *latency_story_get(struct latency_story *s,
 		    p->runq_ns > off[k] || p->irq_ns > p->on_ns)
 			cut_claims(s, p, off[k]);
 		p->reason = p->blocked_ns ? reason_of(s, names, reason[k]) : 0;
+		if (!p->waker && p->blocked_ns && tells_wakers)
+			count_unwoken(s, p);
 	}
 	return s->pieces;
 }

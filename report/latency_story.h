@@ -33,7 +33,7 @@ struct latency_piece {
 	uint8_t reason;			/* of the names */
 	uint8_t context;		/* of the waker */
 	bool idle;
-	bool still;			/* it began before the recording and went on after it */
+	uint8_t edge;			/* EDGE_START and EDGE_END, of the recording */
 };
 
 enum latency_story_field {
@@ -53,6 +53,8 @@ struct latency_story {
 	bool has_constants;		/* the pieces have what is the same in all rows */
 	uint8_t reasons[LATENCY_STORY_REASONS];	/* by number: index of the names + 1 */
 	uint64_t nr_impossible;		/* records that claimed more than there was */
+	/* Waits that ended though nobody was seen to end them, and for how long they blocked. */
+	uint64_t nr_unwoken, unwoken_ns;
 };
 
 bool latency_story_is(const struct trace_event *e);
@@ -72,6 +74,12 @@ const char *latency_story_context(const struct trace *t, uint8_t context,
 static inline uint64_t latency_story_ns(const struct latency_piece *p)
 {
 	return p->runq_ns + p->blocked_ns + p->on_ns + p->skipped_ns;
+}
+
+/* It began before the recording and went on after it. */
+static inline bool latency_story_is_still(const struct latency_piece *p)
+{
+	return p->edge == (EDGE_START | EDGE_END);
 }
 
 /* Leaves what of it is between the two times, as slicetime_cut().  False: nothing is left. */

@@ -44,7 +44,7 @@ static int add_wait(struct latency *l, uint32_t group, const struct latency_piec
 		return -ENOMEM;
 	latency_sums_blocked(l, group, w, p->blocked_ns, 1);
 	/* It may have run first, and been blocked from then on. */
-	if (p->still && !p->idle && !whole->on_ns)
+	if (latency_story_is_still(p) && !p->idle && !whole->on_ns)
 		l->rows[group].still_ns += p->blocked_ns;
 	err = latency_sums_top(l, w, p, p->blocked_ns, 1);
 	return err ? err : latency_sums_value(l, &w->values, whole->blocked_ns);

@@ -137,6 +137,7 @@ static void nobody(struct generator *g, uint64_t i, struct wait *to)
 
 	to->task = i % 7 ? 1 + i % 4 : UINT32_MAX - i % 3;
 	to->waker = wakers[i % 6];
+	to->runq_ns = to->waker ? to->runq_ns : 0;
 	to->context = i % 5 == 4 ? UINT64_MAX : i % 5;
 	to->stack = i % 3 ? UINT32_MAX - (uint32_t)i : stack_of(g, 1);
 	to->waker_stack = i % 4 ? stack_of(g, i % 4) : UINT32_MAX;

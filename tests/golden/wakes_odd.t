@@ -93,6 +93,13 @@ def check_latency(shape, trace):
               sum(r["wall_ns"] for r in rows) == total["wall_ns"] or
               told["remarks"]["more_groups"], total)
         check(f"{shape}: told in bounded memory, by {by}", "takes" not in said, said)
+    # Every sixth has no waker, and no part in which it waited for a CPU.
+    unwoken = (SHAPES[shape] + 5) // 6 if shape == "nobody" else 0
+    check(f"{shape}: waits that nobody was seen to end are counted",
+          [told["remarks"][k] for k in ("unwoken", "unwoken_ns")] == [unwoken, 900 * unwoken],
+          told["remarks"])
+    text, said = kymo("report", "--latency", "-i", trace)
+    check(f"{shape}: and are told", (f"# {unwoken:,} waits, " in text) == (unwoken > 0), text[:500])
 
 
 with tempfile.TemporaryDirectory() as scratch:
