@@ -141,7 +141,8 @@ struct sched_cpu {
 	__u64 wrong_kernel, wrong_user;	/* stacks */
 	__u64 unstable, unchecked;	/* with check_stacks (struct schedprog_counts) */
 	__u64 unseen;			/* records that are missing: the kernel left out a run */
-	__u64 unused[16];
+	__u64 checked;			/* of the remembered stacks: walked nevertheless */
+	__u64 unused[15];
 };
 
 /* What record/ tells the programs while they run. */

@@ -327,6 +327,7 @@ INLINE __u64 kernel_stack(void *ctx, struct sched_scratch *s, struct task_struct
 	if (bytes < 0)
 		return -bytes;
 	nr = (__u64)bytes / 8;
+	c->checked += was_known;
 	if (was_known && !check_stacks)
 		compare(c, print, hash_frames(row, nr, 0));
 	if (!was_known)

@@ -61,6 +61,10 @@ static void tell_end(const struct record_opts *o, const struct session_summary *
 			" start%s without an end (begun before the recording, ended after it or "
 			"never, or started anew)\n", sum->no_start,
 			sum->no_start == 1 ? "" : "s", sum->no_end, sum->no_end == 1 ? "" : "s");
+	if (sum->wrong_stacks)
+		fprintf(stderr, "kymo record: %" PRIu64 " kernel stacks of waits were not what was "
+			"remembered: do not trust those of this trace (kymo info tells the rate)\n",
+			sum->wrong_stacks);
 	if (sum->frames && o->verbose)
 		fprintf(stderr, "kymo record: %" PRIu64 " of %" PRIu64
 			" distinct frames have no name\n", sum->unresolved_frames, sum->frames);

@@ -307,6 +307,7 @@ void drain_get_counts(const struct drain *dr, struct drain_counts *counts)
 		counts->records += sched_records(dr->opts.sched);
 		counts->lost += sched_lost(dr->opts.sched);
 	}
+	counts->wrong_stacks = dr->opts.sched ? sched_wrong_stacks(dr->opts.sched) : 0;
 	stacks_count(dr->stacks, &counts->frames, &counts->unresolved_frames);
 }
 

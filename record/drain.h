@@ -52,6 +52,7 @@ int drain_finish(struct drain *dr);
 struct drain_counts {
 	uint64_t records, lost, frames, unresolved_frames;
 	uint64_t no_start, no_end;	/* spans of which one side was seen */
+	uint64_t wrong_stacks;		/* sched_wrong_stacks() */
 };
 
 void drain_get_counts(const struct drain *dr, struct drain_counts *counts);

@@ -1,6 +1,8 @@
 #include "record/sched.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,11 +215,34 @@ bool sched_is_done(const struct sched *s)
 	return proberings_is_empty(s->records);
 }
 
+/* How far what is remembered can be trusted. */
+static void tell_stacks(const struct sched *s)
+{
+	struct schedprog_counts counts;
+	char text[128];
+
+	schedprog_get_counts(s->prog, &counts);
+	snprintf(text, sizeof(text), "%" PRIu64 " of the kernel walked, %" PRIu64 " remembered; %" PRIu64
+		 " of these walked again, %" PRIu64 " wrong", counts.walked, counts.remembered,
+		 counts.checked, counts.wrong_kernel);
+	writer_host(s->to.writer, "sched stacks", CLASS_NONE, text);
+}
+
 void sched_end(struct sched *s)
 {
 	s->refuse = false;
 	sched_take_stacks(s);
 	schedprog_end(s->prog, take_record, s);
+	if (s->has_stacks)
+		tell_stacks(s);
+}
+
+uint64_t sched_wrong_stacks(const struct sched *s)
+{
+	struct schedprog_counts counts;
+
+	schedprog_get_counts(s->prog, &counts);
+	return counts.wrong_kernel;
 }
 
 unsigned int sched_fill_percent(const struct sched *s)

@@ -50,7 +50,10 @@ void sched_run(struct sched *s, uint64_t until_ns);
 void sched_forget(struct sched *s);
 /* Kernel code came or went: addresses mean something else now. */
 void sched_kernel_changed(struct sched *s);
+/* The last records, and what is told of all of them. */
 void sched_end(struct sched *s);
+/* Kernel stacks that were remembered, looked at again, and not the same. */
+uint64_t sched_wrong_stacks(const struct sched *s);
 bool sched_is_done(const struct sched *s);
 unsigned int sched_fill_percent(const struct sched *s);
 /* Readable when it is time to drain, or -1: then the caller looks now and then. */

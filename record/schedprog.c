@@ -292,6 +292,7 @@ void schedprog_get_counts(struct schedprog *p, struct schedprog_counts *out)
 		out->no_wakeup += c->no_wakeup;
 		out->walked += c->walked;
 		out->remembered += c->remembered;
+		out->checked += c->checked;
 		out->wrong_kernel += c->wrong_kernel;
 		out->wrong_user += c->wrong_user;
 		out->unstable += c->unstable;

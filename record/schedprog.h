@@ -60,7 +60,8 @@ struct schedprog_counts {
 	/* Runs that the kernel left out; the time of records that are missing is as above. */
 	uint64_t missed;
 	uint64_t no_wakeup;	/* waits whose end nobody was seen to cause */
-	uint64_t walked, remembered;	/* stacks */
+	uint64_t walked, remembered;	/* stacks of the kernel */
+	uint64_t checked;	/* of those remembered: walked again, and compared */
 	/* Stacks that were not what is remembered; those of users with check_stacks. */
 	uint64_t wrong_kernel, wrong_user;
 	uint64_t unstable;	/* of users: memory changed while it was looked at twice */

@@ -60,6 +60,7 @@ static void fill_summary(struct session *s, struct session_summary *sum)
 	sum->no_end = counts.no_end;
 	sum->frames = counts.frames;
 	sum->unresolved_frames = counts.unresolved_frames;
+	sum->wrong_stacks = counts.wrong_stacks;
 	sum->bytes = ws.bytes;
 	sum->wall_ns = hostinfo_now_ns() - s->start_ns;
 	sum->life_ns = hostinfo_now_ns() - s->open_ns;

@@ -49,6 +49,7 @@ struct session_summary {
 	uint64_t user_ns, system_ns;	/* of the recorder, whole life */
 	uint64_t life_ns;		/* since session_open(): for its share of a CPU */
 	uint64_t unresolved_frames, frames;
+	uint64_t wrong_stacks;		/* of the scheduler's, found by samples of them */
 	bool has_status;
 	int wait_status;		/* of the command */
 };

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """-e sched: the time of every thread from its beginning to its end, without gaps."""
+import re
 import signal
 import subprocess
 import time
@@ -293,6 +294,17 @@ def shortest(folder):
         check(f["offcpu"] >= 50e6 or f["edge"], f)
 
 
+def remembered(folder):
+    """stacks that are remembered are walked again now and then, and are the same"""
+    trace = folder + "/t.kymo"
+    kymo("record", "-q", "-e", "sched", "-o", trace, "--", *ping_pong(2000 if EMULATED else 20000))
+    text = info(trace)["host"]["sched stacks"]
+    walked, known, again, wrong = map(int, re.findall(r"\d+", text))
+    if not known and EMULATED:
+        skip("this kernel does not let programs see where a stack ends")
+    check(known > walked and again and not wrong, text)
+
+
 def small_rings(folder):
     """rings that are too small: records are lost, are counted, and no time is missing"""
     trace = folder + "/t.kymo"
@@ -430,5 +442,5 @@ def listed(folder):
         check(kymo("list", part).startswith(part + "\tpart of sched"), part)
 
 
-run([a_command, whole_machine, a_process, a_thread, a_cpu, a_cgroup, parts, shortest, small_rings, with_samples, stacks_off,
-     reasons, kernel_threads, names_of_parts, nonsense, no_rights, full_disk, listed])
+run([a_command, whole_machine, a_process, a_thread, a_cpu, a_cgroup, parts, shortest, remembered,
+     small_rings, with_samples, stacks_off, reasons, kernel_threads, names_of_parts, nonsense, no_rights, full_disk, listed])
