@@ -12,6 +12,21 @@ def switch(on):
         f.write("1" if on else "0")
 
 
+def turns_of(p):
+    """How often it has waited"""
+    return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)",
+                         text_of("/proc/%d/status" % p.pid), re.M)[1])
+
+
+def wait_for_turns(load):
+    """Each of them has waited a few times more."""
+    wanted = [turns_of(p) + 5 for p in load]
+    end = time.monotonic() + 60
+    while any(turns_of(p) < nr for p, nr in zip(load, wanted)):
+        check(time.monotonic() < end, "the load stands still")
+        time.sleep(0.02)
+
+
 def hotplug(folder):
     """a CPU goes and comes back"""
     if not os.path.exists(ONLINE):
@@ -21,24 +36,22 @@ def hotplug(folder):
     waits = ["bash", "-c", "exec 3<> <(:); while :; do read -rt 0.05 -u 3; done"]
     load = [subprocess.Popen(["sh", "-c", "while :; do sleep 0.05; done"])]
     load += [subprocess.Popen(waits) for _ in range(3)]
-    recorder = subprocess.Popen([KYMO, "record", "-q", "-a", "-e", "sched", "-o", trace],
-                                stderr=subprocess.PIPE)
+    recorder = subprocess.Popen([KYMO, "record", "-q", "-a", "-e", "sched", "-o", trace, "--",
+                                 "sh", "-c", "echo ready; read x"], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        while not os.path.exists(trace):
-            check(recorder.poll() is None, "the recorder ended")
-            time.sleep(0.05)
+        check(b"ready" in recorder.stdout.readline(), "no recording")
         for _ in range(3):
             try:
                 switch(False)
             except OSError as e:
                 skip("the CPU cannot be taken away: %s" % e)
-            time.sleep(0.3)
+            wait_for_turns(load)
             switch(True)
-            time.sleep(0.3)
+            wait_for_turns(load)
     finally:
         switch(True)
-        recorder.terminate()
-        text = recorder.communicate()[1]
+        text = recorder.communicate(b"\n")[1]
         for p in load:
             p.kill()
             p.wait()

@@ -40,6 +40,41 @@ def of_event(trace, name):
     return [r for r in records(trace) if r["event"] == name]
 
 
+def sent_again():
+    """How many TCP segments this machine has sent again."""
+    names, numbers = [line.split() for line in text_of("/proc/net/snmp").splitlines()
+                      if line.startswith("Tcp:")]
+    return int(numbers[names.index("RetransSegs")])
+
+
+# Connects to one who never answers, and ends once so many segments were sent again.
+UNANSWERED = """
+import os, socket, sys, time
+sys.path.insert(0, %r)
+from vm import *
+wanted = sent_again() + int(sys.argv[1])
+s = socket.socket()
+s.setblocking(False)
+s.connect_ex(("10.9.0.2", 4242))
+while sent_again() < wanted:
+    time.sleep(0.05)
+""" % os.path.dirname(os.path.abspath(__file__))
+
+
+def silent_neighbour():
+    """Whoever lives at 10.9.0.2, which segments get to, but no answer comes from."""
+    script = ("ip netns add one; ip link add a0 type veth peer name b0 netns one;"
+              "ip addr add 10.9.0.1/24 dev a0; ip link set a0 up; ip -n one link set b0 up;"
+              "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:77 dev a0 nud permanent")
+    if run_command(["sh", "-ec", script]).returncode:
+        skip("no veth or network namespaces")
+
+
+def no_neighbour():
+    run_command(["ip", "link", "del", "a0"])
+    run_command(["ip", "netns", "del", "one"])
+
+
 def no_function_trampolines():
     """fentry attaches by calling BPF from ftrace, which arm64 has since 6.4."""
     if KERNEL == "arm64":
