@@ -2,8 +2,8 @@
 import base64
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,16 +19,16 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1240,900"]
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-TIMEOUT_S = 30
+# A machine with other work may take long to start a browser.
+TIMEOUT_S = 300
 
 
 class Browser:
     def __init__(self, folder):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.log = open(os.path.join(folder, "chromedriver.log"), "wb")
-        self.driver = subprocess.Popen([shutil.which("chromedriver"), "--port=%d" % self.port],
+        self.log_path = os.path.join(folder, "chromedriver.log")
+        self.log = open(self.log_path, "wb")
+        # A port that it chooses itself nobody else takes before it has it.
+        self.driver = subprocess.Popen([shutil.which("chromedriver"), "--port=0"],
                                        stdout=self.log, stderr=self.log)
         self.session = None
         self.wait_for_driver()
@@ -36,6 +36,7 @@ class Browser:
         got = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "unhandledPromptBehavior": "ignore",
+            "timeouts": {"script": TIMEOUT_S * 1000, "pageLoad": TIMEOUT_S * 1000},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             "goog:chromeOptions": {"args": flags, "binary": shutil.which("chromium")}}}})
         self.session = "/session/" + got["sessionId"]
@@ -43,13 +44,14 @@ class Browser:
     def wait_for_driver(self):
         end = time.monotonic() + TIMEOUT_S
         while True:
-            try:
-                if self.call("GET", "/status")["ready"]:
-                    return
-            except (urllib.error.URLError, ConnectionError):
-                check(self.driver.poll() is None, "chromedriver ended")
-                check(time.monotonic() < end, "chromedriver does not answer")
-                time.sleep(0.05)
+            with open(self.log_path, errors="replace") as f:
+                started = re.search(r"started successfully on port (\d+)", f.read())
+            if started:
+                self.port = int(started[1])
+                return
+            check(self.driver.poll() is None, "chromedriver ended")
+            check(time.monotonic() < end, "chromedriver does not start")
+            time.sleep(0.05)
 
     def call(self, method, path, body=None):
         request = urllib.request.Request(

@@ -61,7 +61,9 @@ def deleted_binary(folder):
     """a binary deleted while it runs still has its names"""
     t, mine = folder + "/t.kymo", folder + "/gone"
     shutil.copy(program("shares")[0], mine)
-    kymo("record", "-q", "-F", 999, "-o", t, "--", "sh", "-c", "%s 1 & sleep 0.1; rm %s; wait" % (mine, mine))
+    kymo("record", "-q", "-F", 999, "-o", t, "--", "sh", "-c",
+         "%s 1 & until [ /proc/$!/exe -ef %s ]; do sleep 0.01; done; rm %s; wait" % (
+             mine, mine, mine))
     symbols = {f["symbol"] for r in records(t) for f in r["stack"]}
     check("burn_40" in symbols, "names: %s" % sorted(symbols)[:30])
 
