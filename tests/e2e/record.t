@@ -43,7 +43,7 @@ def summary_line(folder):
 def pipe(folder):
     """record -o - | script -i - works, and the command's output stays out of it"""
     p = subprocess.run("%s record -q -F 999 -o - -- sh -c 'echo noise; %s' | %s script -i - --json" %
-                       (KYMO, SPIN[2].replace("'", ""), KYMO), shell=True, timeout=60,
+                       (KYMO, SPIN[2].replace("'", ""), KYMO), shell=True, timeout=120,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     equal(p.returncode, 0, "exit status")
     equal(p.stderr.split(b"\n")[0], b"noise", "first on stderr")
@@ -122,12 +122,12 @@ def interrupted(folder):
     """Ctrl-C ends the recording in good order"""
     t = folder + "/t.kymo"
     p = subprocess.Popen([KYMO, "record", "-q", "-a", "-I", "-o", t], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while not os.path.exists(t) or os.path.getsize(t) < 3000:
         check(time.monotonic() < deadline, "nothing is written")
         time.sleep(0.05)
     p.send_signal(signal.SIGINT)
-    equal(p.wait(timeout=20), 0, "exit status")
+    equal(p.wait(timeout=100), 0, "exit status")
     check(len(records(t)) > 0, "no records")
 
 
@@ -138,14 +138,14 @@ def interrupted_at_start(folder):
         p = subprocess.Popen([KYMO, "record", "-q", "-a", "-o", t])
         time.sleep(ms / 1000)
         p.send_signal(signal.SIGINT)
-        check(p.wait(timeout=30) in (0, -signal.SIGINT), "exit status %d" % p.returncode)
+        check(p.wait(timeout=100) in (0, -signal.SIGINT), "exit status %d" % p.returncode)
 
 
 def interrupted_at_fifo(folder):
     """Ctrl-C ends the wait for the reader of a FIFO"""
     os.mkfifo(folder + "/fifo")
     p = subprocess.Popen([KYMO, "record", "-q", "-a", "-o", folder + "/fifo"])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while True:
         check(time.monotonic() < deadline, "it never waits")
         with open("/proc/%d/wchan" % p.pid) as f:
@@ -153,7 +153,7 @@ def interrupted_at_fifo(folder):
                 break
         time.sleep(0.02)
     p.send_signal(signal.SIGINT)
-    equal(p.wait(timeout=20), -signal.SIGINT, "exit status")
+    equal(p.wait(timeout=100), -signal.SIGINT, "exit status")
 
 
 def stopped_command(folder):
@@ -171,12 +171,12 @@ def interrupted_twice(folder):
                           % folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     equal(p.stdout.readline(), b"ready\n", "the command's first line")
     p.send_signal(signal.SIGINT)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while run_command([KYMO, "script", "-i", t]).returncode:
         check(time.monotonic() < deadline, "the file is not finished")
     p.send_signal(signal.SIGINT)
     open(folder + "/go", "w").close()
-    equal(p.wait(timeout=20), 3, p.stderr.read())
+    equal(p.wait(timeout=100), 3, p.stderr.read())
 
 
 def in_pid_namespace(folder):
@@ -200,11 +200,11 @@ def duration_and_delay(folder):
     t = folder + "/t.kymo"
     kymo("record", "-q", "-I", "-a", "--duration", "1", "-o", t)
     times = [r["time"] for r in records(t)]
-    check(0.5 < times[-1] - times[0] < 20, "lasted %g s" % (times[-1] - times[0]))
+    check(0.5 < times[-1] - times[0] < 100, "lasted %g s" % (times[-1] - times[0]))
     start = time.monotonic()
     kymo("record", "-q", "-F", "999", "-D", "300", "--duration", "0.5", "-o", t, "--",
          "sh", "-c", "while :; do :; done", status=128 + 15)
-    check(time.monotonic() - start < 20, "took too long")
+    check(time.monotonic() - start < 100, "took too long")
     check(len(records(t)) > 10, "records after a delay")
 
 

@@ -36,13 +36,13 @@ def while_recording(folder, work, *options):
     """Runs work() in the middle of a system-wide recording; returns the trace."""
     t = folder + "/t.kymo"
     p = subprocess.Popen([KYMO, "record", "-q", "-a", *options, "-o", t], stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while not os.path.exists(t) or os.path.getsize(t) < 1000:
         check(time.monotonic() < deadline, "nothing is written")
         time.sleep(0.02)
     result = work()
     p.send_signal(2)
-    equal(p.wait(timeout=30), 0, "exit status")
+    equal(p.wait(timeout=100), 0, "exit status")
     return t, result
 
 

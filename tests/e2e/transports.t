@@ -86,8 +86,8 @@ def attach(folder):
             time.sleep(0.5)
             p.stdin.write(b"\n")
             p.stdin.close()
-            p.wait(timeout=30)
-            equal(r.wait(timeout=30), 0, option + ": exit status")
+            p.wait(timeout=100)
+            equal(r.wait(timeout=100), 0, option + ": exit status")
         finally:
             p.kill()
             r.kill()
