@@ -42,13 +42,17 @@ def file_to_read(folder):
     return path
 
 
-def has_attached(pid):
+# How many programs a tool attaches, if more than one.
+NR_PROGRAMS = {"runqlat": 3}
+
+
+def has_attached(pid, nr):
     folder = "/proc/%d/fd" % pid
     try:
-        return any("bpf" in os.readlink(folder + "/" + fd) and "link" in os.readlink(
-            folder + "/" + fd) for fd in os.listdir(folder))
+        links = [os.readlink(folder + "/" + fd) for fd in os.listdir(folder)]
     except OSError:
         return False
+    return sum("bpf" in link and "link" in link for link in links) >= nr
 
 
 class Peer:
@@ -60,7 +64,7 @@ class Peer:
         # Most of them keep what they say back, unless it goes to a terminal.
         self.p = subprocess.Popen(["stdbuf", "-oL"] + [str(c) for c in command],
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        while not has_attached(self.p.pid):
+        while not has_attached(self.p.pid, NR_PROGRAMS.get(command[0], 1)):
             if self.p.poll() is not None:
                 skip("%s does not run here" % command[0])
             time.sleep(0.02)
