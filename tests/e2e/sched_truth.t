@@ -101,14 +101,21 @@ def backdated(found):
     return taken, given
 
 
+def hidden_of(of_thread):
+    """
+    What the kernel did not show of it; and how long it was off CPUs where nobody was seen
+    waking it: all is told as blocked, though it waited for a CPU at the end.
+    """
+    return (sum(r.skipped for r in of_thread),
+            sum(r.off for r in of_thread if r.state != "R" and not r.waker and not r.edge))
+
+
 def check_actor(a, row, of_thread, delay, theft, taken, given):
     ns, blocked = row["ns"], {b["reason"]: b["ns"] for b in row["blocked"]}
     equal(sum(ns.values()), row["wall_ns"], "the sum of the columns of " + a.name)
-    # What it did after it had looked, and what the kernel did not show.
+    # What it did after it had looked.
     tail = of_thread[-1].time - a.end
-    hidden = sum(r.skipped for r in of_thread)
-    # Nobody was seen waking it: all is told as blocked, though it waited for a CPU at the end.
-    unseen = sum(r.off for r in of_thread if r.state != "R" and not r.waker and not r.edge)
+    hidden, unseen = hidden_of(of_thread)
     on = ns["user"] + ns["kernel"] + ns["on_cpu"] + ns["interrupted"]
     # Others of the process change its mappings while it does, or while it faults.
     locked = blocked.pop("LOCK", 0) if a.name == "faulter" else 0
@@ -154,25 +161,53 @@ def known_waits(folder):
     unless_busy(attempt)
 
 
+# What a thread does between a look at a clock and the beginning or end of a span is shorter.
+AROUND_NS = 20000
+
+
+def around_spans(spans, of_thread):
+    """
+    How much the thread waited for a CPU just outside of its spans, where it looks at clocks,
+    and where it was preempted within so little work.
+    """
+    begins = [r["time"] * 1e9 - r["fields"]["duration"] for r in spans]
+    ends = [r["time"] * 1e9 for r in spans]
+    waits = [r for r in of_thread if r.state == "R" and r.off]
+    return sum(r.off for r in waits
+               if any(-1000 < b - r.time < AROUND_NS for b in begins) or
+               any(-1000 < r.time - r.off - e < AROUND_NS for e in ends))
+
+
 def known_requests(folder):
     """spans of a function: their waits and work, and nothing of what is between them"""
     def attempt():
-        trace, actors, requests, theft = act(folder, "-e", "sched", "-e", "func:%s:request" % (
-            program("waitmix")[0]))
+        trace, actors, requests, theft = act(
+            folder, "-a", "-e", "sched,sched:sched_wakeup", "-e", "func:%s:request" % (
+                program("waitmix")[0]))
         rows, total, told = latency(trace, "-e", "func:*")
-        hidden = sum(r.skipped for r in stories(trace)[actors["server"].tid])
+        spans = records(trace, "-e", "func:*", "--no-stack")
+        found = stories(trace)
+        tid = actors["server"].tid
+        hidden, unseen = hidden_of(found[tid])
+        delay = queue_delays(trace, found).get(tid, 0)
+        taken, given = (of_tid.get(tid, 0) for of_tid in backdated(found))
         equal(len(rows), 1)
         ns, wait = rows[0]["ns"], rows[0]["blocked"][0]
         equal(rows[0]["spans"], requests.tid)
         equal(sum(ns.values()), rows[0]["wall_ns"])
+        equal(rows[0]["wall_ns"], sum(r["fields"]["duration"] for r in spans))
         equal(wait["reason"], "SLEEP")
-        # The clocks are read around the span, which takes as long again.
-        around = requests.tid * 20000 + hidden + theft
-        near(rows[0]["wall_ns"], requests.wall, "all spans", around)
-        near(ns["on_cpu"] + ns["interrupted"], requests.cpu, "spans on a CPU", around)
-        near(ns["runq"], requests.delay, "spans waiting for a CPU", around)
-        near(wait["ns"], requests.waited, "spans in SLEEP", around)
-        near(wait["ns"], 40 * 5 * MS, "naps", around)
+        # The clocks are read around the span.
+        outside = around_spans(spans, found[tid])
+        around = requests.tid * AROUND_NS + hidden + theft
+        within(rows[0]["wall_ns"], requests.wall - outside, requests.wall, "all spans", around)
+        within(ns["on_cpu"] + ns["interrupted"], requests.cpu - given, requests.cpu + taken,
+               "spans on a CPU", around)
+        within(ns["runq"], requests.delay - outside - taken, requests.delay + given + delay,
+               "spans waiting for a CPU", around + unseen)
+        within(wait["ns"], requests.waited - delay, requests.waited, "spans in SLEEP",
+               around + unseen)
+        near(wait["ns"], 40 * 5 * MS, "naps", around + unseen)
     unless_busy(attempt)
 
 

@@ -112,14 +112,24 @@ static void wait_begins(struct waits *w)
 	w->at.wall_ns = clock_now(CLOCK_MONOTONIC);
 }
 
+/* What is between the two is in each of the three, and as little else as can be. */
+static struct account since(const struct account *at)
+{
+	uint64_t wall_ns = clock_now(CLOCK_MONOTONIC) - at->wall_ns;
+	uint64_t cpu_ns = clock_now(CLOCK_THREAD_CPUTIME_ID) - at->cpu_ns;
+
+	return (struct account){
+		.wall_ns = wall_ns, .cpu_ns = cpu_ns, .delay_ns = run_delay_ns() - at->delay_ns,
+	};
+}
+
 /* What the call took, without its own work and what it waited for a CPU. */
 static void wait_ends(struct waits *w)
 {
-	uint64_t ns = clock_now(CLOCK_MONOTONIC) - w->at.wall_ns;
-	uint64_t other = clock_now(CLOCK_THREAD_CPUTIME_ID) - w->at.cpu_ns;
+	struct account in = since(&w->at);
 
-	other += run_delay_ns() - w->at.delay_ns;
-	w->ns += ns > other ? ns - other : 0;
+	if (in.wall_ns > in.cpu_ns + in.delay_ns)
+		w->ns += in.wall_ns - in.cpu_ns - in.delay_ns;
 }
 
 static void nap(long us)
@@ -363,22 +373,22 @@ __attribute__((noinline)) static void request(struct waits *w)
 /* Waits in requests, and as much between them. */
 static void server(struct waits *w)
 {
-	struct account from, to, in = { 0 };
-	struct waits in_requests = { 0 };
+	struct waits around = { 0 }, in_requests = { 0 };
+	struct account in, all = { 0 };
 
 	for (int i = 0; i < NR_REQUESTS; i++) {
-		from = account_now();
+		wait_begins(&around);
 		request(&in_requests);
-		to = account_now();
-		in.wall_ns += to.wall_ns - from.wall_ns;
-		in.cpu_ns += to.cpu_ns - from.cpu_ns;
-		in.delay_ns += to.delay_ns - from.delay_ns;
+		in = since(&around.at);
+		all.wall_ns += in.wall_ns;
+		all.cpu_ns += in.cpu_ns;
+		all.delay_ns += in.delay_ns;
 		wait_begins(w);
 		nap(REQUEST_US);
 		wait_ends(w);
 	}
 	w->ns += in_requests.ns;
-	requests = (struct told){ NR_REQUESTS, in, in_requests.ns, 0 };
+	requests = (struct told){ NR_REQUESTS, all, in_requests.ns, 0 };
 }
 
 static const struct actor {
