@@ -22,21 +22,44 @@ def ways(trace):
             for name, text in info(trace)["host"].items() if name.startswith("probe ")}
 
 
-def whole(trace, events, *command, **how):
+def lossy_record(trace, events, *command, options=()):
     """
-    Newer kernels preempt programs on system calls and leave out, and count, what comes
-    then.  With a CPU of its own the recorder is not what comes.
+    Newer kernels preempt programs on system calls and leave out, and count, what comes to
+    the same program then.  With a CPU of its own the recorder is not what comes.
     """
+    recorder = (KYMO,)
     if os.cpu_count() > 1:
-        how["recorder"] = ("taskset", "1", KYMO)
+        recorder = ("taskset", "1", KYMO)
         command = ("taskset", "2") + command
-    for _ in range(9):
-        try:
-            return record(trace, events, *command, **how)
-        except AssertionError as e:
-            if "lost:" not in str(e):
-                raise
-    return record(trace, events, *command, **how)
+    record(trace, events, *command, recorder=recorder, options=options, lossy=True)
+
+
+def counts_of(trace):
+    """How often each event is in the trace, and how many the kernel has left out in all."""
+    left_out = 0
+    for loss in info(trace)["losses"]:
+        equal(loss["cause"], "recursion", "lost")
+        left_out += loss["count"]
+    return collections.Counter(r["event"] for r in records(trace)), left_out
+
+
+def adds_up(trace, wanted):
+    """
+    What is left out is counted where all processes and system calls come by, so that it may
+    be more than what is missing.
+    """
+    seen, left_out = counts_of(trace)
+    check(seen.keys() <= wanted.keys(), "events: %s" % seen)
+    for event, nr in wanted.items():
+        check(seen[event] <= nr <= seen[event] + left_out and nr <= 2 * seen[event],
+              "%s: %d of %d, %d left out" % (event, seen[event], nr, left_out))
+
+
+def is_most_of(seen, wanted, left_out):
+    """These, in that order, but for what is left out."""
+    rest = iter(wanted)
+    check(all(x in rest for x in seen) and len(wanted) <= len(seen) + left_out and
+          len(wanted) <= 2 * len(seen), "%r of %r, %d left out" % (seen, wanted, left_out))
 
 
 def known_calls(folder):
@@ -44,10 +67,9 @@ def known_calls(folder):
     t = folder + "/t.kymo"
     number, dropped = "syscalls:sys_enter_getppid", "syscalls:sys_exit_getppid"
     entry, end = "kprobe:" + GETPPID, "kretprobe:" + GETPPID
-    whole(t, [number, entry, end + "(retval)", (dropped, "--filter", "pid == 1")],
-          *program("calls", "getppid", NR))
-    counts = collections.Counter(r["event"] for r in records(t))
-    equal(dict(counts), {number: NR, entry: NR, end: NR}, "records")
+    lossy_record(t, [number, entry, end + "(retval)", (dropped, "--filter", "pid == 1")],
+                 *program("calls", "getppid", NR))
+    adds_up(t, {number: NR, entry: NR, end: NR})
     equal({r["fields"]["__syscall_nr"] for r in of_event(t, number)},
           {{"x86_64": 110, "aarch64": 173}[MACHINE]}, "numbers")
     equal(len({r["fields"]["retval"] for r in of_event(t, end)}), 1, "parents")
@@ -56,18 +78,30 @@ def known_calls(folder):
 def system_calls(folder):
     """system calls by our numbers are those that the kernel's own tracepoints name"""
     events = ["syscalls:sys_%s_%s" % (side, name) for name in CALLS for side in ("enter", "exit")]
-    counts = {}
+    least, most = collections.Counter(), collections.defaultdict(lambda: 10**9)
+    totals = []
     for way in ("tp_btf", "tracepoint"):
         t = folder + "/" + way
-        whole(t, [event + "()" for event in events], *program("calls", "children", 5),
-              options=["--use", way + ",mapped,ringbuf"])
+        lossy_record(t, [event + "()" for event in events], *program("calls", "children", 5),
+                     options=["--use", way + ",mapped,ringbuf"])
         used = ways(t)
         equal({used[event] for event in events}, {way}, "way")
+        seen, left_out = counts_of(t)
+        print("# %s: %d calls, %d left out" % (way, seen.total(), left_out))
+        check(left_out < seen.total(), "%d left out" % left_out)
         # How much around a library is unmapped depends on where it happens to be.
-        counts[way] = collections.Counter(r["event"] for r in records(t)
-                                          if not r["event"].endswith("munmap"))
-    equal(counts["tp_btf"], counts["tracepoint"], "calls")
-    equal(counts["tp_btf"]["syscalls:sys_exit_wait4"], 5, "waits")
+        known = [event for event in events if not event.endswith("munmap")]
+        total = sum(seen[event] for event in known)
+        totals.append((total, total + left_out))
+        for event in known:
+            least[event] = max(least[event], seen[event])
+            most[event] = min(most[event], seen[event] + left_out)
+    for event in known:
+        check(least[event] <= most[event], "%s: at least %d, at most %d" % (
+            event, least[event], most[event]))
+    check(max(low for low, _ in totals) <= min(high for _, high in totals), totals)
+    waits = "syscalls:sys_exit_wait4"
+    check(least[waits] <= 5 <= most[waits], "waits: %d to %d" % (least[waits], most[waits]))
 
 
 def reads(folder):
@@ -82,15 +116,16 @@ def best_ways(folder):
     chosen, command = reads(folder)
     one, many = "kprobe:vfs_read", "kprobe:vfs_rea*"
     name = "file->f_path.dentry->d_name.name"
-    record(t, [(one + "(%s:str, count)" % name, "--filter", chosen),
-               (many, "--filter", 'comm == "dd"')], *command)
+    lossy_record(t, [(one + "(%s:str, count)" % name, "--filter", chosen),
+                     (many, "--filter", 'comm == "dd"')], *command)
     used = ways(t)
     equal(used["rings"], RINGS.get(KERNEL, "mapped"), "rings")
     equal(used[one], ENTRIES.get(KERNEL, "fentry"), "way of one function")
     equal(used[many], GLOBBED.get(KERNEL, "kprobe"), "way of many")
-    equal([(r["fields"][name], r["fields"]["count"]) for r in of_event(t, one)],
-          [("read-me", 7)] * 16, "files and sizes")
-    check(len(of_event(t, many)) >= 16, "calls of many")
+    seen, left_out = counts_of(t)
+    is_most_of([(r["fields"][name], r["fields"]["count"]) for r in of_event(t, one)],
+               [("read-me", 7)] * 16, left_out)
+    check(seen[many] + left_out >= 16 and 2 * seen[many] >= 16, "calls of many: %s" % seen)
 
 
 def fentry(folder):
@@ -99,12 +134,13 @@ def fentry(folder):
     t = folder + "/t.kymo"
     chosen, command = reads(folder)
     entry, end = "fentry:vfs_read", "fexit:vfs_read"
-    record(t, [(entry + "(count)", "--filter", chosen),
-               (end + "(count, retval)", "--filter", chosen)], *command)
+    lossy_record(t, [(entry + "(count)", "--filter", chosen),
+                     (end + "(count, retval)", "--filter", chosen)], *command)
     used = ways(t)
     equal((used[entry], used[end]), ("fentry", "fexit"), "ways")
-    equal(len(of_event(t, entry)), 16, "entries")
-    equal([r["fields"]["retval"] for r in of_event(t, end)], [7] * 14 + [2, 0], "returned")
+    _, left_out = counts_of(t)
+    is_most_of([r["fields"]["count"] for r in of_event(t, entry)], [7] * 16, left_out)
+    is_most_of([r["fields"]["retval"] for r in of_event(t, end)], [7] * 14 + [2, 0], left_out)
 
 
 def of_programs(folder):
@@ -124,9 +160,9 @@ def transports(folder):
     """records come whole through every transport this kernel has"""
     t = folder + "/t.kymo"
     for transport in ("ringbuf", "perfbuf"):
-        whole(t, ["syscalls:sys_enter_getppid"], *program("calls", "getppid", NR),
-              options=["--transport", transport])
-        equal(len(records(t)), NR, transport)
+        lossy_record(t, ["syscalls:sys_enter_getppid"], *program("calls", "getppid", NR),
+                     options=["--transport", transport])
+        adds_up(t, {"syscalls:sys_enter_getppid": NR})
 
 
 run([best_ways, known_calls, system_calls, fentry, of_programs, transports])
