@@ -45,13 +45,6 @@ def recorded(folder, args, before=(), command=("true",)):
     return r.stderr.decode()
 
 
-def wait_until(condition, what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        check(time.monotonic() < deadline, "waited too long for " + what)
-        time.sleep(0.02)
-
-
 def with_caps(*caps):
     """The front of a command that runs as nobody with these capabilities only."""
     if not shutil.which("setpriv"):
@@ -484,17 +477,6 @@ def full_disk(folder):
         work.kill()
         work.wait()
     nothing_attached()
-
-
-def programs():
-    r = run_command(["bpftool", "prog", "show"], env=dict(
-        os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
-    return r.stdout.decode().count("kymo_probe")
-
-
-def nothing_attached():
-    """Others may record at the same time; but not for ever."""
-    wait_until(lambda: not programs(), "programs to go away", 60)
 
 
 def tracefs_state():

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Events of known number and known values, recorded with kymo record -e."""
 import collections
+import contextlib
 import os
 import re
 import signal
@@ -168,38 +169,56 @@ def filters_agree(folder):
 # --- targets ------------------------------------------------------------------------------
 
 BUSY = ["sh", "-c", "while :; do kill -0 $$; done"]
-AT_TIMES = ["sh", "-c", "while :; do kill -0 $$; sleep 0.01; done"]
+WHEN_TOLD = ["sh", "-c", "while read -r line; do kill -0 $$; echo; done"]
+
+
+@contextlib.contextmanager
+def told_to_call(*fronts):
+    """For each front of a command a shell that calls kill() each time it is told to."""
+    shells = []
+    try:
+        for front in fronts:
+            shells.append(subprocess.Popen(list(front) + WHEN_TOLD, stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE))
+            call_once(shells[-1])
+        yield shells
+    finally:
+        for p in shells:
+            p.kill()
+            p.communicate()
+
+
+def call_once(p):
+    p.stdin.write(b"\n")
+    p.stdin.flush()
+    equal(p.stdout.readline(), b"\n", "answer of a shell")
 
 
 def by_process(folder):
     """-p and -t record the one process and the one thread, and children of theirs"""
-    wanted, other = subprocess.Popen(AT_TIMES), subprocess.Popen(AT_TIMES)
-    try:
+    trace = folder + "/t.kymo"
+    with told_to_call([], []) as shells:
         for option in ("-p", "-t"):
-            trace, _ = recorded(folder, option, str(wanted.pid), "-e", "syscalls:sys_enter_kill",
-                                "--duration", "1")
-            pids = {r["pid"] for r in records(trace)}
-            equal(pids, {wanted.pid}, "processes with " + option)
-    finally:
-        for p in (wanted, other):
-            p.kill()
-            p.wait()
+            with recording(trace, option, shells[0].pid, "-e", "syscalls:sys_enter_kill"):
+                for p in shells * 10:
+                    call_once(p)
+            equal([r["pid"] for r in records(trace)], [shells[0].pid] * 10,
+                  "processes with " + option)
 
 
 def by_cpu(folder):
     """-C records these CPUs only"""
+    trace = folder + "/t.kymo"
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         skip("one CPU")
-    work = [subprocess.Popen(["taskset", "-c", str(c)] + AT_TIMES) for c in cpus[:2]]
-    try:
-        trace, _ = recorded(folder, "-C", str(cpus[1]), "-e", "syscalls:sys_enter_kill",
-                            "--duration", "1")
-        equal({r["cpu"] for r in records(trace)}, {cpus[1]}, "CPUs")
-    finally:
-        for p in work:
-            p.kill()
-            p.wait()
+    with told_to_call(*(["taskset", "-c", str(c)] for c in cpus[:2])) as shells:
+        with recording(trace, "-C", cpus[1], "-e", "syscalls:sys_enter_kill"):
+            for p in shells * 10:
+                call_once(p)
+    rows = records(trace)
+    equal({r["cpu"] for r in rows}, {cpus[1]}, "CPUs")
+    equal([r["pid"] for r in rows].count(shells[1].pid), 10, "calls")
 
 
 def cgroup_root():
@@ -218,11 +237,14 @@ def by_cgroup(folder):
     try:
         with open(path + "/cgroup.procs", "w") as f:
             f.write(str(inside.pid))
-        trace, _ = recorded(folder, "-G", name, "-e", "syscalls:sys_enter_kill(cgroup)",
-                            "-e", "cpu-clock", "-F", "999", "--duration", "0.5")
+        both = {"syscalls:sys_enter_kill", "cpu-clock"}
+        trace = folder + "/t.kymo"
+        with recording(trace, "-G", name, "-e", "syscalls:sys_enter_kill(cgroup)",
+                       "-e", "cpu-clock", "-F", "999"):
+            wait_until(lambda: recorded_so_far(trace) >= both, "both events")
         rows = records(trace)
         equal({r["pid"] for r in rows if r["pid"]}, {inside.pid}, "processes")
-        equal({r["event"] for r in rows}, {"syscalls:sys_enter_kill", "cpu-clock"}, "events")
+        equal({r["event"] for r in rows}, both, "events")
         equal({r["fields"]["cgroup"] for r in rows if r["event"] == "syscalls:sys_enter_kill"},
               {os.stat(path).st_ino}, "number of the cgroup")
     finally:
@@ -294,12 +316,43 @@ def stacks_by_event(folder):
               r["event"] == "syscalls:sys_enter_getppid", "kernel stack of " + r["event"])
 
 
+# Calls each time it is told to, and says when, just before.
+CALLER = """
+import os, sys, time
+while True:
+    print(time.monotonic_ns(), flush=True)
+    os.kill(os.getpid(), 0)
+    if sys.stdin.read(1) != "y":
+        break
+"""
+
+
 def delayed(folder):
     """-D leaves out the beginning"""
-    delay_ms = 2000 if EMULATED else 100
-    trace, _ = recorded(folder, "-D", str(delay_ms), "-e", "syscalls:sys_enter_kill", "--", "sh",
-                        "-c", "kill -0 $$; sleep %s; kill -0 $$; kill -0 $$" % (delay_ms / 300))
-    equal(len(records(trace)), 2, "records")
+    delay_ms = 5000 if EMULATED else 500
+    trace = folder + "/t.kymo"
+    began_ns = time.monotonic_ns()
+    p = subprocess.Popen([KYMO, "record", "-q", "-o", trace, "-D", str(delay_ms), "-e",
+                          "syscalls:sys_enter_kill", "--", sys.executable, "-c", CALLER],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    called_ns = []
+    # Some calls after the first one that is certain to be seen, which the file shows.
+    while len(called_ns) < 3 or not recorded_so_far(trace):
+        check(len(called_ns) < 100000 and p.poll() is None, "nothing is recorded")
+        called_ns.append(int(p.stdout.readline()))
+        time.sleep(0.01)
+        p.stdin.write(b"y")
+        p.stdin.flush()
+    called_ns.append(int(p.stdout.readline()))
+    p.communicate()
+    equal(p.returncode, 0, "exit status")
+    seen_ns = [round(r["time"] * 1e9) for r in records(trace)]
+    check(0 < len(seen_ns) <= len(called_ns), "%d of %d" % (len(seen_ns), len(called_ns)))
+    check(seen_ns[0] >= began_ns + delay_ms * 1000000, "too early")
+    # From then on every call.
+    called_ns = called_ns[-len(seen_ns):] + [float("inf")]
+    for seen, called, next_called in zip(seen_ns, called_ns, called_ns[1:]):
+        check(called - 1000 < seen < next_called + 1000, "a call is missing")
 
 
 def with_samples(folder):
@@ -370,19 +423,6 @@ def kernel_state():
     return state
 
 
-def programs_left(pid):
-    """Processes hold BPF programs by their fds: nobody else must hold ours."""
-    r = run_command(["bpftool", "prog", "show"], env=dict(
-        os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
-    return "kymo_probe" in r.stdout.decode()
-
-
-def has_records(trace):
-    r = run_command([KYMO, "info", "--json", "-i", trace])
-    return r.returncode in (0, 3) and any(e["name"] == "sched:sched_switch" and e["records"]
-                                          for e in json.loads(r.stdout)["events"])
-
-
 def nothing_left(folder):
     """nothing stays in tracefs, pinned or attached, after kill -9 neither"""
     before = kernel_state()
@@ -390,17 +430,14 @@ def nothing_left(folder):
         trace = folder + "/t%d.kymo" % sig
         p = subprocess.Popen([KYMO, "record", "-q", "-o", trace, "-a", "-e", "sched:sched_switch",
                               "-e", "syscalls:sys_enter_*", "-g"])
-        while not has_records(trace):
+        while not os.path.exists(trace) or \
+                "sched:sched_switch" not in recorded_so_far(trace):
             check(p.poll() is None, "the recorder has ended")
             time.sleep(0.05)
         p.send_signal(sig)
         p.wait()
         equal(kernel_state(), before, "tracefs and pins after signal %d" % sig)
-        for _ in range(500):
-            if not programs_left(p.pid):
-                break
-            time.sleep(0.02)
-        check(not programs_left(p.pid), "programs are still there after signal %d" % sig)
+        nothing_attached()
         check(len(records(trace, "--event", "sched:sched_switch",
                           status=0 if sig == signal.SIGINT else 3)) > 0, "records")
 

@@ -15,13 +15,6 @@ from live import *
 BUSY = ["record", "-a", "-I", "-F", "999"]
 
 
-def wait_until(condition, what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        check(time.monotonic() < deadline, "waited too long for " + what)
-        time.sleep(0.02)
-
-
 @contextlib.contextmanager
 def busy_cpus():
     """Work for every CPU: an idle one may stop its timer, and then has no samples."""

@@ -3,6 +3,8 @@
 A test is a function that raises on failure; run(tests) prints TAP.  skip()
 inside a test skips it, with the reason.
 """
+import contextlib
+import glob
 import json
 import os
 import re
@@ -11,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 KYMO = os.environ["KYMO"]
@@ -93,6 +96,67 @@ def check(truth, text="it does not hold"):
 
 def equal(got, wanted, text=""):
     check(got == wanted, "%s: got %r, wanted %r" % (text, got, wanted))
+
+
+def wait_until(condition, what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < deadline, "waited too long for " + what)
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def recording(trace, *args):
+    """kymo record beside the block: what happens in it is recorded from its first moment on."""
+    if os.path.exists(trace):
+        os.unlink(trace)
+    p = subprocess.Popen([KYMO, "record", "-q", "-o", trace] + [str(a) for a in args],
+                         stderr=subprocess.PIPE)
+    try:
+        # The file has that name once everything is attached and enabled.
+        wait_until(lambda: os.path.exists(trace) or p.poll() is not None, "kymo record to begin")
+        equal(p.poll(), None, "the recorder has ended")
+        yield p
+        if p.poll() is None:
+            p.send_signal(signal.SIGINT)
+        text = p.communicate(timeout=120)[1].decode(errors="replace")
+        equal(p.returncode, 0, "exit status (%s)" % text)
+    finally:
+        p.kill()
+        p.wait()
+        p.stderr.close()
+
+
+def recorded_so_far(trace):
+    """The names of the events that records of a trace, which may still be written, are of."""
+    r = run_command([KYMO, "info", "--json", "-i", trace])
+    if r.returncode not in (0, 3):
+        return set()
+    return {e["name"] for e in json.loads(r.stdout)["events"] if e["records"]}
+
+
+def programs_left():
+    """The numbers of kymo's programs in the kernel that no process holds, which stay."""
+    r = run_command(["bpftool", "prog", "show"], env=dict(
+        os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
+    left = set(re.findall(r"^(\d+): .*\bname kymo_probe", r.stdout.decode(), re.M))
+    for path in glob.glob("/proc/[0-9]*/fdinfo/*"):
+        try:
+            with open(path) as f:
+                left -= set(re.findall(r"^prog_id:\s*(\d+)", f.read(), re.M))
+        except OSError:
+            pass                # of a process that has ended, or that has closed it
+    return left
+
+
+def nothing_attached():
+    """What the kernel still frees goes away; the numbers of programs do not come again."""
+    left = programs_left()
+    deadline = time.monotonic() + 60
+    while left:
+        check(time.monotonic() < deadline, "programs are still there: %s" % sorted(left))
+        time.sleep(0.02)
+        left &= programs_left()
 
 
 def within_three(attempt, tries=3):

@@ -189,8 +189,12 @@ def recording_cuts_spans(folder):
             time.sleep(0.01)
         r = subprocess.Popen([KYMO, "record", "-o", trace, "-e", "syscall:pause",
                               "-p", str(p.pid)], stderr=subprocess.PIPE)
+        # Once it is recorded: between two calls it would begin with a start.
+        while not os.path.exists(trace):
+            check(r.poll() is None, "the recorder ended")
+            time.sleep(0.01)
         # A call that a stop interrupts ends, and is made again: until one is seen.
-        while not os.path.exists(trace) or not kymo("script", "-i", trace, status=None):
+        while not kymo("script", "-i", trace, status=None):
             os.kill(p.pid, signal.SIGSTOP)
             os.waitpid(p.pid, os.WUNTRACED)
             os.kill(p.pid, signal.SIGCONT)
