@@ -35,7 +35,9 @@ class Other:
         skip("%s: %s" % (command[0], said[-1:]))
 
     def end(self):
-        return self.p.communicate(timeout=60)[0].decode() if self.ends_itself else interrupt(self.p)
+        if self.ends_itself:
+            return self.p.communicate(timeout=200)[0].decode()
+        return interrupt(self.p)
 
 
 def buckets(text):
@@ -56,7 +58,7 @@ class Recorder:
             raise AssertionError(self.p.communicate()[1].decode())
 
     def end(self):
-        text = self.p.communicate(b"\n", timeout=60)[1].decode()
+        text = self.p.communicate(b"\n", timeout=200)[1].decode()
         equal(self.p.returncode, 0, "exit status; %s" % text)
         check(" 0 lost" in text, "lost: %s" % text)
 
@@ -72,7 +74,7 @@ class Waiting:
 
     def run(self):
         os.kill(self.pid, signal.SIGCONT)
-        self.p.communicate(timeout=60)
+        self.p.communicate(timeout=200)
         equal(self.p.returncode, 0, "the load")
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Named spans and functions of the kernel: known durations, files, peers."""
+import time
 from vm import *
 
 SCRATCH = "/vm/scratch"
@@ -140,13 +141,15 @@ def connections(folder):
 def interrupts(folder):
     """irq and softirq: the disk's interrupt, the timer"""
     t = folder + "/t.kymo"
+    begin_ns = time.monotonic_ns()
     record(t, ["irq", "softirq"], "dd", "if=/dev/zero", "of=" + SCRATCH + "/x", "bs=4096",
            "count=10", "oflag=dsync", options=["-a"])
+    took_ns = time.monotonic_ns() - begin_ns
     check(any("virtio" in n for n, in fields_of(t, "irq", "name")), "no disk's interrupt")
     vectors = {v for v, in fields_of(t, "softirq", "vec")}
     check(1 in vectors and vectors <= set(range(10)), "vectors: %r" % vectors)
     for event in ("irq", "softirq"):
-        check(all(0 <= d < 10**9 for d, in fields_of(t, event, "duration")), event)
+        check(all(0 <= d < took_ns for d, in fields_of(t, event, "duration")), event)
 
 
 run([disk_requests, functions, files, locks, retransmits, connections,
