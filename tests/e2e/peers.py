@@ -131,7 +131,9 @@ def watched(trace, path, peers, *options):
         for command in peers:
             if "record" in command:
                 start(command)
-        recorder = Recorder(KYMO, "record", "-q", "-o", trace, "-a", "-e", "sched", *options)
+        # What others do meanwhile takes long to read.
+        of_load = [] if "-a" in options else ["-p", str(load.pid)]
+        recorder = Recorder(KYMO, "record", "-q", "-o", trace, *of_load, "-e", "sched", *options)
         for command in peers:
             if "record" not in command:
                 start(command)

@@ -28,14 +28,18 @@ def stolen():
         return int(f.readline().split()[8]) * (1000000000 // os.sysconf("SC_CLK_TCK"))
 
 
-def act(folder, *options):
-    """Records waitmix: the trace, its threads by name, what it says of requests, the theft."""
+def act(folder, *options, command=None):
+    """
+    Records waitmix, or a copy of it: the trace, its threads by name, what it says of requests,
+    the theft.
+    """
     trace, path = folder + "/t.kymo", folder + "/file"
     with open(path, "wb") as f:
         f.write(os.urandom(4 << 20))
         os.fsync(f.fileno())
     before = stolen()
-    text = kymo("record", "-q", "-o", trace, *options, "--", *program("waitmix", path))
+    text = kymo("record", "-q", "-o", trace, *options, "--",
+                command or program("waitmix")[0], path)
     actors = {a.name: a for a in map(Actor, text.splitlines())}
     return trace, actors, actors.pop("request"), stolen() - before
 
@@ -180,10 +184,13 @@ def around_spans(spans, of_thread):
 
 def known_requests(folder):
     """spans of a function: their waits and work, and nothing of what is between them"""
+    # Of the whole machine, in which others may run the program.
+    mine = shutil.copy(program("waitmix")[0], folder + "/mine")
+
     def attempt():
         trace, actors, requests, theft = act(
-            folder, "-a", "-e", "sched,sched:sched_wakeup", "-e", "func:%s:request" % (
-                program("waitmix")[0]))
+            folder, "-a", "-e", "sched,sched:sched_wakeup", "-e", "func:%s:request" % mine,
+            command=mine)
         rows, total, told = latency(trace, "-e", "func:*")
         spans = records(trace, "-e", "func:*", "--no-stack")
         found = stories(trace)

@@ -68,7 +68,7 @@ class Together:
                 ["offcputime", "-p", "PID", "--stack-storage-size", "8192"],
                 ["runqlat", "-p", "PID"],
                 ["biolatency", "-d", DISK],
-            ], "-e", "blockio", "--filter", 'disk == "%s"' % DISK)
+            ], "-a", "-e", "blockio", "--filter", 'disk == "%s"' % DISK)
         _, self.offcputime, self.runqlat, self.biolatency = said
 
 
