@@ -215,16 +215,22 @@ def no_types(folder):
     front = own_mounts("mount --bind %s/empty %s" % (folder, TYPES))
     work = subprocess.Popen(["sh", "-c", "while :; do kill -0 $$; done"])
     try:
+        trace = folder + "/t.kymo"
+
+        def sees_work():
+            return any(x["pid"] == work.pid for x in records(trace, status=None))
+
+        with recording(trace, "-a", "-e", "syscalls:sys_enter_kill(pid)", before=front):
+            wait_until(sees_work, "calls")
+        got = [x["fields"]["pid"] for x in records(trace) if x["pid"] == work.pid]
+        equal(set(got), {work.pid}, "arguments")
+        equal(info(trace)["host"]["probe syscalls:sys_enter_kill"], "tracepoint")
         args = ["-a", "--duration", "0.3"]
-        recorded(folder, ["-e", "syscalls:sys_enter_kill(pid)"] + args, front, ())
-        got = [x["fields"]["pid"] for x in records(folder + "/t.kymo") if x["pid"] == work.pid]
-        check(got and set(got) == {work.pid}, "records: %s" % got[:5])
-        equal(info(folder + "/t.kymo")["host"]["probe syscalls:sys_enter_kill"], "tracepoint")
         recorded(folder, ["-e", "uprobe:%s:count_me" % UPROBES] + args, front, ())
         recorded(folder, ["-e", "raw_tracepoint:sched_switch"] + args, front, ())
-        text = recorded(folder, ["-e", "cpu-clock", "-F", "999"] + args, front, ())
-        check(TYPES in text, "what is missing: " + text)
-        check(work.pid in {x["pid"] for x in records(folder + "/t.kymo")}, "samples")
+        with recording(trace, "-a", "-e", "cpu-clock", "-F", "999", before=front) as r:
+            wait_until(sees_work, "samples")
+        check(TYPES in r.said, "what is missing: " + r.said)
     finally:
         work.kill()
         work.wait()

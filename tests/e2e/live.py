@@ -106,11 +106,14 @@ def wait_until(condition, what, seconds=60):
 
 
 @contextlib.contextmanager
-def recording(trace, *args):
-    """kymo record beside the block: what happens in it is recorded from its first moment on."""
+def recording(trace, *args, before=()):
+    """
+    kymo record beside the block: what happens in it is recorded from its first moment on.
+    After it .said is what kymo wrote to stderr.
+    """
     if os.path.exists(trace):
         os.unlink(trace)
-    p = subprocess.Popen([KYMO, "record", "-q", "-o", trace] + [str(a) for a in args],
+    p = subprocess.Popen([*before, KYMO, "record", "-o", trace, *map(str, args)],
                          stderr=subprocess.PIPE)
     try:
         # The file has that name once everything is attached and enabled.
@@ -119,8 +122,8 @@ def recording(trace, *args):
         yield p
         if p.poll() is None:
             p.send_signal(signal.SIGINT)
-        text = p.communicate(timeout=120)[1].decode(errors="replace")
-        equal(p.returncode, 0, "exit status (%s)" % text)
+        p.said = p.communicate(timeout=120)[1].decode(errors="replace")
+        equal(p.returncode, 0, "exit status (%s)" % p.said)
     finally:
         p.kill()
         p.wait()
