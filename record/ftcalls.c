@@ -265,6 +265,14 @@ struct ftcalls_open *ftcalls_enter(struct ftcalls *c, uint64_t thread, uint64_t 
 	return &o->call;
 }
 
+static uint64_t time_of_end(const struct ftcalls_open *call, const struct ftcalls_end *end,
+			    uint64_t duration_ns)
+{
+	uint64_t latest_ns = call->noted_ns + duration_ns;
+
+	return latest_ns < end->noted_ns ? latest_ns : end->noted_ns;
+}
+
 /* The innermost call has ended. */
 static void end_call(struct thread *t, const struct ftcalls_end *end, struct ftcalls_ended *to)
 {
@@ -279,7 +287,7 @@ static void end_call(struct thread *t, const struct ftcalls_end *end, struct ftc
 	callees_ns = sum_of(of);
 	/* Where the clocks of two CPUs differ, a callee may seem to take longer. */
 	*to = (struct ftcalls_ended){
-		.duration_ns = duration_ns, .depth = end->depth, .stack = o->call.stack,
+		.time_ns = time_of_end(&o->call, end, duration_ns), .duration_ns = duration_ns, .depth = end->depth, .stack = o->call.stack,
 		.self_ns = duration_ns > callees_ns ? duration_ns - callees_ns : 0,
 	};
 	t->nr--;

@@ -32,16 +32,24 @@ struct ftcalls_open {
 	uint64_t function;
 	uint32_t depth, cpu;
 	uint32_t stack;		/* the caller's, who sets it */
+	uint64_t noted_ns;	/* likewise: when its start was noted */
 };
 
 /* What the note of an end tells. */
 struct ftcalls_end {
 	uint64_t function;
 	uint64_t began_ns, ended_ns;	/* on the clock of the CPU that it ran on then */
+	uint64_t noted_ns;
 	uint32_t depth, cpu;
 };
 
+/*
+ * It ended at time_ns, on the clock of the notes.  A note is made some time after what it
+ * tells, and longer after if an interrupt comes: of the two of a call that counts which was
+ * made sooner.  So no call ends before one that it called, nor begins after it.
+ */
 struct ftcalls_ended {
+	uint64_t time_ns;
 	uint64_t duration_ns, self_ns;
 	uint32_t depth, stack;
 };

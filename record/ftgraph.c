@@ -120,6 +120,7 @@ static void take_entry(struct ftgraph *g, const struct ftring_event *e)
 			     (uint32_t)number(e, g->entry.depth), e->cpu, &stack, &gap);
 	if (!call)
 		return;
+	call->noted_ns = e->time_ns;
 	if (gap)
 		stack = writer_stack(g->to.writer, stack, g->gap_frame);
 	call->stack = writer_stack(g->to.writer, stack,
@@ -136,7 +137,7 @@ static void put_record(struct ftgraph *g, const struct ftring_event *e, uint32_t
 		g->nr_refused++;
 		return;
 	}
-	values[COLUMN_TIME] = e->time_ns;
+	values[COLUMN_TIME] = call->time_ns;
 	values[COLUMN_CPU] = e->cpu;
 	values[COLUMN_TASK] = task->id;
 	values[COLUMN_STACK] = call->stack;
@@ -153,7 +154,7 @@ static void take_exit(struct ftgraph *g, const struct ftring_event *e)
 	const struct ftcalls_end end = {
 		.function = number(e, g->exit.function),
 		.began_ns = number(e, g->exit.call_time),
-		.ended_ns = number(e, g->exit.return_time),
+		.ended_ns = number(e, g->exit.return_time), .noted_ns = e->time_ns,
 		.depth = (uint32_t)number(e, g->exit.depth), .cpu = e->cpu,
 	};
 	struct ftcalls_ended call;

@@ -24,6 +24,7 @@ struct book {
 	} stacks[4096];
 	uint64_t sum_self, sum_roots;
 	uint64_t now_ns;
+	uint64_t noted_ns;
 	uint32_t cpu;
 };
 
@@ -57,6 +58,7 @@ static void enter(struct book *b, uint64_t thread, char function, uint32_t depth
 	b->stacks[b->nr_stacks].function = function;
 	b->stacks[b->nr_stacks].gap = gap;
 	c->stack = b->nr_stacks;
+	c->noted_ns = b->noted_ns;
 }
 
 /* "a;b", and "?" where calls are not known. */
@@ -78,7 +80,7 @@ static bool leave(struct book *b, uint64_t thread, char function, uint32_t depth
 {
 	return ftcalls_leave(b->calls, thread, &(struct ftcalls_end){
 		.function = (uint64_t)function, .began_ns = began_ns, .ended_ns = ended_ns,
-		.depth = depth, .cpu = b->cpu,
+		.depth = depth, .cpu = b->cpu, .noted_ns = b->noted_ns,
 	}, to);
 }
 
@@ -402,6 +404,33 @@ static void has_an_end_to_its_memory(void **state)
 	expect_counts(b, 0, depth + 11);
 }
 
+/* Of the two notes of each call another one is late, as after an interrupt. */
+static void calls_are_nested_when_notes_are_late(void **state)
+{
+	struct ftcalls_ended a, b_call, c;
+	struct book *b = *state;
+
+	b->noted_ns = 1100;
+	enter(b, 1, 'a', 0);
+	b->noted_ns = 1200;
+	enter(b, 1, 'b', 1);
+	/* It began at 1201. */
+	b->noted_ns = 1250;
+	enter(b, 1, 'c', 2);
+	b->noted_ns = 1221;
+	assert_true(leave(b, 1, 'c', 2, 201, 220, &c));
+	b->noted_ns = 1900;
+	assert_true(leave(b, 1, 'b', 1, 199, 222, &b_call));
+	b->noted_ns = 1950;
+	assert_true(leave(b, 1, 'a', 0, 90, 940, &a));
+	assert_int_equal(c.time_ns, 1221);
+	assert_int_equal(b_call.time_ns, 1223);
+	assert_int_equal(a.time_ns, 1950);
+	assert_true(b_call.time_ns - b_call.duration_ns <= c.time_ns - c.duration_ns);
+	assert_true(a.time_ns - a.duration_ns <= b_call.time_ns - b_call.duration_ns);
+	expect_counts(b, 0, 0);
+}
+
 /* --- all of it ------------------------------------------------------------------------ */
 
 /* A call with random callees; its duration is their sum and what it takes itself. */
@@ -562,6 +591,7 @@ int main(void)
 		TEST(gives_up_ends_that_are_missing),
 		TEST(remembers_the_last_callees),
 		TEST(has_an_end_to_its_memory),
+		TEST(calls_are_nested_when_notes_are_late),
 		TEST(sums_of_own_time_are_those_of_the_roots),
 		TEST(own_times_add_up_in_each_call_whatever_interrupts),
 	};

@@ -70,6 +70,20 @@ def adds_up(part):
         sums, root["fields"]["duration"], lines_of(part)))
 
 
+def nested(part):
+    """No call begins after one that it called, interrupts at their edges left out."""
+    called = collections.defaultdict(list)
+    for r in part:
+        name, depth = r["fields"]["function"], r["fields"]["depth"]
+        # A float has 52 bits, so that the last digits of a time are wrong.
+        began = r["time"] * 1e9 - r["fields"]["duration"]
+        for other, other_began in called.pop(depth + 1, []):
+            check(other_began > began - 10 or INTERRUPTS.search(name) or INTERRUPTS.search(other),
+                  "%s calls %s, and begins %d ns later:\n%s" % (
+                      name, other, began - other_began, lines_of(part)))
+        called[depth].append((name, began))
+
+
 def add_up(t):
     """Root by root; nothing is left over.  The sum of own times, and how many roots."""
     recs = records(t)
@@ -87,6 +101,7 @@ def add_up(t):
         check(r["fields"]["duration"] >= r["period"], "own time is a part: %s" % r)
         if names == [ROOT_FUNCTION]:
             adds_up(part)
+            nested(part)
             nr_roots += 1
             part.clear()
     left = [r for part in threads.values() for r in part]
