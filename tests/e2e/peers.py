@@ -154,45 +154,47 @@ def near(told, theirs, what, more=0, share=SHARE, floor=MS):
 
 
 def timehist(data, names):
-    """By thread: sums of waits, delays and runs in ns, and of how many of perf's lines."""
-    sums = {}
+    """
+    By thread: (when a run ended, what it had waited, of that for a CPU, how long it ran) of each
+    of perf's lines, in ns.
+    """
+    found = {tid: [] for tid in names}
     out = run_command(["perf", "sched", "timehist", "-i", data], timeout=200)
     for line in out.stdout.decode(errors="replace").splitlines():
-        m = re.match(r"\s*[\d.]+ \[\d+\]\s+.*?\[(\d+)(?:/\d+)?\]\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)",
-                     line)
-        if m and int(m[1]) in names:
-            old = sums.get(int(m[1]), (0, 0, 0, 0))
-            sums[int(m[1])] = (*(a + float(b) * 1e6 for a, b in zip(old, m.groups()[1:])),
-                               old[3] + 1)
-    return sums
+        m = re.match(r"\s*([\d.]+) \[\d+\]\s+.*?\[(\d+)(?:/\d+)?\]\s+([\d.]+)\s+([\d.]+)\s+"
+                     r"([\d.]+)", line)
+        if m and int(m[2]) in names:
+            found[int(m[2])].append((float(m[1]) * 1e9, *(float(t) * 1e6 for t in m.groups()[2:])))
+    return found
 
 
 def compare_timehist(data, names, found):
     """Wait time, delay and run time of each thread: how many were compared."""
-    sums = timehist(data, names)
-    if not sums:
+    theirs = timehist(data, names)
+    if not any(theirs.values()):
         skip("perf sched timehist tells nothing")
     compared = 0
     for tid, name in names.items():
-        wait, delay, run_time, lines = sums.get(tid, (0, 0, 0, 0))
-        # A switch that the kernel shows to nobody takes a line from it, or the wait in it.
-        if len(found[tid]) > 2000 or not len(found[tid]) - 3 <= lines <= len(found[tid]) or \
-                wait < sum(r.off for r in found[tid][1:-2]) - 15 * MS:
+        lines, mine = theirs[tid], found[tid]
+        nr = len(lines)
+        if len(mine) > 2000 or not 3 <= nr < len(mine):
             continue
-        hidden = 2 * sum(r.skipped for r in found[tid])
-        # It knows no wait before the first switch, and has forgotten the thread by the last.
-        n = len(found[tid]) * apart_ns
-        on = sum(r.on for r in found[tid])
+        # It knows no wait before the first run, and no run of a thread that is about to end.
+        runs, waits, woken = mine[1:nr + 1], mine[1:nr], [
+            r.runq for r in mine[:nr] if r.state != "R" or r is mine[0]]
+        hidden, n = 2 * sum(r.skipped for r in mine), nr * apart_ns
+        # A switch that the kernel shows to nobody takes a line from it: the last is a later one.
+        last = runs[-1].time - runs[-1].off - (runs[0].time - runs[0].off)
+        if abs(last - (lines[-1][0] - lines[0][0])) > MS + last * SHARE / 10:
+            continue
+        wait, delay, run_time = (sum(line[i] for line in lines) for i in (1, 2, 3))
+        on = sum(r.on for r in runs)
         # Not seeing a switch, it takes a wait for a run.
         if run_time > on * (1 + SHARE) + hidden + n + MS:
             continue
         near(on, run_time, name + " on a CPU", hidden + n)
-        last = found[tid][-2].off
-        near(sum(r.off for r in found[tid][1:-2]) + last / 2, wait, name + " off it",
-             hidden + n + last / 2)
-        woken = [r.runq for r in found[tid] if r.state != "R" or r is found[tid][0]]
-        near(sum(woken[:-2]) + sum(woken[-2:]) / 2, delay, name + " delayed",
-             hidden + n + sum(woken[-2:]) / 2)
+        near(sum(r.off for r in waits), wait, name + " off it", hidden + n)
+        near(sum(woken), delay, name + " delayed", hidden + n)
         compared += 1
     if compared < 6:
         skip("perf has all lines of %d threads only" % compared)
