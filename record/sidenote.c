@@ -70,12 +70,32 @@ static const char *text_of(const void *body, size_t body_bytes, size_t at)
 	return memchr(text, '\0', body_bytes - at) ? text : NULL;
 }
 
+/*
+ * At the end, where the kernel counts right: to the size of a kernel symbol it adds that of
+ * a trailer for each listener it has told before this one, and writes nothing there.  Its
+ * trailer follows the name, which is padded.
+ */
+static size_t trailer_at(const struct perf_event_header *record)
+{
+	const size_t name_at = sizeof(*record) + sizeof(struct raw_ksymbol);
+	size_t at = record->size - sizeof(struct trailer), padded;
+	const char *end;
+
+	if (record->type != PERF_RECORD_KSYMBOL || at <= name_at)
+		return at;
+	end = memchr((const char *)record + name_at, '\0', at - name_at);
+	if (!end)
+		return at;
+	padded = ((size_t)(end - (const char *)record) + 8) & ~(size_t)7;
+	return padded < at ? padded : at;
+}
+
 static struct trailer trailer_of(const struct perf_event_header *record)
 {
 	struct trailer t = { 0 };
 
 	if (record->size >= sizeof(*record) + sizeof(t))
-		memcpy(&t, (const uint8_t *)record + record->size - sizeof(t), sizeof(t));
+		memcpy(&t, (const uint8_t *)record + trailer_at(record), sizeof(t));
 	return t;
 }
 

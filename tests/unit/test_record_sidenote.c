@@ -201,6 +201,33 @@ static void reads_kernel_code_and_cgroups(void **state)
 	assert_string_equal(n.text, "/a/b");
 }
 
+/* As the kernel tells the third listener: two trailers more than there are. */
+static void finds_the_time_of_kernel_symbols(void **state)
+{
+	static const char *const names[] = { "", "bpf_pro", "bpf_prog", "bpf_prog_1234567890abcdef" };
+	struct perf_event_header *header;
+	struct builder b;
+	struct note n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		begin(&b, PERF_RECORD_KSYMBOL, 0);
+		put_u64(&b, 0xffffffffc0001000);
+		put_u64(&b, 0x123);
+		put_text(&b, names[i]);
+		end(&b);
+		for (int more = 0; more < 6; more++)
+			put_u64(&b, 0xffffffff00000000);
+		header = (void *)b.room;
+		header->size = (uint16_t)b.len;
+		assert_int_equal(sidenote_time(header), 123456789);
+		assert_true(sidenote_parse(&n, header));
+		assert_int_equal(n.time_ns, 123456789);
+		assert_int_equal(n.cpu, 5);
+		assert_string_equal(n.text, names[i]);
+	}
+}
+
 static void counts_losses(void **state)
 {
 	struct builder b;
@@ -243,6 +270,7 @@ int main(void)
 		cmocka_unit_test(leaves_data_mappings_out),
 		cmocka_unit_test(reads_names_births_and_deaths),
 		cmocka_unit_test(reads_kernel_code_and_cgroups),
+		cmocka_unit_test(finds_the_time_of_kernel_symbols),
 		cmocka_unit_test(counts_losses),
 		cmocka_unit_test(refuses_short_and_unended_records),
 	};
