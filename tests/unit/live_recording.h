@@ -116,6 +116,7 @@ static inline int load_main(void)
 /* --- the recording ----------------------------------------------------------------- */
 
 #define MAX_KEPT 256
+#define NOTES_MS 100		/* more than a hypervisor takes a CPU away for */
 
 struct recording {
 	enum sampler_transport transport;
@@ -195,12 +196,11 @@ static inline void keep_notes(struct recording *r, struct sideband *sb, uint64_t
 	}
 }
 
-static inline void drain_both(struct recording *r, struct sampler *s, struct sideband *sb)
+static inline void drain_both(struct recording *r, struct sampler *s, struct sideband *sb,
+			      uint64_t until_ns)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-
 	sideband_drain(sb);
-	keep_notes(r, sb, now_ns);
+	keep_notes(r, sb, until_ns);
 	sampler_drain(s, keep_message, r);
 }
 
@@ -218,10 +218,11 @@ static inline void record_loop(struct recording *r, struct target *t, struct sam
 			continue;
 		}
 		poll(fds, 3, 100);
-		drain_both(r, s, sb);
+		/* Notes get their time before they are there: a CPU may be taken away between. */
+		drain_both(r, s, sb, clock_ns(CLOCK_MONOTONIC) - NOTES_MS * 1000000ull);
 	}
 	sampler_disable(s);
-	drain_both(r, s, sb);
+	drain_both(r, s, sb, UINT64_MAX);
 	for (uint32_t cpu = 0; cpu < sampler_nr_cpus(s); cpu++) {
 		r->lost += sampler_lost(s, 0, cpu);
 		r->lost_tasks += sampler_lost(s, SAMPLER_TASKS, cpu);
