@@ -262,7 +262,8 @@ def perf_table(path):
 def run_perf(folder, *command):
     out, work = os.path.join(folder, "perf.txt"), os.path.join(folder, "perf")
     os.mkdir(work)
-    live.run_command(["perf", "trace", "-s", "-o", out, *command], cwd=work)
+    # With room for all of it: perf may not run until the program has ended.
+    live.run_command(["perf", "trace", "-m", "2048", "-s", "-o", out, *command], cwd=work)
     theirs = perf_table(out) if os.path.exists(out) else {}
     if not theirs:
         skip("perf trace does not work here")
