@@ -6,7 +6,7 @@ import time
 from graphlaw import *
 
 DEPTH = 3
-NR_OPENS = 20
+NR_OPENS = 40
 NOTE = "/run/kymo-graph"
 # Where all is emulated and the host is busy, turning the tracer on or off takes a minute.
 LIMIT_S = 240
@@ -140,15 +140,20 @@ def roots_of(text):
 
 
 def same_calls(ours, theirs):
-    """Of each root that both have without an interrupt."""
+    """
+    Of each root that both have without an interrupt.  A machine that stands still is
+    interrupted as often in fewer instructions: what remains are a few of the same calls.
+    """
     nr = max(len(ours), len(theirs))
     check(nr >= NR_OPENS, "%d roots" % nr)
     shapes = [collections.Counter(frozenset(collections.Counter(path for path, _ in root).items())
                                   for root in roots if root) for roots in (ours, theirs)]
+    print("# not interrupted: %s of %d roots" % ([of.total() for of in shapes], nr))
+    usual = [of.most_common(1) for of in shapes]
+    check(all(most and most[0][1] >= 3 for most in usual), "of few: %s" % usual)
+    equal(usual[0][0][0], usual[1][0][0], "the usual calls")
     for got, wanted in (shapes, shapes[::-1]):
-        nr_whole = wanted.total()
-        check(nr_whole >= nr / 2, "%d of %d roots are not interrupted" % (nr_whole, nr))
-        check((got - wanted).total() <= nr - nr_whole, "%s, which others have not, but %s" % (
+        check((got - wanted).total() <= nr - wanted.total(), "%s, which others have not, but %s" % (
             got - wanted, wanted - got))
     times = [collections.defaultdict(list), collections.defaultdict(list)]
     for to, roots in zip(times, (ours, theirs)):
@@ -268,7 +273,7 @@ def machine(folder):
 def overload(folder):
     """With rings that are too small, losses are told, and no duration is wrong."""
     t = folder + "/t.kymo"
-    command = opens(folder)[:-1] + [10 * NR_OPENS]
+    command = opens(folder)[:-1] + [5 * NR_OPENS]
     begin = time.monotonic()
     told = run_command([KYMO, "record", "-o", t, "-m", "8K", "--graph", ROOT_FUNCTION, "--"] +
                        command)
