@@ -179,22 +179,33 @@ static bool is_to_behind(const struct table_link *link)
 	       is_term(link, 1, PLACE_BEFORE, true);
 }
 
+static inline uint64_t to_behind(const uint64_t *const *columns, const uint64_t *time,
+				 const uint32_t *before, size_t nr, size_t i)
+{
+	size_t j = before[i];
+
+	/* None at all is beyond the last row, too. */
+	return j + 1 < nr && time[j + 1] >= time[j] ? columns[0][j + 1] - columns[1][j] : 0;
+}
+
 static void make_to_behind(const uint64_t *const *columns, const uint64_t *time,
 			   const uint32_t *before, size_t nr, const uint64_t *x, uint64_t *w,
 			   struct table_linked_sums *s)
 {
-	const uint64_t *to = columns[0], *from = columns[1];
 	uint64_t last = 0;
 
 	for (size_t i = 0; i < nr; i++) {
-		uint32_t j = before[i];
-		uint64_t p = 0;
+		uint64_t p = to_behind(columns, time, before, nr, i);
 
-		/* None at all is beyond the last row, too. */
-		if ((size_t)j + 1 < nr && time[j + 1] >= time[j])
-			p = to[j + 1] - from[j];
 		last = w[i] = note(s, last, x[i] == p ? 0 : x[i] + 1);
 	}
+}
+
+static void undo_to_behind(const uint64_t *const *columns, const uint64_t *time,
+			   const uint32_t *before, size_t nr, uint64_t *w)
+{
+	for (size_t i = 0; i < nr; i++)
+		w[i] = w[i] ? w[i] - 1 : to_behind(columns, time, before, nr, i);
 }
 
 static bool is_to_here(const struct table_link *link)
@@ -204,21 +215,28 @@ static bool is_to_here(const struct table_link *link)
 	       is_term(link, 2, PLACE_ROW, true) && is_term(link, 3, PLACE_ROW, true);
 }
 
+static inline uint64_t to_here(const uint64_t *const *columns, const uint32_t *before, size_t i)
+{
+	uint32_t j = before[i];
+
+	return j == TABLE_LINKS_NONE ? 0 :
+	       columns[0][i] - columns[1][j] - columns[2][i] - columns[3][i];
+}
+
 static void make_to_here(const uint64_t *const *columns, const uint32_t *before, size_t nr,
 			 const uint64_t *x, uint64_t *w, struct table_linked_sums *s)
 {
-	const uint64_t *to = columns[0], *from = columns[1];
-	const uint64_t *less = columns[2], *lesser = columns[3];
 	uint64_t last = 0;
 
-	for (size_t i = 0; i < nr; i++) {
-		uint32_t j = before[i];
-		uint64_t p = 0;
+	for (size_t i = 0; i < nr; i++)
+		last = w[i] = note(s, last, x[i] - to_here(columns, before, i));
+}
 
-		if (j != TABLE_LINKS_NONE)
-			p = to[i] - from[j] - less[i] - lesser[i];
-		last = w[i] = note(s, last, x[i] - p);
-	}
+static void undo_to_here(const uint64_t *const *columns, const uint32_t *before, size_t nr,
+			 uint64_t *w)
+{
+	for (size_t i = 0; i < nr; i++)
+		w[i] += to_here(columns, before, i);
 }
 
 void table_linked_make(const struct table_link *link, const uint64_t *const *columns,
@@ -288,6 +306,14 @@ void table_linked_undo(const struct table_link *link, const uint64_t *const *col
 	}
 	if (columns[0] == w) {
 		undo_itself(link->mode, before, order, nr, w);
+		return;
+	}
+	if (is_to_behind(link)) {
+		undo_to_behind(columns, time, before, nr, w);
+		return;
+	}
+	if (is_to_here(link)) {
+		undo_to_here(columns, before, nr, w);
 		return;
 	}
 	for (size_t i = 0; i < nr; i += CHUNK) {
