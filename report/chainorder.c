@@ -30,7 +30,7 @@ struct thread {
 	uint64_t heard_ns;
 	uint32_t nr, newest;	/* of past, a ring */
 	uint64_t until_ns[NR_PAST];
-	uint32_t chain[NR_PAST];
+	uint32_t chain[NR_PAST];	/* one hop less than asked for, at most */
 };
 
 struct place {
@@ -152,8 +152,7 @@ static int settle(struct chainorder *o, uint64_t time_ns, const struct chainorde
 	uint32_t chain = 0;
 
 	if (w->woken)
-		chain = chain_join(o->chains, w->hop,
-				   chain_cut(o->chains, reason(o, w), o->hops - 1));
+		chain = chain_join(o->chains, w->hop, reason(o, w));
 	/* Who lost its CPU waits no longer for what it had waited for before. */
 	if (w->until_ns > w->from_ns || w->woken)
 		remember(o, time_ns, w, chain_cut(o->chains, chain, o->hops - 1));

@@ -8,7 +8,7 @@
 #define MAX_CHAINED ((size_t)98304)
 
 /* Most wakeups come from where others came from before: a power of two. */
-#define NR_KNOWN 1024
+#define NR_KNOWN 4096
 
 struct known_waker {
 	uint64_t context;
@@ -52,8 +52,8 @@ static const struct known_waker *get_waker(struct stacksum *s, const struct stac
 {
 	uint32_t task = w->waker <= UINT32_MAX ? (uint32_t)w->waker : 0;
 	uint64_t hash = ((uint64_t)w->waker_stack << 32 | task) * 0x9e3779b97f4a7c15u ^
-			w->context << 54;
-	struct known_waker *known = &s->known->wakers[hash >> 54 & (NR_KNOWN - 1)];
+			w->context << 52;
+	struct known_waker *known = &s->known->wakers[hash >> 52 & (NR_KNOWN - 1)];
 	struct chain_waker by;
 
 	if (known->is_set && known->task == task && known->stack == w->waker_stack &&
@@ -120,7 +120,7 @@ static int take_wait(struct stacksum *s, const struct stacksum_wait *w)
 		wait.hop = known->hop;
 		wait.waker = known->thread;
 	}
-	if (!s->order)
+	if (!s->order || !stacksum_chains_needs_order(w))
 		return stacksum_chains_settle(s, &wait, wait.hop);
 	wait.thread = thread_of(s, w->task);
 	wait.from_ns = w->from_ns;

@@ -92,6 +92,12 @@ int stacksum_wakers_add(struct stacksum *s, const struct stacksum_columns *c,
 
 /* --- stacksum_chains.c: waits and who ended them, in that thread ------------------- */
 
+/* Who only lost its CPU was woken by nobody, and explains nobody's wait. */
+static inline bool stacksum_chains_needs_order(const struct stacksum_wait *w)
+{
+	return w->waker || w->context || w->until_ns > w->from_ns;
+}
+
 /* 0 or -ENOMEM. */
 int stacksum_chains_new(struct stacksum_known **out);
 /* A handover_fn, of struct stacksum_wait. */

@@ -22,10 +22,15 @@ static const char *const entries[] = {
 
 #define NR_ENTRIES (sizeof(entries) / sizeof(entries[0]))
 
+/* Whether an interrupt begins with a frame. */
+enum kind { NOT_ASKED, ENTRY, NO_ENTRY };
+
 struct wakerstacks {
 	struct trace *trace;
 	struct wakerstack *known;	/* by stack id; frames is 0 when it is not */
 	uint32_t nr_known;
+	uint8_t *kinds;			/* by frame id: enum kind */
+	uint32_t nr_kinds;
 	/* Stacks that stand for all with the same innermost frames; 0 is free. */
 	uint32_t *slots;
 	size_t nr, nr_slots;		/* slots are a power of two */
@@ -49,6 +54,7 @@ void wakerstack_free(struct wakerstacks *w)
 	if (!w)
 		return;
 	free(w->known);
+	free(w->kinds);
 	free(w->slots);
 	free(w->path);
 	free(w);
@@ -63,16 +69,28 @@ static bool is_kernel(const struct wakerstacks *w, uint32_t frame)
 		     m->kind == MODULE_BPF);
 }
 
-static bool is_entry(const struct wakerstacks *w, uint32_t frame)
+static bool is_entry_name(const char *name)
 {
-	const struct trace_frame *f = trace_frame(w->trace, frame);
-	const struct trace_symbol *symbol = f ? trace_symbol(w->trace, f->module, f->offset) : NULL;
-	const char *name = symbol ? trace_text(w->trace, symbol->name) : "";
-
 	for (size_t i = 0; i < NR_ENTRIES; i++)
 		if (!strncmp(name, entries[i], strlen(entries[i])))
 			return true;
 	return false;
+}
+
+/* On a pipe the name may become known later. */
+static bool is_entry(const struct wakerstacks *w, uint32_t frame)
+{
+	const struct trace_frame *f = trace_frame(w->trace, frame);
+	const struct trace_symbol *symbol;
+	bool is;
+
+	if (frame < w->nr_kinds && w->kinds[frame])
+		return w->kinds[frame] == ENTRY;
+	symbol = f ? trace_symbol(w->trace, f->module, f->offset) : NULL;
+	is = symbol && is_entry_name(trace_text(w->trace, symbol->name));
+	if (symbol && frame < w->nr_kinds)
+		w->kinds[frame] = is ? ENTRY : NO_ENTRY;
+	return is;
 }
 
 /*
@@ -123,17 +141,24 @@ static int grow_slots(struct wakerstacks *w)
 	return 0;
 }
 
-/* Stacks stand in the file before their records. */
+/* Stacks and their frames stand in the file before their records. */
 static int prepare(struct wakerstacks *w)
 {
-	uint32_t nr = trace_nr_stacks(w->trace);
+	uint32_t nr = trace_nr_stacks(w->trace), nr_frames = trace_nr_frames(w->trace);
 	struct wakerstack *known = realloc(w->known, nr * sizeof(*known));
+	uint8_t *kinds;
 
 	if (!known)
 		return -ENOMEM;
 	memset(known + w->nr_known, 0, (nr - w->nr_known) * sizeof(*known));
 	w->known = known;
 	w->nr_known = nr;
+	kinds = realloc(w->kinds, (size_t)nr_frames + 1);
+	if (!kinds)
+		return -ENOMEM;
+	memset(kinds + w->nr_kinds, NOT_ASKED, nr_frames - w->nr_kinds);
+	w->kinds = kinds;
+	w->nr_kinds = nr_frames;
 	return 0;
 }
 
