@@ -8,6 +8,8 @@
 /* One parcel is filled, one is taken, and the others even out their speeds. */
 #define NR_PARCELS 8
 #define PARCEL_ITEMS 1024
+/* Who waits is woken when there is work for a while: to wake takes as long as some of it. */
+#define WORTH_WAKING (NR_PARCELS / 2)
 
 struct handover {
 	handover_fn fn;
@@ -60,7 +62,8 @@ static void *take_parcels(void *ctx)
 		pthread_mutex_lock(&h->lock);
 		h->nr_taken = taken;
 		h->err = err;
-		pthread_cond_signal(&h->changed);
+		if (h->nr_filled - taken <= NR_PARCELS - WORTH_WAKING)
+			pthread_cond_signal(&h->changed);
 		pthread_mutex_unlock(&h->lock);
 	}
 	return NULL;
@@ -99,7 +102,8 @@ static int give(struct handover *h)
 
 	pthread_mutex_lock(&h->lock);
 	h->nr_filled++;
-	pthread_cond_signal(&h->changed);
+	if (h->nr_filled - h->nr_taken >= WORTH_WAKING)
+		pthread_cond_signal(&h->changed);
 	while (h->nr_filled - h->nr_taken == NR_PARCELS)
 		pthread_cond_wait(&h->changed, &h->lock);
 	err = h->err;
