@@ -125,6 +125,23 @@ int script_plan_check(const struct script_plan *p, const struct trace *t, struct
 /* Has a column of its own; others are shown as name=value. */
 bool script_is_common(const struct field_desc *f);
 
+/* --- script.c -------------------------------------------------------------------- */
+
+bool script_shows_stack(const struct script *s, const struct script_event *e);
+/* Between the values of a record. */
+void script_put_comma(struct script *s, bool *first);
+
+/* --- script_text.c, script_json.c, script_csv.c: a record ------------------------- */
+
+void script_text_put(struct script *s, const struct script_event *e,
+		     const struct query_record *r);
+void script_json_put(struct script *s, const struct script_event *e,
+		     const struct query_record *r);
+/* The header.  On a pipe events come with the first record.  0 or -ENOMEM. */
+int script_csv_begin(struct script *s);
+void script_csv_put(struct script *s, const struct script_event *e,
+		    const struct query_record *r);
+
 /* script_event.c.  NULL: out of memory, or d is set. */
 struct script_event *script_event_get(struct script *s, const struct trace_event *e,
 				      struct diag *d);
