@@ -31,6 +31,7 @@ static uint64_t text_of(struct profile *p, const struct field_desc *f, uint32_t 
 static void set_values(struct profile *p, const struct profile_section *s,
 		       const struct profile_context *c, uint64_t *values)
 {
+	const struct profile_contexts *contexts = profile_sums_contexts(s->sums);
 	size_t nr_fields = 0;
 
 	for (size_t i = 0; i < p->keys->nr; i++) {
@@ -42,7 +43,8 @@ static void set_values(struct profile *p, const struct profile_section *s,
 		else if (key->role == ROLE_CPU)
 			values[i] = c->cpu;
 		else if (key->of == PROFILE_OF_RECORD || key->of == PROFILE_OF_TASK)
-			values[i] = profile_sums_field(s->sums, c->fields, nr_fields++);
+			values[i] = profile_contexts_field(contexts, c->fields,
+							   nr_fields++);
 		if (s->fields[i] && profile_keys_is_text(s->fields[i]))
 			values[i] = text_of(p, s->fields[i], (uint32_t)values[i]);
 	}
@@ -73,7 +75,8 @@ static int compare_values(const void *va, const void *vb)
 /* Contexts with the same values are one group; group_of maps from contexts. */
 static int make_groups(struct profile *p, struct profile_section *s, uint32_t *group_of)
 {
-	size_t nr = profile_sums_nr_contexts(s->sums), width = p->keys->nr;
+	const struct profile_contexts *contexts = profile_sums_contexts(s->sums);
+	size_t nr = profile_contexts_nr(contexts), width = p->keys->nr;
 	struct valued *all = calloc(nr + 1, sizeof(*all));
 	uint64_t *values = calloc((nr + 1) * width, sizeof(*values));
 
@@ -84,7 +87,7 @@ static int make_groups(struct profile *p, struct profile_section *s, uint32_t *g
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < nr; i++) {
-		struct profile_context c = profile_sums_context(s->sums, i);
+		struct profile_context c = profile_contexts_at(contexts, i);
 
 		set_values(p, s, &c, values + i * width);
 		all[i] = (struct valued) { p, s, values + i * width, (uint32_t)i };
@@ -145,7 +148,7 @@ static bool cut_off(struct profile_sum *sums, size_t nr)
 
 static int take_sums(struct profile *p, struct profile_section *s, bool counted)
 {
-	size_t nr, nr_contexts = profile_sums_nr_contexts(s->sums);
+	size_t nr, nr_contexts = profile_contexts_nr(profile_sums_contexts(s->sums));
 	struct profile_sum *sums = profile_sums_list(s->sums, &nr);
 	uint32_t *group_of = calloc(nr_contexts + 1, sizeof(*group_of));
 	int err = group_of ? make_groups(p, s, group_of) : -ENOMEM;

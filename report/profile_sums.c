@@ -1,7 +1,5 @@
 #include "report/profile_sums.h"
 
-#include "format/intern.h"
-
 #include <errno.h>
 #include <stdlib.h>
 
@@ -20,29 +18,14 @@ struct profile_sums {
 	bool distribute;
 	uint64_t negative;
 	struct histogram *values;	/* as many as sums have room; NULL: not asked for */
-	const struct trace *trace;
-	struct textids *texts;
-	bool by_task;
+	struct profile_contexts contexts;
 	int cpu_field;			/* -1: no key asks for it */
 	int fields[PROFILE_MAX_KEYS];	/* of the event, in the order of the keys */
-	size_t nr_fields;
-	/* Several fields are one id, folded in value by value; one is its own number. */
-	struct intern_pairs folded;
-	uint64_t last_values[PROFILE_MAX_KEYS];
-	uint64_t last_folded;		/* 0: none yet */
 	struct profile_sum *sums;	/* sums[0] is not used */
 	uint32_t nr, cap;
 	uint32_t *slots;		/* numbers of sums; 0 is a free one */
 	size_t nr_slots;
 	unsigned int shift;		/* 64 - log2(nr_slots) */
-	struct intern_pairs contexts;	/* (task, CPU), fields; ids from 1 */
-	struct profile_context last;	/* the context that was asked for last, */
-	uint32_t last_id;		/* and its id, or 0 */
-	uint32_t *same_task;		/* by task: the first one with its values, or 0 */
-	uint32_t nr_tasks;
-	struct intern_pairs task_values;
-	uint32_t *first_task;		/* by id of task_values */
-	uint32_t first_task_cap;
 };
 
 static inline size_t slot_of(const struct profile_sums *s, uint32_t context, uint32_t stack)
@@ -107,11 +90,11 @@ static void choose_columns(struct profile_sums *s, const struct trace_event *e)
 		int field = profile_keys_field(key, e);
 
 		if (key->of == PROFILE_OF_TASK && field < 0)
-			s->by_task = true;
+			s->contexts.by_task = true;
 		else if (key->role == ROLE_CPU)
 			s->cpu_field = field;
 		else if (key->of == PROFILE_OF_RECORD || key->of == PROFILE_OF_TASK)
-			s->fields[s->nr_fields++] = field;
+			s->fields[s->contexts.nr_fields++] = field;
 	}
 }
 
@@ -127,11 +110,7 @@ int profile_sums_new(struct profile_sums **out, const struct profile_keys *keys,
 	s->keys = keys;
 	s->measure = *m;
 	s->distribute = distribute;
-	s->trace = t;
-	s->texts = texts;
-	intern_pairs_init(&s->contexts);
-	intern_pairs_init(&s->task_values);
-	intern_pairs_init(&s->folded);
+	profile_contexts_init(&s->contexts, keys, t, texts);
 	s->shift = 64 - (unsigned int)__builtin_ctz(FIRST_SLOTS) + 1;
 	if (grow(s) || measure_scratch_new(&s->scratch)) {
 		profile_sums_free(s);
@@ -146,117 +125,14 @@ void profile_sums_free(struct profile_sums *s)
 {
 	if (!s)
 		return;
-	intern_pairs_release(&s->contexts);
-	intern_pairs_release(&s->task_values);
-	intern_pairs_release(&s->folded);
+	profile_contexts_release(&s->contexts);
 	for (uint32_t i = 1; s->values && i < s->nr; i++)
 		histogram_release(&s->values[i]);
 	free(s->values);
 	measure_scratch_free(s->scratch);
-	free(s->same_task);
-	free(s->first_task);
 	free(s->slots);
 	free(s->sums);
 	free(s);
-}
-
-/* --- contexts ---------------------------------------------------------------- */
-
-/* One id for all that the keys say of a task: folded in, value by value. */
-static uint32_t task_values_id(struct profile_sums *s, uint32_t task)
-{
-	uint32_t id = 0;
-
-	for (size_t i = 0; i < s->keys->nr; i++) {
-		const struct profile_key *key = s->keys->list[i];
-		uint64_t value;
-
-		if (key->of != PROFILE_OF_TASK)
-			continue;
-		value = key->of_task(s->trace, trace_task(s->trace, task), s->texts);
-		id = intern_pair(&s->task_values, (uint64_t)i << 32 | id, value);
-		if (!id)
-			return 0;
-	}
-	return id;
-}
-
-/*
- * Tasks that all keys call the same become one, so that a thousand threads of
- * one name cost no more than one.  A later entry of a pipe may still change a
- * task, so there they stay apart until the end.
- */
-static uint32_t find_same_task(struct profile_sums *s, uint32_t task)
-{
-	uint32_t values = task_values_id(s, task);
-	uint32_t *grown;
-
-	if (!values)
-		return task;
-	if (values >= s->first_task_cap) {
-		uint32_t cap = s->task_values.cap;
-
-		grown = realloc(s->first_task, cap * sizeof(*grown));
-		if (!grown)
-			return task;
-		for (uint32_t i = s->first_task_cap; i < cap; i++)
-			grown[i] = 0;
-		s->first_task = grown;
-		s->first_task_cap = cap;
-	}
-	if (!s->first_task[values])
-		s->first_task[values] = task;
-	return s->first_task[values];
-}
-
-static uint32_t same_task(struct profile_sums *s, uint32_t task)
-{
-	if (trace_is_stream(s->trace) || task >= trace_nr_tasks(s->trace))
-		return task;
-	if (!s->same_task) {
-		s->nr_tasks = trace_nr_tasks(s->trace);
-		s->same_task = calloc(s->nr_tasks, sizeof(*s->same_task));
-		if (!s->same_task)
-			return task;
-	}
-	if (!s->same_task[task])
-		s->same_task[task] = find_same_task(s, task);
-	return s->same_task[task];
-}
-
-/* 0 when out of memory. */
-static uint32_t context_id(struct profile_sums *s, const struct profile_context *c)
-{
-	uint32_t task = s->by_task ? same_task(s, c->task) : 0;
-
-	s->last = *c;
-	s->last_id = intern_pair(&s->contexts, (uint64_t)task << 32 | c->cpu, c->fields);
-	return s->last_id;
-}
-
-size_t profile_sums_nr_contexts(const struct profile_sums *s)
-{
-	return s->contexts.nr - 1;
-}
-
-struct profile_context profile_sums_context(const struct profile_sums *s, size_t i)
-{
-	const struct intern_pair *pair = &s->contexts.by_id[i + 1];
-
-	return (struct profile_context) {
-		.task = (uint32_t)(pair->a >> 32), .cpu = (uint32_t)pair->a,
-		.fields = pair->b,
-	};
-}
-
-uint64_t profile_sums_field(const struct profile_sums *s, uint64_t fields, size_t key)
-{
-	if (s->nr_fields == 1)
-		return fields;
-	/* The last field was folded in last. */
-	for (size_t i = s->nr_fields - 1; i > key; i--)
-		fields = (uint32_t)s->folded.by_id[fields].a;
-	return s->folded.by_id[fields].b;
 }
 
 /* --- sums -------------------------------------------------------------------- */
@@ -308,11 +184,11 @@ static int weights_open(struct columns *c, const struct profile_sums *s,
 static int columns_open(struct columns *c, const struct profile_sums *s, struct query_batch *b)
 {
 	const int *by_role = b->event->by_role;
-	int err = column_open(&c->task, b, s->by_task ? by_role[ROLE_TASK] : -1, 0);
+	int err = column_open(&c->task, b, s->contexts.by_task ? by_role[ROLE_TASK] : -1, 0);
 
 	if (!err)
 		err = column_open(&c->cpu, b, s->cpu_field, 0);
-	for (size_t i = 0; i < s->nr_fields && !err; i++)
+	for (size_t i = 0; i < s->contexts.nr_fields && !err; i++)
 		err = column_open(&c->fields[i], b, s->fields[i], 0);
 	if (!err)
 		err = column_open(&c->stack, b, by_role[ROLE_STACK], 0);
@@ -324,24 +200,11 @@ static int columns_open(struct columns *c, const struct profile_sums *s, struct 
 /* 0 when out of memory. */
 static uint64_t fold_fields(struct profile_sums *s, const struct columns *c, size_t row)
 {
-	bool same = s->last_folded != 0;
-	uint64_t id = 0;
+	uint64_t values[PROFILE_MAX_KEYS];
 
-	for (size_t i = 0; i < s->nr_fields; i++) {
-		uint64_t value = column_at(&c->fields[i], row);
-
-		same = same && s->last_values[i] == value;
-		s->last_values[i] = value;
-	}
-	if (same)
-		return s->last_folded;
-	for (size_t i = 0; i < s->nr_fields; i++) {
-		id = intern_pair(&s->folded, (uint64_t)i << 32 | id, s->last_values[i]);
-		if (!id)
-			break;
-	}
-	s->last_folded = id;
-	return id;
+	for (size_t i = 0; i < s->contexts.nr_fields; i++)
+		values[i] = column_at(&c->fields[i], row);
+	return profile_contexts_fold(&s->contexts, values);
 }
 
 static inline void add_weight(struct profile_sums *s, struct profile_sum *sum, uint64_t value,
@@ -395,19 +258,17 @@ static inline int add_row(struct profile_sums *s, const struct columns *c, size_
 		.task = (uint32_t)column_at(&c->task, row),
 		.cpu = (uint32_t)column_at(&c->cpu, row),
 	};
-	uint32_t id = s->last_id, stack = (uint32_t)column_at(&c->stack, row);
+	uint32_t stack = (uint32_t)column_at(&c->stack, row), id;
 	struct profile_sum *sum;
 	uint64_t weight;
 
-	if (s->nr_fields == 1)
+	if (s->contexts.nr_fields == 1)
 		context.fields = column_at(&c->fields[0], row);
-	else if (s->nr_fields)
+	else if (s->contexts.nr_fields)
 		context.fields = fold_fields(s, c, row);
-	if (s->nr_fields > 1 && !context.fields)
+	if (s->contexts.nr_fields > 1 && !context.fields)
 		return -ENOMEM;
-	if (!id || context.task != s->last.task || context.cpu != s->last.cpu ||
-	    context.fields != s->last.fields)
-		id = context_id(s, &context);
+	id = profile_contexts_id(&s->contexts, &context);
 	if (!id)
 		return -ENOMEM;
 	sum = find(s, id - 1, stack);
@@ -427,6 +288,11 @@ int profile_sums_add(struct profile_sums *s, struct query_batch *b)
 	for (size_t i = 0; i < b->nr && !err; i++)
 		err = add_row(s, &c, b->rows ? b->rows[i] : i);
 	return err;
+}
+
+const struct profile_contexts *profile_sums_contexts(const struct profile_sums *s)
+{
+	return &s->contexts;
 }
 
 uint64_t profile_sums_negative(const struct profile_sums *s)

@@ -8,18 +8,13 @@
 
 #include "report/histogram.h"
 #include "report/measure.h"
+#include "report/profile_contexts.h"
 #include "report/profile_keys.h"
 #include "report/query.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Members that no key asks for are 0. */
-struct profile_context {
-	uint32_t task, cpu;
-	uint64_t fields;	/* see profile_sums_field() */
-};
 
 struct profile_sum {
 	uint32_t context, stack;	/* a context by number, from 0 */
@@ -41,10 +36,7 @@ void profile_sums_free(struct profile_sums *s);
 int profile_sums_add(struct profile_sums *s, struct query_batch *b);
 /* All sums, in the order of their first records; the list may be written to. */
 struct profile_sum *profile_sums_list(struct profile_sums *s, size_t *nr);
-size_t profile_sums_nr_contexts(const struct profile_sums *s);
-struct profile_context profile_sums_context(const struct profile_sums *s, size_t i);
-/* The number that a field has in a context; `key` counts the keys of fields, from 0. */
-uint64_t profile_sums_field(const struct profile_sums *s, uint64_t fields, size_t key);
+const struct profile_contexts *profile_sums_contexts(const struct profile_sums *s);
 
 /* How many values were negative: they weigh nothing. */
 uint64_t profile_sums_negative(const struct profile_sums *s);
