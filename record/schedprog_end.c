@@ -77,7 +77,14 @@ static void add_wait(struct sched_record *r, const struct sched_thread *t)
 	}
 }
 
-/* The kernel may have left out the run in which it left the CPU. */
+/* The kernel has left out the run in which it left the CPU. */
+static bool left_unseen(const struct schedprog *p, const struct known_thread *k)
+{
+	const struct sched_cpu *c = &p->cpus[k->thread.cpu];
+
+	return k->thread.has_cpu && c->running && c->running != k->key;
+}
+
 static void add_slice(const struct schedprog *p, struct sched_record *r,
 		      const struct known_thread *k)
 {
@@ -85,8 +92,7 @@ static void add_slice(const struct schedprog *p, struct sched_record *r,
 	const struct sched_cpu *c = &p->cpus[t->cpu];
 
 	r->state = 'R';
-	if ((c->running && c->running != k->key) ||
-	    (p->opts.target->some_cpus && !c->is_chosen)) {
+	if (left_unseen(p, k) || (p->opts.target->some_cpus && !c->is_chosen)) {
 		r->skipped_ns += r->time_ns - t->since_ns;
 		r->skipped++;
 	} else {
@@ -130,6 +136,21 @@ static bool is_there(const struct sched_thread *t)
 	return !access(path, F_OK);
 }
 
+/*
+ * Until when its time is known.  Whoever is not there any more may only have its last switch to
+ * go, for which it may wait long after its parent was told; or has ended since the programs
+ * were.  But if it left its CPU unseen, nobody knows when it ended.
+ */
+static uint64_t known_until(const struct schedprog *p, const struct known_thread *k,
+			    uint64_t time_ns)
+{
+	const struct sched_thread *t = &k->thread;
+
+	if ((t->flags & SCHED_EXIT) || t->is_alive || !left_unseen(p, k) || is_there(t))
+		return time_ns;
+	return t->since_ns;
+}
+
 int schedprog_end(struct schedprog *p, schedprog_fn fn, void *ctx)
 {
 	struct ending e = { 0 };
@@ -145,16 +166,18 @@ int schedprog_end(struct schedprog *p, schedprog_fn fn, void *ctx)
 		err = read_table(bpf_map__fd(p->skel->maps.ended), &e);
 	for (size_t i = 0; !err && i < e.nr; i++) {
 		const struct sched_thread *t = &e.threads[i].thread;
+		uint64_t time_ns;
 
-		/* Gone, and the kernel left out the run in which it went. */
-		if (!(t->flags & SCHED_EXIT) && !t->is_alive && !is_there(t))
-			continue;
 		if (t->outside || t->cpu >= p->nr_cpus)
 			continue;
 		if (p->opts.target->some_cpus && !p->cpus[t->cpu].is_chosen &&
 		    !t->on_ns)
 			continue;
-		hand_out(p, e.time_ns, &e.threads[i], fn, ctx);
+		time_ns = known_until(p, &e.threads[i], e.time_ns);
+		/* Without time of which nothing has been told yet. */
+		if (time_ns != e.time_ns && !t->on_ns && !t->skipped_ns)
+			continue;
+		hand_out(p, time_ns, &e.threads[i], fn, ctx);
 	}
 	free(e.threads);
 	return err;

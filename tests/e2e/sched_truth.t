@@ -22,12 +22,6 @@ class Actor:
          self.end) = map(int, words[1:])
 
 
-def stolen():
-    """What the hypervisor has taken from the CPUs: no account of threads has it."""
-    with open("/proc/stat") as f:
-        return int(f.readline().split()[8]) * (1000000000 // os.sysconf("SC_CLK_TCK"))
-
-
 def act(folder, *options, command=None):
     """
     Records waitmix, or a copy of it: the trace, its threads by name, what it says of requests,
@@ -123,7 +117,8 @@ def check_actor(a, row, of_thread, delay, theft, taken, given):
     on = ns["user"] + ns["kernel"] + ns["on_cpu"] + ns["interrupted"]
     # Others of the process change its mappings while it does, or while it faults.
     locked = blocked.pop("LOCK", 0) if a.name == "faulter" else 0
-    check(0 <= tail and a.wall + tail <= row["wall_ns"], a.name + " lived longer")
+    check(0 <= tail and a.wall + tail <= row["wall_ns"], "%s: %d ns until %d, and %d ns: %r" % (
+        a.name, a.wall, a.end, row["wall_ns"], (of_thread[0], of_thread[-1])))
     within(on, a.cpu - given, a.cpu + taken, a.name + " on a CPU",
            hidden + theft + min(tail, MS))
     within(ns["runq"] - delay, a.delay - taken, a.delay + given, a.name + " waiting for a CPU",
@@ -292,7 +287,8 @@ def check_lives(trace, found):
         if tid not in forks or tid not in exits:
             continue
         lives += 1
-        check(last.edge & EXIT, "thread %d has no end: %r" % (tid, last))
+        # Its last switch may come after its parent was told, and after the recording.
+        check(last.edge & (EXIT | END), "thread %d has no end: %r" % (tid, last))
         check(last.time >= exits[tid], last)
         life = last.time - forks[tid]
         # Between the event of the fork and the moment in which it can run.
@@ -378,7 +374,7 @@ def too_small(folder):
         found = check_conserved(trace)
         check(len(found) > 200, len(found))
         for of_thread in found.values():
-            check(of_thread[-1].edge & EXIT, "no end: %r" % of_thread[-1])
+            check(of_thread[-1].edge & (EXIT | END), "no end: %r" % of_thread[-1])
         account = min(t[0].pid for t in found.values())
         mine = [r for t in found.values() for r in t if r.pid != account]
         # What is skipped is told apart from waits, not from the work between them.

@@ -65,6 +65,12 @@ def latency(trace, *args):
     return told["rows"], told["total"], told
 
 
+def stolen():
+    """What the hypervisor has taken from the CPUs: no account of threads has it."""
+    with open("/proc/stat") as f:
+        return int(f.readline().split()[8]) * (1000000000 // os.sysconf("SC_CLK_TCK"))
+
+
 def busy_share():
     """How much of the CPUs' time since the machine began was used: (used, all), in ticks."""
     with open("/proc/stat") as f:
