@@ -23,7 +23,8 @@ def every_transport(folder):
                  program("shares")[0], "10M" if EMULATED else "300M"), stdout=subprocess.DEVNULL)
         equal(info(t)["host"]["transport"], name, "transport")
         recs = records(t)
-        counts[option] = len(recs)
+        # A second of CPU time; what the others need depends on who shares the CPU's caches.
+        counts[option] = sum(r["comm"] == "shares" for r in recs)
         symbols = {f["symbol"] for r in recs for f in r["stack"]}
         check("burn_40" in symbols, option + ": user stacks")
         check(any(f["module"] == "[kernel.kallsyms]" for r in recs for f in r["stack"]),
