@@ -239,12 +239,6 @@ static inline void wait_for(struct recording *r, struct held *h)
 	close(h->go_fd);
 }
 
-/*
- * On two CPUs, one of which may stand still, an answer may be there before it is waited for;
- * on one, each round takes two switches.
- */
-#define NR_ROUNDS 1000
-
 static inline void record_load(struct recording *r, void (*fn)(void), bool all)
 {
 	struct held h = hold(fn);

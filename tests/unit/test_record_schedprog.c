@@ -58,6 +58,12 @@ static void ping_pong(long rounds, int cpu)
 	close(back[1]);
 }
 
+/*
+ * On two CPUs, one of which may stand still, an answer may be there before it is waited for;
+ * on one, each round takes two switches.
+ */
+#define NR_ROUNDS 1000
+
 static void some_load(void)
 {
 	ping_pong(NR_ROUNDS, -1);
