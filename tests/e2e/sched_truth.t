@@ -115,8 +115,8 @@ def check_actor(a, row, of_thread, delay, theft, taken, given):
     tail = of_thread[-1].time - a.end
     hidden, unseen = hidden_of(of_thread)
     on = ns["user"] + ns["kernel"] + ns["on_cpu"] + ns["interrupted"]
-    # Others of the process change its mappings while it does, or while it faults.
-    locked = blocked.pop("LOCK", 0) if a.name == "faulter" else 0
+    # Others of the process change its mappings while it does, or while it faults or forks.
+    locked = blocked.pop("LOCK", 0) if a.name in ("faulter", "parent") else 0
     check(0 <= tail and a.wall + tail <= row["wall_ns"], "%s: %d ns until %d, and %d ns: %r" % (
         a.name, a.wall, a.end, row["wall_ns"], (of_thread[0], of_thread[-1])))
     within(on, a.cpu - given, a.cpu + taken, a.name + " on a CPU",
