@@ -185,7 +185,7 @@ def is_caught(pid, number):
     return bool(caught >> (number - 1) & 1)
 
 
-def interrupt(p, timeout=120):
+def interrupt(p, timeout=300):
     """
     Ends another tool as ^C does: what it says.  bpftrace 0.17 ends only if that comes while it
     waits for events, not while it handles them: it is told again, unless it would die of it.
