@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/digits.h"
+#include "report/escape.h"
 #include "report/script_graph.h"
 #include "report/script_private.h"
 #include "report/script_slowest.h"
@@ -24,6 +26,44 @@ void script_put_comma(struct script *s, bool *first)
 	if (!*first)
 		bytebuf_text(s->to, ",");
 	*first = false;
+}
+
+void script_put_string(struct script *s, const char *text, size_t len_bytes)
+{
+	switch (s->opts->format) {
+	case SCRIPT_JSON:
+		bytebuf_put(s->to, "\"", 1);
+		escape_json(s->to, text, len_bytes);
+		bytebuf_put(s->to, "\"", 1);
+		break;
+	case SCRIPT_CSV:
+		escape_csv(s->to, text, len_bytes);
+		break;
+	default:
+		escape_terminal(s->to, text, len_bytes);
+	}
+}
+
+void script_put_value(struct script *s, const struct script_value *v)
+{
+	bool is_short = s->opts->format == SCRIPT_TEXT && !s->opts->ns;
+
+	switch (v->kind) {
+	case SCRIPT_NUMBER:
+		digits_put(s->to, v->number);
+		break;
+	case SCRIPT_SECONDS:
+		digits_put_seconds(s->to, v->number, is_short ? 6 : 9, 0);
+		break;
+	case SCRIPT_STRING:
+		script_put_string(s, v->text, v->len_bytes);
+		break;
+	case SCRIPT_WRITTEN:
+		bytebuf_put(s->to, v->text, v->len_bytes);
+		break;
+	case SCRIPT_NOTHING:
+		break;
+	}
 }
 
 /* Calls with a depth are shown as a graph, unless the user wants certain fields. */

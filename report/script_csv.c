@@ -2,28 +2,7 @@
 
 #include <string.h>
 
-#include "report/digits.h"
 #include "report/escape.h"
-
-static void put_value(struct script *s, const struct script_value *v)
-{
-	switch (v->kind) {
-	case SCRIPT_NUMBER:
-		digits_put(s->to, v->number);
-		break;
-	case SCRIPT_SECONDS:
-		digits_put_seconds(s->to, v->number, 9, 0);
-		break;
-	case SCRIPT_STRING:
-		escape_csv(s->to, v->text, v->len_bytes);
-		break;
-	case SCRIPT_WRITTEN:
-		bytebuf_put(s->to, v->text, v->len_bytes);
-		break;
-	default:
-		break;
-	}
-}
 
 static void put_column(struct script *s, const struct script_event *e, size_t i,
 		       const struct query_record *r)
@@ -33,7 +12,7 @@ static void put_column(struct script *s, const struct script_event *e, size_t i,
 
 	if (c->value) {
 		c->value(s, r, &v);
-		put_value(s, &v);
+		script_put_value(s, &v);
 	} else if (e->fields[i] >= 0) {
 		script_event_put_field(s, r, (uint32_t)e->fields[i]);
 	}

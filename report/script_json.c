@@ -2,40 +2,10 @@
 
 #include <string.h>
 
-#include "report/digits.h"
-#include "report/escape.h"
-
-static void put_string(struct bytebuf *to, const char *text, size_t len)
-{
-	bytebuf_put(to, "\"", 1);
-	escape_json(to, text, len);
-	bytebuf_put(to, "\"", 1);
-}
-
-static void put_value(struct script *s, const struct script_value *v)
-{
-	switch (v->kind) {
-	case SCRIPT_NUMBER:
-		digits_put(s->to, v->number);
-		break;
-	case SCRIPT_SECONDS:
-		digits_put_seconds(s->to, v->number, 9, 0);
-		break;
-	case SCRIPT_STRING:
-		put_string(s->to, v->text, v->len_bytes);
-		break;
-	case SCRIPT_WRITTEN:
-		bytebuf_put(s->to, v->text, v->len_bytes);
-		break;
-	default:
-		bytebuf_text(s->to, "null");
-	}
-}
-
 static void put_name(struct script *s, const char *name, bool *first)
 {
 	script_put_comma(s, first);
-	put_string(s->to, name, strlen(name));
+	script_put_string(s, name, strlen(name));
 	bytebuf_text(s->to, ":");
 }
 
@@ -51,7 +21,7 @@ static void put_column(struct script *s, const struct script_event *e, size_t i,
 		return;
 	put_name(s, c->name, first);
 	if (c->value)
-		put_value(s, &v);
+		script_put_value(s, &v);
 	else
 		script_event_put_field(s, r, (uint32_t)e->fields[i]);
 }

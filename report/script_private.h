@@ -130,6 +130,9 @@ bool script_is_common(const struct field_desc *f);
 bool script_shows_stack(const struct script *s, const struct script_event *e);
 /* Between the values of a record. */
 void script_put_comma(struct script *s, bool *first);
+/* As the format of the output writes it. */
+void script_put_string(struct script *s, const char *text, size_t len_bytes);
+void script_put_value(struct script *s, const struct script_value *v);
 
 /* --- script_text.c, script_json.c, script_csv.c: a record ------------------------- */
 

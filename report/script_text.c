@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "report/digits.h"
 #include "report/escape.h"
 
 static void put_fill(struct bytebuf *to, size_t from, int width, char fill)
@@ -19,26 +18,6 @@ static void put_fill(struct bytebuf *to, size_t from, int width, char fill)
 		memset(to->data + from, fill, room - len);
 	}
 	to->len += room - len;
-}
-
-static void put_value(struct script *s, const struct script_value *v)
-{
-	switch (v->kind) {
-	case SCRIPT_NUMBER:
-		digits_put(s->to, v->number);
-		break;
-	case SCRIPT_SECONDS:
-		digits_put_seconds(s->to, v->number, s->opts->ns ? 9 : 6, 0);
-		break;
-	case SCRIPT_STRING:
-		escape_terminal(s->to, v->text, v->len_bytes);
-		break;
-	case SCRIPT_WRITTEN:
-		bytebuf_put(s->to, v->text, v->len_bytes);
-		break;
-	default:
-		break;
-	}
 }
 
 /* An event whose fields follow in parentheses: nothing stands between. */
@@ -82,7 +61,7 @@ static void put_column(struct script *s, const struct script_event *e, size_t i,
 	if (e->call && is_call(s, e, c))
 		v = (struct script_value) { .kind = SCRIPT_STRING, .text = e->call,
 					    .len_bytes = strlen(e->call) };
-	put_value(s, &v);
+	script_put_value(s, &v);
 	if (width)
 		put_fill(s->to, from, width, c->fill);
 	bytebuf_text(s->to, is_call(s, e, c) ? "" : c->suffix);
